@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts that are recorded: each has a type, a stream and a flat body of JSON scalars.
+
+The type names and bodies are the contract with the office (wire/schema); a body never holds personal data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+Scalar = str | int | float | bool | None
+
+
+class Stream(StrEnum):
+    """Streams in order of priority towards the office."""
+
+    VISITS = "visits"
+    SAFETY = "safety"
+    JOBS = "jobs"
+    METRICS = "metrics"
+
+
+class EventType(StrEnum):
+    """Every kind of fact, by name."""
+
+    VISIT_OPENED = "visit.opened"
+    VISIT_CLOSED = "visit.closed"
+    HEADCOUNT = "visit.headcount"
+    KIOSK_SESSION = "kiosk.session"
+    INTERLOCK_TRIPPED = "interlock.tripped"
+    INTERLOCK_RESET = "interlock.reset"
+    MACHINE_FAULT = "machine.fault"
+    STOP_COMMANDED = "stop.commanded"
+    JOB_CHANGED = "job.changed"
+    MACHINE_STATE = "machine.state"
+
+    @property
+    def stream(self) -> Stream:
+        """Return the stream that carries facts of this type."""
+        match self:
+            case EventType.VISIT_OPENED | EventType.VISIT_CLOSED | EventType.HEADCOUNT | EventType.KIOSK_SESSION:
+                return Stream.VISITS
+            case (
+                EventType.INTERLOCK_TRIPPED
+                | EventType.INTERLOCK_RESET
+                | EventType.MACHINE_FAULT
+                | EventType.STOP_COMMANDED
+            ):
+                return Stream.SAFETY
+            case EventType.JOB_CHANGED:
+                return Stream.JOBS
+            case EventType.MACHINE_STATE:
+                return Stream.METRICS
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact before it is stored. boot_ns is the boot-time clock, wall_ns the raw wall clock, both nanoseconds."""
+
+    type: EventType
+    body: Mapping[str, Scalar]
+    boot_ns: int
+    wall_ns: int
+
+    @property
+    def stream(self) -> Stream:
+        """Return the stream of the fact's type."""
+        return self.type.stream
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """A fact with its identity (lab is implied): stream, epoch and gapless seq from 1."""
+
+    epoch: str
+    seq: int
+    event: Event
