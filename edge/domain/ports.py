@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -138,19 +138,17 @@ class EventStore(Protocol):
         """Return the epoch of this boot."""
         ...
 
-    async def append(self, events: Sequence[Event]) -> list[StoredEvent]:
-        """Commit the events and their outbox rows in one transaction, in order; return them with identities.
+    async def append(self, events: Sequence[Event], saves: Mapping[str, str | None] | None = None) -> list[StoredEvent]:
+        """Commit the events, their outbox rows and the working state in ``saves`` in one transaction, in order.
 
-        Returns after fsync where an event is of the streams visits or safety. Raises StoreUnavailable.
+        ``saves`` maps keys to JSON texts that replace what was kept under them; None removes the key. Returns the
+        events with their identities, after fsync where an event is of the streams visits or safety or anything is
+        saved. Raises StoreUnavailable, and then nothing of the call was written.
         """
         ...
 
-    async def load(self, key: str) -> str | None:
-        """Return the working state kept under `key` (JSON text), or None."""
-        ...
-
-    async def append_and_save(self, events: Sequence[Event], key: str, value: str) -> list[StoredEvent]:
-        """As `append`, and keep `value` under `key` in the same transaction."""
+    async def load(self, prefix: str) -> dict[str, str]:
+        """Return the working state under every key that begins with ``prefix``, by key."""
         ...
 
 

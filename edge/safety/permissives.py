@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to hold before a command is sent to a machine. Every refusal says why, from which source, and what to do.
+
+`refusals` is total: for each command and each set of facts it returns all the reasons against, in the order in which
+a person should deal with them; an empty tuple permits. The truth table stands in tests/unit/test_permissives.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from edge.domain.machine import Availability, Execution, Fault, MachineState
+from edge.safety.interlock import InputStatus, Interlock, LatchState, Reading, first_bad
+
+STATE_MAX_AGE_NS = 1_500_000_000
+
+
+class Command(StrEnum):
+    """Commands that have to be permitted. Hold and stop are not among them: they are never gated."""
+
+    START = "start"
+    RESUME = "resume"
+    HOME = "home"
+    UNLOCK = "unlock"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason against a command: the permissive, why it does not hold, its source, its age, what to do."""
+
+    permissive: str
+    why: str
+    source: str
+    age_ms: float | None
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that the permissives look at, taken at one moment.
+
+    guarded tells whether the machine needs the guardian (it has a descriptor to hold); busy whether a command of this
+    service is under way on the machine; position_kept whether an unlock without homing is allowed by the alarm.
+    """
+
+    name: str
+    state: MachineState
+    state_age_ns: int | None
+    interlock: Interlock
+    readings: Sequence[Reading]
+    guarded: bool
+    guardian_alive: bool
+    busy: bool
+    own_fault: str = ""
+
+
+def _age_ms(age_ns: int | None) -> float | None:
+    return None if age_ns is None else round(age_ns / 1e6, 1)
+
+
+def _said(age_ns: int | None) -> str:
+    return "never read" if age_ns is None else f"read {max(age_ns, 0) / 1e9:.1f} s ago"
+
+
+def _input_refusal(reading: Reading) -> Refusal:
+    rule = reading.rule
+    word = "open" if reading.status is InputStatus.OPEN else "not known"
+    why = f"{rule.label}: {word}, {_said(reading.age_ns)} from {rule.source}."
+    return Refusal(f"input.{rule.name}", why, rule.source, _age_ms(reading.age_ns), rule.remedy)
+
+
+def _available(facts: Facts) -> Iterator[Refusal]:
+    age = facts.state_age_ns
+    if facts.state.availability is not Availability.AVAILABLE:
+        yield Refusal(
+            "available",
+            "The controller does not answer.",
+            "controller",
+            _age_ms(age),
+            "Check that the machine is switched on and its cable is plugged in.",
+        )
+    elif age is None or not 0 <= age <= STATE_MAX_AGE_NS:
+        yield Refusal(
+            "fresh",
+            f"The controller's state is stale: {_said(age)}.",
+            "controller",
+            _age_ms(age),
+            "Wait a moment; if it stays, check the cable.",
+        )
+
+
+def _inputs(facts: Facts) -> Iterator[Refusal]:
+    for reading in facts.readings:
+        if reading.status is not InputStatus.HEALTHY:
+            yield _input_refusal(reading)
+    if not facts.readings:
+        yield Refusal(
+            "inputs",
+            "No interlock input is configured for this machine.",
+            "configuration",
+            None,
+            "Name the door and the stop circuit in the configuration file.",
+        )
+
+
+def _latch(facts: Facts) -> Iterator[Refusal]:
+    if facts.interlock.state is LatchState.PERMITTED or first_bad(facts.readings) is not None or not facts.readings:
+        return
+    cause = facts.interlock.cause
+    why = (
+        f"The interlock has tripped: {cause.rule.label}."
+        if facts.interlock.state is LatchState.TRIPPED and cause is not None
+        else "Nobody has reset the interlock since the start of the controller."
+    )
+    yield Refusal("interlock", why, "interlock", None, "Look at the machine, then press Reset at the console.")
+
+
+def _fault(facts: Facts) -> Iterator[Refusal]:
+    reason = facts.own_fault or (facts.state.fault_reason if facts.state.fault is Fault.FAULT else "")
+    if reason or facts.state.fault is Fault.FAULT:
+        yield Refusal(
+            "fault",
+            f"The machine is in fault: {reason or 'no reason given'}",
+            "supervisor",
+            None,
+            "Look at the machine, then press Reset at the console.",
+        )
+
+
+def _guardian(facts: Facts) -> Iterator[Refusal]:
+    if facts.guarded and not facts.guardian_alive:
+        yield Refusal(
+            "guardian",
+            "The guardian process does not answer.",
+            "guardian",
+            None,
+            "Restart the controller; if it stays, do not use the machine.",
+        )
+
+
+def _idle(facts: Facts, *, allow_alarm: bool = False) -> Iterator[Refusal]:
+    allowed = {Execution.READY, Execution.PROGRAM_COMPLETED} | ({Execution.STOPPED} if allow_alarm else set())
+    if facts.busy or facts.state.execution not in allowed:
+        word = "busy" if facts.busy else facts.state.execution.value
+        yield Refusal(
+            "idle",
+            f"The machine is not ready: {word}.",
+            "controller",
+            _age_ms(facts.state_age_ns),
+            "Wait for the end of what it does, or use Stop machine. After an alarm, home the machine.",
+        )
+
+
+def _homed(facts: Facts) -> Iterator[Refusal]:
+    if not facts.state.homed:
+        yield Refusal(
+            "homed",
+            "The machine's position is not trusted: it has not been homed since power-up or since it was lost.",
+            "controller",
+            None,
+            "Press Home.",
+        )
+
+
+def _held(facts: Facts) -> Iterator[Refusal]:
+    if facts.state.execution not in (Execution.FEED_HOLD, Execution.INTERRUPTED):
+        yield Refusal(
+            "held",
+            f"The machine is not in hold: {facts.state.execution.value}.",
+            "controller",
+            _age_ms(facts.state_age_ns),
+            "Nothing to do.",
+        )
+
+
+def _alarm_kept(facts: Facts) -> Iterator[Refusal]:
+    if facts.state.execution is not Execution.STOPPED or not facts.state.alarms:
+        yield Refusal("alarm", "The machine is not in alarm.", "controller", None, "Nothing to do.")
+    elif not all(alarm.position_kept for alarm in facts.state.alarms):
+        yield Refusal(
+            "position",
+            "The alarm lost the position: unlocking would trust a place that nobody knows.",
+            "controller",
+            None,
+            "Press Home.",
+        )
+
+
+def refusals(command: Command, facts: Facts) -> tuple[Refusal, ...]:
+    """Return all the reasons against `command`; an empty tuple permits it."""
+    match command:
+        case Command.START:
+            checks = (
+                *_available(facts),
+                *_inputs(facts),
+                *_latch(facts),
+                *_fault(facts),
+                *_guardian(facts),
+                *_idle(facts),
+                *_homed(facts),
+            )
+        case Command.RESUME:
+            checks = (
+                *_available(facts),
+                *_inputs(facts),
+                *_latch(facts),
+                *_fault(facts),
+                *_guardian(facts),
+                *_held(facts),
+            )
+        case Command.HOME:
+            checks = (
+                *_available(facts),
+                *_inputs(facts),
+                *_latch(facts),
+                *_fault(facts),
+                *_guardian(facts),
+                *_idle(facts, allow_alarm=True),
+            )
+        case Command.UNLOCK:
+            checks = (
+                *_available(facts),
+                *_inputs(facts),
+                *_latch(facts),
+                *_fault(facts),
+                *_alarm_kept(facts),
+            )
+        case Command.RESET:
+            checks = (*_available(facts), *_inputs(facts))
+    return checks
