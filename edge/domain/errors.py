@@ -37,7 +37,7 @@ class VisitAlreadyOpen(InfoMobilError):
 
 
 class Refused(InfoMobilError):
-    """{what}."""
+    """{what} {why} {remedy}"""  # noqa: D400, D415 - three sentences that bring their own full stops
 
 
 class MotionRefused(InfoMobilError):
@@ -62,6 +62,10 @@ class ProgramRejected(InfoMobilError):
 
 class ProgramFailed(InfoMobilError):
     """The program {program_id} ended before its end: {reason}."""
+
+
+class ProgramAborted(InfoMobilError):
+    """The program {program_id} was stopped: {reason}."""
 
 
 class StoreUnavailable(InfoMobilError):

@@ -121,6 +121,20 @@ class Travel:
 
 
 @dataclass(frozen=True, slots=True)
+class Motion:
+    """How a controller plans: mm/min per axis, mm/s2 per axis, junction deviation and arc tolerance in mm.
+
+    stop_delay_s is the time that the controller waits whenever its planner has run empty.
+    """
+
+    max_rate: Position
+    acceleration: Position
+    junction_deviation: float = 0.01
+    arc_tolerance: float = 0.002
+    stop_delay_s: float = 0.025
+
+
+@dataclass(frozen=True, slots=True)
 class MachineState:
     """One reading of a machine. The default is what is known before anything was heard: nothing.
 
@@ -171,3 +185,4 @@ class MachineInfo:
     controller: str = ""
     capabilities: frozenset[Capability] = frozenset()
     travel: Travel | None = None
+    motion: Motion | None = None

@@ -86,6 +86,10 @@ class MachineDriver(Protocol):
         """Leave the alarm state without homing, where the controller's position was kept."""
         ...
 
+    def clear_fault(self) -> None:
+        """Take a person's word that the machine has been looked at. Moves nothing."""
+        ...
+
     async def run_program(self, program: ProgramText) -> None:
         """Run `program` to its end: returns when the last motion has ended.
 

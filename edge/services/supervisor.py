@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sole holder of one machine's driver: asks `safety` before every motion command, and stops without asking."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from edge.domain.errors import (
+    DriverRefused,
+    DriverUnavailable,
+    InfoMobilError,
+    MotionRefused,
+    ProgramAborted,
+    ProgramFailed,
+    StopNotDelivered,
+)
+from edge.domain.events import EventType
+from edge.domain.inputs import InputRule, InputSample
+from edge.domain.machine import Capability, Fault, MachineInfo, MachineState
+from edge.domain.ports import Clock, Guardian, MachineDriver, ProgramText
+from edge.safety import interlock as latch
+from edge.safety.interlock import Interlock, LatchState, Reading
+from edge.safety.permissives import Command, Facts, Refusal, refusals
+from edge.services.bus import EventBus, MachineChanged, Notice
+from edge.services.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.05
+METRICS_EVERY_NS = 10_000_000_000
+RESTART_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class MachineView:
+    """What a screen may know of a machine at one moment."""
+
+    info: MachineInfo
+    state: MachineState
+    age_ns: int | None
+    interlock: Interlock
+    readings: tuple[Reading, ...]
+    fault: str
+    busy: bool
+    refusals: dict[Command, tuple[Refusal, ...]]
+
+
+class MachineSupervisor:
+    """One machine. Every method runs on the loop's thread.
+
+    A trip runs on the stack of whoever brought the input: the hold is on the wire before `on_input` returns.
+    """
+
+    def __init__(
+        self,
+        driver: MachineDriver,
+        rules: Sequence[InputRule],
+        *,
+        clock: Clock,
+        bus: EventBus,
+        recorder: Recorder,
+        guardian: Guardian | None,
+    ) -> None:
+        self._driver = driver
+        self._rules = tuple(rules)
+        self._clock = clock
+        self._bus = bus
+        self._recorder = recorder
+        self._guardian = guardian
+        self._samples: dict[str, InputSample] = {}
+        self._interlock = Interlock()
+        self._fault = ""
+        self._busy = ""
+        self._stop_reason = ""
+        self._stop_task: asyncio.Task[None] | None = None
+        self._last_words: tuple[str, str] = ("", "")
+        self._last_metrics_ns = 0
+        self._unsubscribe = driver.subscribe(self._on_state)
+
+    @property
+    def machine_id(self) -> str:
+        """Return the machine's id."""
+        return self._driver.info().machine_id
+
+    @property
+    def info(self) -> MachineInfo:
+        """Return who the machine is."""
+        return self._driver.info()
+
+    @property
+    def state(self) -> MachineState:
+        """Return the newest reading."""
+        return self._driver.state()
+
+    @property
+    def interlock(self) -> Interlock:
+        """Return the latch."""
+        return self._interlock
+
+    @property
+    def moving(self) -> bool:
+        """Return whether the machine may move: by its own word or by a command of ours under way."""
+        return bool(self._busy) or self.state.in_motion
+
+    def on_input(self, sample: InputSample) -> None:
+        """Take a sample. Where it trips the interlock of a moving machine, the hold is written at once."""
+        self._samples[sample.name] = sample
+        self._evaluate()
+
+    def _readings(self, now_ns: int) -> tuple[Reading, ...]:
+        return tuple(latch.read(rule, self._samples.get(rule.name), now_ns) for rule in self._rules)
+
+    def _evaluate(self) -> None:
+        before = self._interlock
+        readings = self._readings(self._clock.boot_ns())
+        self._interlock = latch.step(before, readings)
+        if self._interlock.state is before.state:
+            return
+        moving = self.moving
+        if before.state is LatchState.PERMITTED and moving:
+            self._stop_now(self._cause_text(self._interlock.cause), origin="interlock")
+        self._note_trip(self._interlock.cause, in_motion=moving)
+
+    @staticmethod
+    def _cause_text(cause: Reading | None) -> str:
+        return "the interlock tripped" if cause is None else f"the interlock tripped: {cause.rule.label}"
+
+    def _note_trip(self, cause: Reading | None, *, in_motion: bool) -> None:
+        body: dict[str, str | float | bool | None] = {
+            "machine": self.machine_id,
+            "input": cause.rule.name if cause else "none",
+            "source": cause.rule.source if cause else "none",
+            "status": cause.status.value if cause else "UNKNOWN",
+            "age_ms": cause.age_ns / 1e6 if cause and cause.age_ns is not None else None,
+            "in_motion": in_motion,
+        }
+        self._recorder.note(EventType.INTERLOCK_TRIPPED, body)
+        text = f"{self.info.name}: {self._cause_text(cause)}."
+        self._bus.publish(Notice("fault" if in_motion else "attention", text))
+        self._bus.publish(MachineChanged(self.machine_id))
+
+    def _stop_now(self, reason: str, *, origin: str) -> None:
+        """Write the hold on this stack, then let the stop that keeps the position follow as a task."""
+        self._stop_reason = self._stop_reason or reason
+        try:
+            self._driver.hold()
+        except StopNotDelivered as error:
+            self._set_fault(str(error))
+        if self._stop_task is None or self._stop_task.done():
+            self._stop_task = asyncio.get_running_loop().create_task(
+                self._stop_quietly(origin), name=f"stop {self.machine_id}"
+            )
+
+    async def _stop_quietly(self, origin: str) -> None:
+        try:
+            await self.stop(origin)
+        except StopNotDelivered as error:
+            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+
+    def _set_fault(self, reason: str) -> None:
+        if self._fault:
+            return
+        self._fault = reason
+        self._recorder.note(
+            EventType.MACHINE_FAULT, {"machine": self.machine_id, "fault": Fault.FAULT.value, "reason": reason[:200]}
+        )
+        self._bus.publish(Notice("fault", f"{self.info.name}: {reason}"))
+        self._bus.publish(MachineChanged(self.machine_id))
+
+    def guardian_acted(self) -> None:
+        """Mark the fault that the guardian's stop leaves behind."""
+        self._stop_reason = self._stop_reason or "the guardian stopped the machine"
+        self._set_fault("The guardian stopped the machine because this service had fallen silent.")
+
+    def _on_state(self, state: MachineState) -> None:
+        self._evaluate()
+        words = (state.availability.value, state.execution.value)
+        now = self._clock.boot_ns()
+        due = state.in_motion and now - self._last_metrics_ns >= METRICS_EVERY_NS
+        if words != self._last_words or due:
+            self._last_words, self._last_metrics_ns = words, now
+            self._note_state(state)
+        self._bus.publish(MachineChanged(self.machine_id))
+
+    def _note_state(self, state: MachineState) -> None:
+        place = state.machine_position
+        self._recorder.note(
+            EventType.MACHINE_STATE,
+            {
+                "machine": self.machine_id,
+                "availability": state.availability.value,
+                "execution": state.execution.value,
+                "x": round(place.x, 3) if place else None,
+                "y": round(place.y, 3) if place else None,
+                "z": round(place.z, 3) if place else None,
+                "feed": state.feed,
+                "spindle": state.spindle_speed,
+                "line": state.line,
+                "part_count": state.part_count,
+            },
+        )
+
+    def facts(self) -> Facts:
+        """Return what the permissives look at, now."""
+        now, state = self._clock.boot_ns(), self.state
+        return Facts(
+            name=self.info.name,
+            state=state,
+            state_age_ns=now - state.taken_ns if state.taken_ns else None,
+            interlock=self._interlock,
+            readings=self._readings(now),
+            guarded=self._guardian is not None,
+            guardian_alive=self._guardian is not None and self._guardian.alive,
+            busy=bool(self._busy),
+            own_fault=self._fault,
+        )
+
+    def view(self) -> MachineView:
+        """Return what a screen may know."""
+        facts = self.facts()
+        return MachineView(
+            info=self.info,
+            state=facts.state,
+            age_ns=facts.state_age_ns,
+            interlock=facts.interlock,
+            readings=tuple(facts.readings),
+            fault=facts.own_fault or (facts.state.fault_reason if facts.state.fault is Fault.FAULT else ""),
+            busy=facts.busy,
+            refusals={command: refusals(command, facts) for command in Command},
+        )
+
+    def require(self, command: Command) -> None:
+        """Raise MotionRefused with all reasons where `command` is not permitted now."""
+        self._evaluate()
+        reasons = refusals(command, self.facts())
+        if reasons:
+            raise MotionRefused(
+                machine_id=self.machine_id,
+                command=command.value,
+                reasons=" ".join(reason.why for reason in reasons),
+                refusals=reasons,
+                machine=self.info.name,
+            )
+
+    def hold(self, origin: str) -> None:
+        """Ask for a feed hold, now and whatever the state. Raises StopNotDelivered."""
+        try:
+            self._driver.hold()
+        except StopNotDelivered:
+            self._note_stop("hold", origin, delivered=False)
+            raise
+        self._note_stop("hold", origin, delivered=True)
+
+    async def stop(self, origin: str) -> None:
+        """Stop and keep the position where that is possible. Never gated. Raises StopNotDelivered."""
+        self._stop_reason = self._stop_reason or f"stopped by {origin}"
+        try:
+            await self._driver.stop()
+        except StopNotDelivered as error:
+            self._note_stop("stop", origin, delivered=False)
+            self._set_fault(str(error))
+            raise
+        finally:
+            if not self._busy:
+                self._stop_reason = ""
+        self._note_stop("stop", origin, delivered=True)
+
+    def _note_stop(self, command: str, origin: str, *, delivered: bool) -> None:
+        self._recorder.note(
+            EventType.STOP_COMMANDED,
+            {"machine": self.machine_id, "command": command, "origin": origin, "delivered": delivered},
+        )
+
+    async def resume(self) -> None:
+        """Go on after a hold, where permitted."""
+        self.require(Command.RESUME)
+        await self._driver.resume()
+
+    async def unlock(self) -> None:
+        """Leave an alarm that kept the position, where permitted."""
+        self.require(Command.UNLOCK)
+        await self._driver.unlock()
+
+    async def home(self) -> None:
+        """Find the reference position, where permitted; returns when done."""
+        self.require(Command.HOME)
+        await self._guarded("home", self._driver.home())
+
+    async def run_program(self, program: ProgramText) -> None:
+        """Run `program` to its end, where permitted.
+
+        Raises MotionRefused, ProgramAborted (a person or an interlock stopped it) or ProgramFailed, which leaves the
+        machine in fault until a person has looked at it.
+        """
+        self.require(Command.START)
+        await self._guarded(program.program_id, self._driver.run_program(program))
+
+    async def _guarded(self, what: str, command: Coroutine[object, object, None]) -> None:
+        """Await a motion command with the guardian armed; every way out disarms it again."""
+        self._busy = what
+        self._stop_reason = ""
+        try:
+            if self._guardian is not None:
+                await self._guardian.arm(self.machine_id)
+            self.require_still_permitted(what)
+            await command
+        except (ProgramFailed, DriverRefused, DriverUnavailable, StopNotDelivered) as error:
+            if self._stop_reason:
+                raise ProgramAborted(program_id=what, reason=self._stop_reason) from error
+            if not isinstance(error, DriverRefused):
+                self._set_fault(str(error))
+            raise
+        finally:
+            command.close()
+            await self._settle_stop()
+            self._busy = ""
+            self._stop_reason = ""
+            if self._guardian is not None:
+                with suppress(DriverUnavailable):
+                    await self._guardian.disarm(self.machine_id)
+            self._bus.publish(MachineChanged(self.machine_id))
+
+    def require_still_permitted(self, what: str) -> None:
+        """Raise where the interlock tripped or a stop came while the guardian was being armed."""
+        if self._stop_reason or self._interlock.state is not LatchState.PERMITTED:
+            raise ProgramFailed(program_id=what, reason=self._stop_reason or "the interlock tripped")
+
+    async def _settle_stop(self) -> None:
+        if self._stop_task is not None:
+            await asyncio.shield(self._stop_task)
+
+    def reset(self) -> None:
+        """Carry out a person's reset of latch and fault; starts nothing. Raises MotionRefused with what is not healthy."""
+        self.require(Command.RESET)
+        self._interlock = latch.reset(self._interlock, self._readings(self._clock.boot_ns()))
+        self._recorder.note(EventType.INTERLOCK_RESET, {"machine": self.machine_id})
+        if self._fault or self.state.fault is Fault.FAULT:
+            self._fault = ""
+            self._driver.clear_fault()
+            self._recorder.note(
+                EventType.MACHINE_FAULT, {"machine": self.machine_id, "fault": Fault.NONE.value, "reason": ""}
+            )
+        self._bus.publish(MachineChanged(self.machine_id))
+
+    async def run(self) -> None:
+        """Keep the driver connected and watch the ages of inputs, until cancelled; contains this machine's failures."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._run_driver(), name=f"driver {self.machine_id}")
+                group.create_task(self._watch_ages(), name=f"ages {self.machine_id}")
+        finally:
+            self._unsubscribe()
+            if self._stop_task is not None:
+                with suppress(asyncio.CancelledError):
+                    await self._stop_task
+
+    async def _run_driver(self) -> None:
+        while True:
+            try:
+                await self._driver.run()
+                self._set_fault("The driver of the machine ended by itself.")
+            except Exception as error:
+                # One machine's defect must not take the other machines along.
+                log.exception("driver of %s failed", self.machine_id)
+                self._stop_reason = self._stop_reason or "its driver failed"
+                with suppress(InfoMobilError):
+                    self._driver.hold()
+                self._set_fault(f"The driver of the machine failed: {error}")
+            await asyncio.sleep(RESTART_S)
+
+    async def _watch_ages(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._evaluate()
+
+    async def shut_down(self) -> None:
+        """Stop what moves, before the service ends."""
+        if self.moving and Capability.STOP in self.info.capabilities:
+            with suppress(StopNotDelivered):
+                await self.stop("shutdown")
