@@ -69,7 +69,8 @@ class Job:
 
     claim is the number on the visitor's screen (1.. per visit); estimate_s and actual_s are seconds of machine
     time; guess_s is the visitor's own guess in seconds; line and total_lines count lines of the program; progress is
-    0..1; reason says why the job was declined, aborted or failed.
+    0..1; reason says why the job was declined, aborted or failed;
+    order is the place in the queue; personal tells that the visitor gave a text, which lives in memory only.
     """
 
     job_id: str
@@ -86,6 +87,8 @@ class Job:
     total_lines: int = 0
     progress: float = 0.0
     reason: str = ""
+    order: int = 0
+    personal: bool = False
 
     def after(self, action: JobAction, *, reason: str = "", actual_s: float | None = None) -> Job:
         """Return the job after `action`; raises JobTransitionRefused where it has no meaning now."""

@@ -334,7 +334,7 @@ class MachineSupervisor:
             await asyncio.shield(self._stop_task)
 
     def reset(self) -> None:
-        """Carry out a person's reset of latch and fault; starts nothing. Raises MotionRefused with what is not healthy."""
+        """Carry out a person's reset of latch and fault; starts nothing. Raises MotionRefused."""
         self.require(Command.RESET)
         self._interlock = latch.reset(self._interlock, self._readings(self._clock.boot_ns()))
         self._recorder.note(EventType.INTERLOCK_RESET, {"machine": self.machine_id})

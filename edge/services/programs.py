@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs that may become jobs: the library's pieces, and uploads. Checked and planned off the loop's thread."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import ParamSpec, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.design import compile_piece
+from edge.domain.errors import NotFound, ProgramRejected
+from edge.domain.machine import MachineInfo, Motion, Position, Travel
+from edge.domain.piece import Piece
+from edge.domain.ports import ProgramText
+from edge.gcode import (
+    VISITOR_BANNED,
+    Diagnostic,
+    MotionSettings,
+    PreviewPoint,
+    Severity,
+    check,
+    interpret,
+    path_preview,
+    plan,
+)
+from edge.services.bus import EventBus, ProgramsChanged
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PREVIEW_POINTS = 4_000
+CACHED = 16
+
+
+class Offload(Protocol):
+    """Runs a pure function away from the loop's thread; arguments and result can be pickled."""
+
+    def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Return what `function` returns."""
+        ...
+
+
+class Shelf(Protocol):
+    """Where uploads are kept."""
+
+    def names(self) -> Mapping[str, str]:
+        """Return the file name of each upload by program id."""
+        ...
+
+    async def read(self, program_id: str) -> bytes:
+        """Return the bytes of an upload. Raises NotFound, StoreUnavailable."""
+        ...
+
+    async def put(self, program_id: str, name: str, data: bytes) -> None:
+        """Keep an upload. Raises StoreUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a visitor wants on a piece. The text lives in memory only."""
+
+    text: str = ""
+    depth: str = "normal"
+
+    @property
+    def personal(self) -> bool:
+        """Return whether the wish holds a text of the visitor's own."""
+        return bool(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramEntry:
+    """A program in the list: title by language, or under "" for an upload."""
+
+    program_id: str
+    title: Mapping[str, str]
+    origin: str
+    sha256: str
+    lines: int = 0
+    seconds: float = 0.0
+    machine_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A program checked for one machine and one work offset.
+
+    cumulative_s[i] is the planned time at which source line i+1 has ended, seconds; bounds are (low, high) in work
+    coordinates or None for a program that never moves.
+    """
+
+    text: ProgramText
+    total_lines: int
+    seconds: float
+    cumulative_s: NDArray[np.float32]
+    distance_mm: float
+    bounds: tuple[Position, Position] | None
+    diagnostics: tuple[Diagnostic, ...]
+    sha256: str
+
+    @property
+    def clean(self) -> bool:
+        """Return whether no diagnostic is an error."""
+        return all(item.severity is not Severity.ERROR for item in self.diagnostics)
+
+    def require_clean(self, program_id: str) -> None:
+        """Raise ProgramRejected with the first error where there is one."""
+        errors = [item for item in self.diagnostics if item.severity is Severity.ERROR]
+        if errors:
+            more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+            raise ProgramRejected(program_id=program_id, reason=f"{errors[0]}{more}", prepared=self)
+
+    def seconds_until(self, line: int) -> float:
+        """Return the planned seconds from the start until source line `line` (1-based) has ended; 0 before it."""
+        if line <= 0 or len(self.cumulative_s) == 0:
+            return 0.0
+        return float(self.cumulative_s[min(line, len(self.cumulative_s)) - 1])
+
+
+def _motion_settings(motion: Motion | None) -> MotionSettings:
+    if motion is None:
+        return MotionSettings()
+    return MotionSettings(
+        max_rate=(motion.max_rate.x, motion.max_rate.y, motion.max_rate.z),
+        acceleration=(motion.acceleration.x, motion.acceleration.y, motion.acceleration.z),
+        junction_deviation=motion.junction_deviation,
+        arc_tolerance=motion.arc_tolerance,
+        stop_delay_s=motion.stop_delay_s,
+    )
+
+
+def prepare_text(
+    data: bytes, program_id: str, travel: Travel | None, offset: Position | None, motion: Motion | None
+) -> Prepared:
+    """Interpret, check and plan a program. Runs in a worker process; never raises for the program's content."""
+    program = interpret(data, program_id=program_id)
+    findings = check(program, travel, offset, banned=VISITOR_BANNED)
+    planned = plan(program, _motion_settings(motion))
+    bounds = planned.bounds
+    return Prepared(
+        text=program.text,
+        total_lines=program.total_lines,
+        seconds=planned.seconds,
+        cumulative_s=np.cumsum(planned.line_seconds, dtype=np.float64).astype(np.float32),
+        distance_mm=planned.distance_mm,
+        bounds=(bounds.low, bounds.high) if bounds is not None else None,
+        diagnostics=tuple(findings),
+        sha256=program.sha256,
+    )
+
+
+def preview_text(data: bytes) -> list[PreviewPoint]:
+    """Return the path of a program for a screen. Runs in a worker process."""
+    return list(path_preview(interpret(data), PREVIEW_POINTS))
+
+
+def compile_wish(template: str, wish: Wish) -> bytes:
+    """Return the program of a visitor's wish. Runs in a worker process. Raises the errors of edge.design."""
+    return compile_piece(template, {"text": wish.text, "depth": wish.depth}).encode("ascii")
+
+
+class ProgramCatalog:
+    """All programs by id. What was prepared is remembered for the same bytes, travel, offset and planner settings."""
+
+    def __init__(self, pieces: Mapping[str, Piece], shelf: Shelf, offload: Offload, bus: EventBus) -> None:
+        self.pieces = dict(pieces)
+        self._shelf = shelf
+        self._offload = offload
+        self._bus = bus
+        self._uploads: dict[str, ProgramEntry] = {
+            program_id: ProgramEntry(program_id, {"": name}, "upload", program_id)
+            for program_id, name in shelf.names().items()
+        }
+        self._library: dict[str, ProgramEntry] = {
+            piece.piece_id: ProgramEntry(piece.piece_id, piece.title, "library", piece.sha256)
+            for piece in pieces.values()
+        }
+        self._cache: OrderedDict[tuple[object, ...], Prepared] = OrderedDict()
+
+    def entries(self) -> list[ProgramEntry]:
+        """Return the list: the library's pieces, then uploads."""
+        return [*self._library.values(), *self._uploads.values()]
+
+    def entry(self, program_id: str) -> ProgramEntry:
+        """Return one entry; raises NotFound."""
+        for shelf in (self._library, self._uploads):
+            if program_id in shelf:
+                return shelf[program_id]
+        raise NotFound(what="program", key=program_id)
+
+    def piece(self, piece_id: str) -> Piece:
+        """Return a piece of the library; raises NotFound."""
+        try:
+            return self.pieces[piece_id]
+        except KeyError:
+            raise NotFound(what="piece", key=piece_id) from None
+
+    async def text(self, program_id: str) -> bytes:
+        """Return the bytes of a program; an upload whose bytes have changed on disk is refused."""
+        if program_id in self.pieces:
+            return self.pieces[program_id].program
+        if program_id not in self._uploads:
+            raise NotFound(what="program", key=program_id)
+        data = await self._shelf.read(program_id)
+        if hashlib.sha256(data).hexdigest() != program_id:
+            raise ProgramRejected(program_id=program_id, reason="the file was changed after it had been checked")
+        return data
+
+    async def _prepare(self, data: bytes, program_id: str, info: MachineInfo, offset: Position | None) -> Prepared:
+        key = (hashlib.sha256(data).digest(), info.travel, offset, info.motion)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        prepared = await self._offload(prepare_text, data, program_id, info.travel, offset, info.motion)
+        self._cache[key] = prepared
+        while len(self._cache) > CACHED:
+            self._cache.popitem(last=False)
+        return prepared
+
+    async def prepare(self, program_id: str, info: MachineInfo, offset: Position | None) -> Prepared:
+        """Check and plan a program of the list for a machine and its work offset."""
+        prepared = await self._prepare(await self.text(program_id), program_id, info, offset)
+        self._learn(program_id, prepared)
+        return prepared
+
+    async def prepare_piece(self, piece_id: str, wish: Wish, info: MachineInfo, offset: Position | None) -> Prepared:
+        """Check and plan a visitor's piece; with a text of the visitor's own it is compiled first."""
+        piece = self.piece(piece_id)
+        if piece.template is None or not wish.personal:
+            return await self.prepare(piece_id, info, offset)
+        data = await self._offload(compile_wish, piece.template, wish)
+        return await self._prepare(data, piece_id, info, offset)
+
+    def _learn(self, program_id: str, prepared: Prepared) -> None:
+        for shelf in (self._library, self._uploads):
+            entry = shelf.get(program_id)
+            if entry is not None and entry.lines != prepared.total_lines:
+                shelf[program_id] = ProgramEntry(
+                    entry.program_id,
+                    entry.title,
+                    entry.origin,
+                    entry.sha256,
+                    prepared.total_lines,
+                    round(prepared.seconds, 1),
+                    entry.machine_id,
+                )
+                self._bus.publish(ProgramsChanged())
+
+    async def upload(
+        self, name: str, data: bytes, info: MachineInfo, offset: Position | None
+    ) -> tuple[ProgramEntry | None, Prepared]:
+        """Check an upload for a machine; keep it where it has no error. Returns the entry, or None, and the check."""
+        program_id = hashlib.sha256(data).hexdigest()
+        prepared = await self._prepare(data, program_id, info, offset)
+        if not prepared.clean:
+            return None, prepared
+        await self._shelf.put(program_id, name, data)
+        entry = ProgramEntry(
+            program_id,
+            {"": name},
+            "upload",
+            program_id,
+            prepared.total_lines,
+            round(prepared.seconds, 1),
+            info.machine_id,
+        )
+        self._uploads[program_id] = entry
+        self._bus.publish(ProgramsChanged())
+        return entry, prepared
+
+    async def preview(self, program_id: str) -> list[PreviewPoint]:
+        """Return the path of a program for a screen."""
+        return await self._offload(preview_text, await self.text(program_id))
