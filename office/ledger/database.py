@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the ledger asks of a database, and how a URL becomes one. Queries use ``?`` for a parameter in both dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+Row = tuple[Any, ...]
+EventRow = tuple[int, str, str, int, int, str]
+"""seq, type, standing, boot_ns, wall_ns, body_json"""
+
+
+class Database(Protocol):
+    """One connection, opened when first needed and again after it broke. For one thread at a time.
+
+    Every method raises LedgerUnavailable (away, locked, full: worth trying again) or LedgerRefused (never).
+    """
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Return the dialect's words for the placeholders of the migrations."""
+        ...
+
+    @property
+    def for_update(self) -> str:
+        """Return the suffix that locks the selected rows until the transaction ends."""
+        ...
+
+    def transaction(self, *, write: bool) -> AbstractContextManager[None]:
+        """Commit at the end of the block, roll back on an exception. A reading one sees one moment throughout."""
+        ...
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Run one statement inside a transaction and return its rows."""
+        ...
+
+    def insert_events(self, feed: int, received_ns: int, rows: Sequence[EventRow]) -> list[int]:
+        """Insert those of `rows` that are not there yet and return their seqs."""
+        ...
+
+    def lock_migrations(self) -> None:
+        """Let only one process at a time migrate, until the transaction ends."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection; a later call opens it again."""
+        ...
+
+
+def connect(url: str) -> Database:
+    """Return the database behind ``sqlite:///PATH`` or ``postgresql://...``; raises ValueError for another URL."""
+    if url.startswith("sqlite:///"):
+        from office.ledger.sqlite import SqliteDatabase
+
+        return SqliteDatabase(Path(url.removeprefix("sqlite:///")))
+    if url.startswith(("postgresql://", "postgres://")):
+        from office.ledger.postgres import PostgresDatabase
+
+        return PostgresDatabase(url)
+    raise ValueError("a database is sqlite:///PATH or postgresql://USER@HOST/NAME")

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The row of a lab: what it said about itself last, when it was heard, and what of its messages was odd."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from office.facts import ReceivedPresence
+from office.ledger.database import Database
+
+_SEEN = "seen_ns = case when excluded.seen_ns > lab.seen_ns then excluded.seen_ns else lab.seen_ns end"
+_TALLY = (
+    "insert into lab (lab, seen_ns, duplicates, invalid, unknown) values (?, ?, ?, ?, ?)"
+    f" on conflict (lab) do update set {_SEEN},"
+    " duplicates = lab.duplicates + excluded.duplicates, invalid = lab.invalid + excluded.invalid,"
+    " unknown = lab.unknown + excluded.unknown"
+)
+# The Will knows the lab's name and nothing else: what the lab said last stays.
+_OFFLINE = (
+    "insert into lab (lab, state, presence_ns) values (?, ?, ?) on conflict (lab) do update set"
+    " state = excluded.state, presence_ns = excluded.presence_ns where lab.presence_ns <= excluded.presence_ns"
+)
+_ONLINE = (
+    "insert into lab (lab, state, epoch, software, config, waiting, heads, presence_ns, seen_ns)"
+    f" values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (lab) do update set {_SEEN},"
+    " state = excluded.state, epoch = excluded.epoch, software = excluded.software, config = excluded.config,"
+    " waiting = excluded.waiting, heads = excluded.heads, presence_ns = excluded.presence_ns"
+    " where lab.presence_ns <= excluded.presence_ns"
+)
+
+
+@dataclass(slots=True)
+class LabTally:
+    """What to add to a lab's row."""
+
+    seen_ns: int = 0
+    duplicates: int = 0
+    invalid: int = 0
+    unknown: int = 0
+
+
+def save_labs(database: Database, presences: Sequence[ReceivedPresence], tallies: Mapping[str, LabTally]) -> None:
+    """Bring the rows of all labs concerned up to date, in order of their ids."""
+    words: dict[str, list[ReceivedPresence]] = defaultdict(list)
+    for item in presences:
+        words[item.presence.lab].append(item)
+    for lab in sorted({*words, *tallies}):
+        for item in words.get(lab, ()):
+            _say(database, item)
+        if lab in tallies:
+            tally = tallies[lab]
+            database.query(_TALLY, (lab, tally.seen_ns, tally.duplicates, tally.invalid, tally.unknown))
+
+
+def _say(database: Database, item: ReceivedPresence) -> None:
+    word, at = item.presence, item.received_ns
+    if word.state == "offline":
+        database.query(_OFFLINE, (word.lab, word.state, at))
+        return
+    heads = json.dumps(word.heads, separators=(",", ":"))
+    database.query(_ONLINE, (word.lab, word.state, word.epoch, word.software, word.config, word.waiting, heads, at, at))

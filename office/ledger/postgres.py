@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger's database on a server: PostgreSQL by psycopg 3, for several ingest workers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+
+from office.errors import LedgerRefused, LedgerUnavailable
+from office.ledger.database import EventRow, Row
+
+CONNECT_TIMEOUT_S = 5
+MIGRATION_LOCK = 0x494D31
+
+_SETTINGS = "-c client_encoding=UTF8 -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+_INSERT = """
+insert into event (feed, received_ns, seq, type, standing, boot_ns, wall_ns, body)
+select ?, ?, new.* from unnest(?::bigint[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::text[]) as new
+on conflict do nothing returning seq
+"""
+
+
+class PostgresDatabase:
+    """A ledger behind the connection string `url`."""
+
+    words: dict[str, str] = {  # noqa: RUF012 - an instance attribute of the protocol, never changed
+        "serial": "bigint generated always as identity primary key",
+        "bytes": "bytea",
+        "text": 'text collate "C"',
+        "real": "double precision",
+        "clustered": "",
+    }
+    for_update = " for update"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._open: psycopg.Connection[Row] | None = None
+
+    def _connection(self) -> psycopg.Connection[Row]:
+        if self._open is not None and (self._open.closed or self._open.broken):
+            self.close()
+        if self._open is None:
+            connection = psycopg.connect(
+                self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=_SETTINGS
+            )
+            encoding = connection.info.parameter_status("server_encoding")
+            if encoding != "UTF8":
+                connection.close()
+                raise LedgerUnavailable(reason=f"the database must be made with encoding UTF8, not {encoding}")
+            self._open = connection
+        return self._open
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[None]:
+        """See Database."""
+        with _translated():
+            connection = self._connection()
+            with connection.transaction():
+                if not write:
+                    connection.execute("set transaction isolation level repeatable read, read only")
+                yield
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """See Database."""
+        with _translated():
+            # Every statement of the ledger is written in its source; what comes from outside is a parameter.
+            cursor = self._connection().execute(sql.replace("?", "%s"), parameters)
+            return cursor.fetchall() if cursor.description is not None else []
+
+    def insert_events(self, feed: int, received_ns: int, rows: Sequence[EventRow]) -> list[int]:
+        """See Database."""
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        return [seq for (seq,) in self.query(_INSERT, (feed, received_ns, *columns))]
+
+    def lock_migrations(self) -> None:
+        """See Database."""
+        self.query("select pg_advisory_xact_lock(?)", (MIGRATION_LOCK,))
+
+    def close(self) -> None:
+        """See Database."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError) as error:
+        raise LedgerUnavailable(reason=" ".join(str(error).split())) from error
+    except (psycopg.Error, UnicodeError) as error:
+        raise LedgerRefused(reason=" ".join(str(error).split())) from error

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What facts add up to. Pure, and blind to the order in which facts arrive.
+
+Sums are sums; where one fact must win over another (a visit opened again, a job's newest state) the winner is chosen
+by the facts themselves, never by arrival. So a recount over all stored facts gives the very same figures.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import cast
+
+from office.facts import Fact, Standing
+from office.intake import clean
+from wire.batch import Presence, Scalar
+from wire.events import REACHED_ROLES
+
+PROJECTED = ("visit.opened", "visit.closed", "visit.headcount", "kiosk.session", "job.changed")
+REASON_LENGTH = 500
+
+_JOB_RANK = {
+    "REQUESTED": 0,
+    "APPROVED": 1,
+    "RUNNING": 2,
+    "HELD": 2,
+    "DECLINED": 3,
+    "FINISHED": 3,
+    "ABORTED": 3,
+    "FAILED": 3,
+}
+
+LabKey = tuple[str, str]
+"""(lab, id): the lab with a visit, a job, a role or an epoch of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class VisitOpening:
+    """How a visit was opened. Of two openings of one visit the later (epoch, seq) counts."""
+
+    epoch: str
+    seq: int
+    school: str
+    municipality: str
+    date: str
+    group: str
+    expected: int
+    language: str
+
+    @property
+    def order(self) -> tuple[str, int]:
+        """Return what decides between two openings."""
+        return (self.epoch, self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A job as one change describes it. The change that is further on counts, then the later (epoch, seq)."""
+
+    rank: int
+    epoch: str
+    seq: int
+    claim: int
+    machine: str
+    program: str
+    origin: str
+    state: str
+    reason: str
+    visit: str | None
+    estimate_s: float | None
+    guess_s: float | None
+    actual_s: float | None
+    lines: int | None
+    wall_ns: int
+    received_ns: int
+
+    @property
+    def order(self) -> tuple[int, str, int]:
+        """Return what decides between two changes."""
+        return (self.rank, self.epoch, self.seq)
+
+
+@dataclass(slots=True)
+class People:
+    """Grow-only counters: people counted, people taken back by corrections, kiosk sessions."""
+
+    people: int = 0
+    corrected: int = 0
+    sessions: int = 0
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a number of facts changes."""
+
+    epochs: dict[LabKey, People] = field(default_factory=lambda: defaultdict(People))
+    roles: dict[LabKey, People] = field(default_factory=lambda: defaultdict(People))
+    openings: dict[LabKey, VisitOpening] = field(default_factory=dict)
+    closed: set[LabKey] = field(default_factory=set)
+    visit_sessions: dict[LabKey, int] = field(default_factory=lambda: defaultdict(int))
+    counts: dict[tuple[str, str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    jobs: dict[LabKey, JobState] = field(default_factory=dict)
+    claims: dict[LabKey, People] = field(default_factory=lambda: defaultdict(People))
+
+    def claim(self, presence: Presence) -> None:
+        """Add what a lab says about its epochs: of several words the largest counts."""
+        for epoch, totals in presence.totals.items():
+            claim = self.claims[presence.lab, epoch]
+            claim.people = max(claim.people, totals["people"])
+            claim.corrected = max(claim.corrected, totals["corrected"])
+            claim.sessions = max(claim.sessions, totals["sessions"])
+
+    def add(self, lab: str, epoch: str, fact: Fact, received_ns: int) -> None:
+        """Add `fact`, which must be new to the ledger. One that was not understood changes nothing."""
+        if fact.standing is not Standing.UNDERSTOOD:
+            return
+        body = fact.body
+        match fact.type:
+            case "visit.headcount":
+                self._headcount(lab, epoch, body)
+            case "kiosk.session":
+                self.epochs[lab, epoch].sessions += 1
+                if body.get("visit") is not None:
+                    self.visit_sessions[lab, _text(body, "visit")] += 1
+            case "visit.opened":
+                self._opened(lab, epoch, fact)
+            case "visit.closed":
+                self.closed.add((lab, _text(body, "visit")))
+            case "job.changed":
+                self._job(lab, epoch, fact, received_ns)
+            case _:
+                pass
+
+    def _headcount(self, lab: str, epoch: str, body: dict[str, Scalar]) -> None:
+        role, count = _text(body, "role"), _whole(body, "count")
+        self.counts[lab, _text(body, "visit"), _text(body, "group"), role] += count
+        counters = [self.roles[lab, role]]
+        if role in REACHED_ROLES:
+            counters.append(self.epochs[lab, epoch])
+        for counter in counters:
+            counter.people += max(count, 0)
+            counter.corrected += max(-count, 0)
+
+    def _opened(self, lab: str, epoch: str, fact: Fact) -> None:
+        body = fact.body
+        opening = VisitOpening(
+            epoch,
+            fact.seq,
+            _text(body, "school"),
+            _text(body, "municipality"),
+            _text(body, "date"),
+            _text(body, "group"),
+            _whole(body, "expected"),
+            _text(body, "language"),
+        )
+        key = (lab, _text(body, "visit"))
+        if key not in self.openings or self.openings[key].order < opening.order:
+            self.openings[key] = opening
+
+    def _job(self, lab: str, epoch: str, fact: Fact, received_ns: int) -> None:
+        body = fact.body
+        state = _text(body, "state")
+        job = JobState(
+            _JOB_RANK[state],
+            epoch,
+            fact.seq,
+            _whole(body, "claim"),
+            _text(body, "machine"),
+            _text(body, "program"),
+            _text(body, "origin"),
+            state,
+            _text(body, "reason")[:REASON_LENGTH],
+            _text(body, "visit") if body.get("visit") is not None else None,
+            _real(body, "estimate_s"),
+            _real(body, "guess_s"),
+            _real(body, "actual_s"),
+            _whole(body, "lines") if body.get("lines") is not None else None,
+            fact.wall_ns,
+            received_ns,
+        )
+        key = (lab, _text(body, "job"))
+        if key not in self.jobs or self.jobs[key].order < job.order:
+            self.jobs[key] = job
+
+
+def _text(body: dict[str, Scalar], key: str) -> str:
+    value = body.get(key)
+    return clean(value) if isinstance(value, str) else ""
+
+
+def _whole(body: dict[str, Scalar], key: str) -> int:
+    return cast("int", body[key])
+
+
+def _real(body: dict[str, Scalar], key: str) -> float | None:
+    value = body.get(key)
+    return float(value) if isinstance(value, int | float) else None
