@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a program takes on GRBL, line by line.
+
+The controller's planner, over the whole program at once: junction deviation ($11), maximum rate ($110-112) and
+acceleration ($120-122) per axis, arcs in chords by $12, a look-ahead of 15 blocks, and a full stop, with $1 ms of
+waiting, at each dwell, spindle or coolant change, change of offset, write to the EEPROM and end of program. Source:
+GRBL 1.1 documentation (settings, interface); held against recorded job times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.domain.machine import Position
+from edge.gcode.arcs import arc_geometry, chord_counts, expand, extents
+from edge.gcode.model import Bools, Bounds, Floats, Ints, Kind, Program, Segments, StopKind
+
+LOOK_AHEAD = 15
+"""Blocks that GRBL plans ahead (`15` in `[OPT:V,15,128]`)."""
+_SLOWEST = 1.0
+"""mm/min: GRBL moves no slower than this."""
+_LONGEST_STEP = 0xFFFF * 8 / 16e6
+"""s: the longest time between two steps that the 16-bit step timer reaches at 16 MHz; slower feeds run faster."""
+_STRAIGHT, _REVERSAL = -0.999999, 0.999999
+_FREE = 1e30
+_MOST_CHORDS = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class MotionSettings:
+    """What the time depends on. Rates mm/min, accelerations mm/s2, lengths mm, idle_delay s, steps 1/mm.
+
+    The defaults are those of a small desktop router.
+    """
+
+    max_rate: tuple[float, float, float] = (3000.0, 3000.0, 1500.0)
+    acceleration: tuple[float, float, float] = (200.0, 200.0, 200.0)
+    junction_deviation: float = 0.01
+    arc_tolerance: float = 0.002
+    idle_delay: float = 0.025
+    steps_per_mm: tuple[float, float, float] = (250.0, 250.0, 250.0)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, str | float]) -> MotionSettings:
+        """Return the settings of a `$$` dump ({"$110": "3000.000", ...}); a missing one has its default."""
+        default = cls()
+
+        def number(key: str, otherwise: float) -> float:
+            try:
+                value = float(settings.get(key, otherwise))
+            except ValueError:
+                return otherwise
+            return value if np.isfinite(value) and value > 0 else otherwise
+
+        def axes(first: int, otherwise: tuple[float, float, float]) -> tuple[float, float, float]:
+            x, y, z = (number(f"${first + axis}", otherwise[axis]) for axis in range(3))
+            return x, y, z
+
+        delay = number("$1", default.idle_delay * 1000)
+        return cls(
+            max_rate=axes(110, default.max_rate),
+            acceleration=axes(120, default.acceleration),
+            junction_deviation=number("$11", default.junction_deviation),
+            arc_tolerance=number("$12", default.arc_tolerance),
+            idle_delay=0.0 if delay >= 255 else delay / 1000,
+            steps_per_mm=axes(100, default.steps_per_mm),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """seconds in all; line_seconds: (lines,) seconds of each wire line; distance_mm; bounds, None without motion."""
+
+    seconds: float
+    line_seconds: Floats
+    distance_mm: float
+    bounds: Bounds | None
+
+    def progress(self) -> Floats:
+        """Return per wire line the share of the time (0..1) that has passed when it is done."""
+        return np.cumsum(self.line_seconds) / self.seconds if self.seconds else np.ones(len(self.line_seconds))
+
+
+def plan(program: Program, settings: MotionSettings, work_offset: Position | None = None) -> Plan:
+    """Return time, distance and bounds of a program.
+
+    work_offset (mm) places what the program gives in machine coordinates; without it machine zero is taken for
+    the program's zero. Pauses (M0) count no time, overrides are 100 %.
+    """
+    segments = _in_one_frame(program.segments, work_offset)
+    counts = chord_counts(arc_geometry(segments), settings.arc_tolerance)
+    if counts.sum() > _MOST_CHORDS:
+        counts = np.maximum(counts * _MOST_CHORDS // counts.sum(), 1)
+    start, end, row = expand(segments, counts)
+    steps = np.asarray(settings.steps_per_mm)
+    delta = (np.rint(end * steps) - np.rint(start * steps)) / steps
+    moving = delta.any(axis=1)
+    delta, row = delta[moving], row[moving]
+    distance = np.sqrt((delta * delta).sum(axis=1))
+    line_seconds = np.zeros(len(program.text.lines))
+    stop_before = np.array([stop.before for stop in program.stops], dtype=np.int64)
+    halts = np.searchsorted(row, stop_before)
+    if len(row):
+        seconds = _block_seconds(delta, distance, segments, row, halts, settings)
+        np.add.at(line_seconds, segments.wire[row], seconds)
+    halted = 0
+    for stop, halt in zip(program.stops, halts.tolist(), strict=True):
+        line_seconds[stop.wire] += stop.seconds
+        if halt > halted and stop.kind is not StopKind.PAUSE:
+            line_seconds[stop.wire] += settings.idle_delay
+        halted = halt
+    return Plan(float(line_seconds.sum()), line_seconds, float(distance.sum()), _bounds(segments))
+
+
+def _in_one_frame(segments: Segments, work_offset: Position | None) -> Segments:
+    """Return the segments with all coordinates relative to the program's zero."""
+    if work_offset is None or not segments.machine_frame.any():
+        return segments
+    offset = np.array([work_offset.x, work_offset.y, work_offset.z])
+    end = segments.end - segments.machine_frame * offset
+    before = np.vstack([np.zeros((1, 3), dtype=np.bool_), segments.machine_frame[:-1]])
+    start = segments.start - before * offset
+    return Segments(
+        start=start,
+        end=end,
+        feed=segments.feed,
+        kind=segments.kind,
+        wire=segments.wire,
+        machine_frame=np.zeros_like(segments.machine_frame),
+        arc=segments.arc,
+        arc_centre=segments.arc_centre,
+        arc_plane=segments.arc_plane,
+    )
+
+
+def _bounds(segments: Segments) -> Bounds | None:
+    if not len(segments):
+        return None
+    low, high = extents(segments)
+    x0, y0, z0 = (float(value) for value in low.min(axis=0))
+    x1, y1, z1 = (float(value) for value in high.max(axis=0))
+    return Bounds(Position(x0, y0, z0), Position(x1, y1, z1))
+
+
+def _along(limits: tuple[float, float, float], unit: Floats) -> Floats:
+    """Return the limit along each unit vector so that no axis is over its own."""
+    with np.errstate(divide="ignore"):
+        limit: Floats = np.min(np.asarray(limits) / np.abs(unit), axis=1)
+    return limit
+
+
+def _block_seconds(
+    delta: Floats, distance: Floats, segments: Segments, row: Ints, halts: Ints, settings: MotionSettings
+) -> Floats:
+    """Return the seconds of each block. Speeds are mm/s in here."""
+    unit = delta / distance[:, None]
+    acceleration = _along(settings.acceleration, unit)
+    rapid = _along(settings.max_rate, unit)
+    feed = np.where(segments.kind[row] == Kind.RAPID, rapid, np.minimum(segments.feed[row], rapid))
+    nominal = np.maximum(feed, _SLOWEST) / 60.0
+
+    limit = np.zeros(len(unit) + 1)
+    limit[1:-1] = _junction_limit(unit, settings)
+    limit[1:-1] = np.minimum(limit[1:-1], np.minimum(nominal[:-1], nominal[1:]) ** 2)
+    limit[halts] = 0.0
+    squares = _speeds(limit, 2.0 * acceleration * distance)
+    entry, leave = np.sqrt(squares[:-1]), np.sqrt(squares[1:])
+
+    peak = np.sqrt(np.minimum(0.5 * (squares[:-1] + squares[1:]) + acceleration * distance, nominal**2))
+    peak = np.maximum(peak, np.maximum(entry, leave))
+    ramps = (2.0 * peak**2 - squares[:-1] - squares[1:]) / (2.0 * acceleration)
+    cruise = np.maximum(distance - ramps, 0.0)
+    seconds = (2.0 * peak - entry - leave) / acceleration + cruise / peak
+    events = np.rint(np.abs(delta) * np.asarray(settings.steps_per_mm)).max(axis=1)
+    capped: Floats = np.minimum(seconds, events * _LONGEST_STEP)
+    return capped
+
+
+def _junction_limit(unit: Floats, settings: MotionSettings) -> Floats:
+    """Return the square of the highest speed between each block and the next."""
+    before, after = unit[:-1], unit[1:]
+    cosine = -(before * after).sum(axis=1)
+    turn = after - before
+    length = np.sqrt((turn * turn).sum(axis=1))
+    straight: Bools = cosine < _STRAIGHT
+    with np.errstate(divide="ignore", invalid="ignore"):
+        acceleration = _along(settings.acceleration, turn / np.where(length > 0, length, 1.0)[:, None])
+        sine = np.sqrt(0.5 * (1.0 - cosine))
+        square = acceleration * settings.junction_deviation * sine / (1.0 - sine)
+    square = np.where(straight, _FREE, square)
+    return np.where(cosine > _REVERSAL, 0.0, square)
+
+
+def _speeds(limit: Floats, gain: Floats) -> Floats:
+    """Return the square of the speed at each of the n + 1 ends of n blocks.
+
+    Backwards each block can lose `gain` = 2 a d, and the controller sees no further than its look-ahead, behind
+    which it plans to stand; forwards each block can win as much. With c the running sum of the gains both are
+    minima of limit -/+ c, over a window and over all that came before.
+    """
+    ends = np.concatenate([[0.0], np.cumsum(gain)])
+    count = len(limit)
+    padded = np.concatenate([limit + ends, np.full(LOOK_AHEAD, ends[-1])])
+    window, width = padded.copy(), 1
+    while width < LOOK_AHEAD:
+        step = min(width, LOOK_AHEAD - width)
+        window[:-step] = np.minimum(window[:-step], window[step:])
+        width += step
+    horizon = ends[np.minimum(np.arange(count) + LOOK_AHEAD - 1, count - 1)]
+    allowed = np.minimum(window[:count], horizon) - ends
+    speeds: Floats = np.minimum.accumulate(allowed - ends) + ends
+    return np.maximum(speeds, 0.0)
