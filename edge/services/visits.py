@@ -101,8 +101,7 @@ class VisitCounter:
         """Return the figures of the open visit, zeros where none is open."""
         if self.record is None:
             return VisitTotals(dict.fromkeys(Role, 0), 0)
-        visit_id = self.record.visit.visit_id
-        return VisitTotals(self.record.people, sum(1 for value in self._sessions.values() if value == visit_id))
+        return VisitTotals(self.record.people, self.sessions_of(self.record.visit.visit_id))
 
     def bell_in_s(self) -> float | None:
         """Return the seconds until the bell rings, where the operator set it."""
@@ -233,3 +232,7 @@ class VisitCounter:
     def _show(self, record: VisitRecord) -> None:
         self.record = record
         self.bus.publish(VisitChanged())
+
+    def sessions_of(self, visit_id: str) -> int:
+        """Return the number of kiosk sessions of a visit, as long as their ids are kept."""
+        return sum(1 for value in self._sessions.values() if value == visit_id)

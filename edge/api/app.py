@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The console's ASGI app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.types import ASGIApp
+
+from edge import __version__
+from edge.api import access, live, machines, views, visits
+from edge.http import errors, pages
+from edge.http.limits import BodyLimit, InFlightLimit, SecurityHeaders
+from edge.services.lab import Lab
+
+BODY_LIMIT = 64 * 1024
+UPLOAD_LIMIT = 50 * 1024 * 1024
+IN_FLIGHT = 256
+
+router = APIRouter()
+
+
+@router.get("/api/snapshot")
+async def snapshot(request: Request, lab: access.Services) -> dict[str, Any]:
+    """Return everything that the console shows."""
+    return views.snapshot(lab, operator=access.is_operator(request))
+
+
+def create_app(lab: Lab) -> ASGIApp:
+    """Return the console for `lab`."""
+    app = FastAPI(title="InfoMobil console", version=__version__, docs_url=None, redoc_url=None)
+    app.state.lab = lab
+    errors.install(app)
+    for part in (router, access.router, machines.public, machines.router, visits.router, live.router):
+        app.include_router(part)
+    pages.mount(app, "console")
+    limited = BodyLimit(app, BODY_LIMIT, {"/api/programs": UPLOAD_LIMIT})
+    return SecurityHeaders(InFlightLimit(limited, IN_FLIGHT))

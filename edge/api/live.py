@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The console's live view: a snapshot, then what changed, and at least a word a second."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from edge.api import views
+from edge.api.access import is_operator, lab_of
+from edge.services.bus import JobsChanged, LiveView, MachineChanged, Message, Notice, ProgramsChanged, VisitChanged
+from edge.services.lab import Lab
+
+router = APIRouter()
+
+PACE_S = 0.05
+SYNC_EVERY_S = 1.0
+
+
+def same_origin(socket: WebSocket) -> bool:
+    """Return whether the page that opens the socket was served by this host; other tools send no origin."""
+    origin = socket.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
+
+
+def _messages(lab: Lab, waiting: list[Message], *, operator: bool) -> list[dict[str, Any]]:
+    out: list[dict[str, Any]] = []
+    for message in waiting:
+        match message:
+            case MachineChanged(machine_id):
+                out.append({"type": "machine", "machine": views.machine(lab.machines[machine_id], lab.jobs)})
+            case Notice(level, text) if operator:
+                out.append({"type": "notice", "notice": {"level": level, "text": text}})
+            case JobsChanged() if operator:
+                out.append({"type": "jobs", "jobs": [views.job(item, lab) for item in lab.jobs.jobs()]})
+            case VisitChanged() if operator:
+                out.append({"type": "visit", "visit": views.visit(lab.visits)})
+            case ProgramsChanged() if operator:
+                out.append({"type": "programs", "programs": [views.program(item) for item in lab.programs.entries()]})
+            case _:
+                pass
+    return out
+
+
+async def _send_changes(socket: WebSocket, lab: Lab, view: LiveView, *, operator: bool) -> None:
+    await socket.send_text(
+        json.dumps({"type": "snapshot", "snapshot": views.snapshot(lab, operator=operator)}, ensure_ascii=False)
+    )
+    loop = asyncio.get_running_loop()
+    sync_at = loop.time()
+    while True:
+        waiting = await view.take(max(0.0, sync_at - loop.time()))
+        if operator and not is_operator(socket):
+            await socket.close(4401)
+            return
+        messages = _messages(lab, waiting, operator=operator)
+        if loop.time() >= sync_at:
+            sync_at = loop.time() + SYNC_EVERY_S
+            messages.append({"type": "sync", "sync": views.sync(lab.sync_status())})
+            messages += [
+                {"type": "machine", "machine": views.machine(item, lab.jobs)}
+                for item in lab.machines.values()
+                if not any(m["type"] == "machine" and m["machine"]["id"] == item.machine_id for m in messages)
+            ]
+        for message in messages:
+            await socket.send_text(json.dumps(message, ensure_ascii=False))
+        await asyncio.sleep(PACE_S)
+
+
+async def _until_closed(socket: WebSocket) -> None:
+    with suppress(WebSocketDisconnect):
+        while True:
+            await socket.receive_text()
+
+
+@router.websocket("/api/live")
+async def live(socket: WebSocket) -> None:
+    """Show the laboratory as it changes."""
+    if not same_origin(socket):
+        await socket.close(4403)
+        return
+    lab, operator = lab_of(socket), is_operator(socket)
+    await socket.accept()
+    view = LiveView(lab.bus)
+    sender = asyncio.create_task(_send_changes(socket, lab, view, operator=operator), name="console view")
+    reader = asyncio.create_task(_until_closed(socket), name="console socket")
+    try:
+        await asyncio.wait({sender, reader}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        view.close()
+        for task in (sender, reader):
+            task.cancel()
+        for result in await asyncio.gather(sender, reader, return_exceptions=True):
+            if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect | RuntimeError | OSError):
+                raise result

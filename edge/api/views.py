@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the services' values to the JSON of docs/http-api.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge.domain.job import Job, JobState
+from edge.domain.machine import MachineInfo, Position
+from edge.gcode import PreviewPoint
+from edge.http.errors import refusal_json
+from edge.safety.interlock import Reading
+from edge.safety.permissives import Command
+from edge.services.jobs import JobService
+from edge.services.lab import Lab, SyncStatus
+from edge.services.programs import Prepared, ProgramEntry
+from edge.services.supervisor import MachineSupervisor, MachineView
+from edge.services.visits import VisitCounter, VisitRecord
+
+Json = dict[str, Any]
+
+
+def position(place: Position | None) -> list[float] | None:
+    """Return ``[x, y, z]`` in mm, rounded to a micrometre."""
+    return None if place is None else [round(place.x, 3), round(place.y, 3), round(place.z, 3)]
+
+
+def _travel(info: MachineInfo) -> Json | None:
+    travel = info.travel
+    if travel is None:
+        return None
+    return {
+        "low": position(travel.low),
+        "high": position(travel.high),
+        "max_feed": travel.max_feed,
+        "max_spindle": travel.max_spindle,
+    }
+
+
+def _age_ms(age_ns: int | None) -> float | None:
+    return None if age_ns is None else round(age_ns / 1e6, 1)
+
+
+def _reading(reading: Reading) -> Json:
+    return {
+        "name": reading.rule.name,
+        "label": reading.rule.label,
+        "source": reading.rule.source,
+        "status": reading.status.value,
+        "age_ms": _age_ms(reading.age_ns),
+        "remedy": reading.rule.remedy,
+    }
+
+
+def _interlock(view: MachineView) -> Json:
+    cause = view.interlock.cause
+    return {
+        "state": view.interlock.state.value,
+        "cause": None
+        if cause is None
+        else {
+            "permissive": f"input.{cause.rule.name}",
+            "what": cause.rule.label,
+            "why": f"{cause.rule.label}: {cause.status.value}",
+            "source": cause.rule.source,
+            "age_ms": _age_ms(cause.age_ns),
+            "remedy": cause.rule.remedy,
+        },
+        "inputs": [_reading(reading) for reading in view.readings],
+    }
+
+
+def machine(supervisor: MachineSupervisor, jobs: JobService) -> Json:
+    """Return a machine."""
+    view = supervisor.view()
+    info, state = view.info, view.state
+    job = jobs.running_on(info.machine_id)
+    progress = jobs.progress(job) if job else None
+    overrides = state.overrides
+    return {
+        "id": info.machine_id,
+        "name": info.name,
+        "kind": info.kind,
+        "driver": info.driver,
+        "controller": info.controller,
+        "capabilities": sorted(capability.value for capability in info.capabilities),
+        "travel": _travel(info),
+        "availability": state.availability.value,
+        "execution": state.execution.value,
+        "mode": state.mode.value,
+        "emergency_stop": state.emergency_stop.value,
+        "door": state.door.value,
+        "machine_position": position(state.machine_position),
+        "work_position": position(state.work_position),
+        "work_offset": position(state.work_offset),
+        "homed": state.homed,
+        "feed": state.feed,
+        "spindle": state.spindle.value,
+        "spindle_speed": state.spindle_speed,
+        "overrides": {"feed": overrides.feed, "rapid": overrides.rapid, "spindle": overrides.spindle}
+        if overrides
+        else None,
+        "program": job.program_id if job else state.program,
+        "line": state.line,
+        "total_lines": job.total_lines if job else state.total_lines,
+        "progress": round(progress.done, 4) if progress else state.progress,
+        "remaining_s": round(progress.remaining_s, 1) if progress else None,
+        "part_count": state.part_count,
+        "alarms": [
+            {"code": alarm.code, "text": alarm.text, "position_kept": alarm.position_kept} for alarm in state.alarms
+        ],
+        "fault": "FAULT" if view.fault else "NONE",
+        "fault_reason": view.fault,
+        "age_ms": _age_ms(view.age_ns),
+        "job": job.job_id if job else None,
+        "interlock": _interlock(view) if info.capabilities or view.readings else None,
+        "refusals": {command.value: [refusal_json(item) for item in view.refusals[command]] for command in Command}
+        if info.capabilities
+        else {command.value: [] for command in Command},
+    }
+
+
+def job(item: Job, lab: Lab) -> Json:
+    """Return a job as the operator sees it."""
+    progress = lab.jobs.progress(item)
+    bell = lab.visits.bell_in_s()
+    wish = lab.jobs.wish(item.job_id)
+    remaining = None if item.state.ended else round(progress.remaining_s, 1)
+    return {
+        "id": item.job_id,
+        "claim": item.claim,
+        "machine": item.machine_id,
+        "program": item.program_id,
+        "title": dict(lab.programs.entry(item.program_id).title),
+        "origin": item.origin,
+        "state": item.state.value,
+        "estimate_s": item.estimate_s,
+        "guess_s": item.guess_s,
+        "actual_s": item.actual_s,
+        "line": lab.machines[item.machine_id].state.line or 0
+        if item.state in (JobState.RUNNING, JobState.HELD)
+        else item.line,
+        "total_lines": item.total_lines,
+        "progress": round(progress.done, 4),
+        "remaining_s": remaining,
+        "fits_before_bell": None if bell is None or remaining is None else remaining <= bell,
+        "reason": item.reason,
+        "text": wish.text if wish and wish.personal else None,
+    }
+
+
+def visit(counter: VisitCounter, record: VisitRecord | None = None) -> Json | None:
+    """Return the open visit, or `record` as it was closed."""
+    shown = record or counter.record
+    if shown is None:
+        return None
+    people = {role.value: count for role, count in shown.people.items()}
+    return {
+        "id": shown.visit.visit_id,
+        "school": shown.visit.school,
+        "municipality": shown.visit.municipality,
+        "date": shown.visit.date,
+        "group": shown.visit.group,
+        "expected": shown.visit.expected,
+        "language": shown.visit.language.value,
+        "open": shown.visit.is_open,
+        "people": people,
+        "total": sum(people.values()),
+        "kiosk_sessions": counter.sessions_of(shown.visit.visit_id),
+        "entries": [
+            {
+                "group": entry.headcount.group,
+                "role": entry.headcount.role.value,
+                "count": entry.headcount.count,
+                "reason": entry.reason,
+            }
+            for entry in shown.entries
+        ],
+        "bell_in_s": counter.bell_in_s() if shown.visit.is_open else None,
+    }
+
+
+def sync(status: SyncStatus) -> Json:
+    """Return what is known of the way to the office."""
+    return {
+        "connected": status.connected,
+        "waiting": dict(status.waiting),
+        "waiting_total": sum(status.waiting.values()),
+        "oldest_waiting_s": status.oldest_waiting_s,
+        "last_ack_age_s": status.last_ack_age_s,
+        "sent": status.sent,
+        "resent": status.resent,
+        "last_error": status.last_error,
+    }
+
+
+def program(entry: ProgramEntry) -> Json:
+    """Return a program of the list."""
+    return {
+        "id": entry.program_id,
+        "title": dict(entry.title),
+        "origin": entry.origin,
+        "lines": entry.lines,
+        "seconds": entry.seconds,
+        "sha256": entry.sha256,
+        "machine": entry.machine_id,
+    }
+
+
+def check(prepared: Prepared) -> Json:
+    """Return the result of a check; at most 200 diagnostics."""
+    bounds = prepared.bounds
+    return {
+        "lines": prepared.total_lines,
+        "seconds": round(prepared.seconds, 2),
+        "distance_mm": round(prepared.distance_mm, 2),
+        "bounds": None
+        if bounds is None
+        else {
+            axis: [round(getattr(bounds[0], axis), 3), round(getattr(bounds[1], axis), 3)] for axis in ("x", "y", "z")
+        },
+        "diagnostics": [
+            {
+                "line": item.line,
+                "column": item.column,
+                "code": item.code,
+                "severity": item.severity.value,
+                "message": f"{item.text} {item.remedy}".strip(),
+            }
+            for item in prepared.diagnostics[:200]
+        ],
+    }
+
+
+def path(points: list[PreviewPoint], cumulative: Prepared | None, stock: list[float]) -> Json:
+    """Return a path for a screen, with the planned second at each point."""
+    return {
+        "points": [[round(p.x, 2), round(p.y, 2), round(p.z, 2)] for p in points],
+        "rapid": [p.rapid for p in points],
+        "lines": [p.line for p in points],
+        "seconds": [round(cumulative.seconds_until(p.line), 2) if cumulative else 0.0 for p in points],
+        "stock": stock,
+    }
+
+
+def snapshot(lab: Lab, *, operator: bool) -> Json:
+    """Return everything a console shows; without login the machines only."""
+    return {
+        "lab": lab.lab_id,
+        "lab_name": lab.name,
+        "operator": operator,
+        "machines": [machine(item, lab.jobs) for item in lab.machines.values()],
+        "jobs": [job(item, lab) for item in lab.jobs.jobs()] if operator else [],
+        "visit": visit(lab.visits) if operator else None,
+        "sync": sync(lab.sync_status()),
+        "programs": [program(item) for item in lab.programs.entries()] if operator else [],
+    }

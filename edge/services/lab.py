@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that the screens' faces may call, in one value. Made by `app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edge.services.bus import EventBus
+from edge.services.jobs import JobService
+from edge.services.operators import OperatorDesk
+from edge.services.programs import ProgramCatalog
+from edge.services.supervisor import MachineSupervisor
+from edge.services.visits import VisitCounter
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """The way to the office: facts that wait per stream, ages in seconds, counters since the start."""
+
+    connected: bool
+    waiting: Mapping[str, int]
+    oldest_waiting_s: float | None = None
+    last_ack_age_s: float | None = None
+    sent: int = 0
+    resent: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """The services of one laboratory."""
+
+    lab_id: str
+    name: str
+    language: str
+    machines: Mapping[str, MachineSupervisor]
+    jobs: JobService
+    programs: ProgramCatalog
+    visits: VisitCounter
+    desk: OperatorDesk
+    bus: EventBus
+    sync_status: Callable[[], SyncStatus]
