@@ -14,7 +14,11 @@ from office.ledger.database import EventRow, Row
 CONNECT_TIMEOUT_S = 5
 MIGRATION_LOCK = 0x494D31
 
-_SETTINGS = "-c client_encoding=UTF8 -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+_SETTINGS = (
+    "set client_encoding to 'UTF8'",
+    "set lock_timeout to '10s'",
+    "set idle_in_transaction_session_timeout to '60s'",
+)
 _INSERT = """
 insert into event (feed, received_ns, seq, type, standing, boot_ns, wall_ns, body)
 select ?, ?, new.* from unnest(?::bigint[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::text[]) as new
@@ -42,13 +46,16 @@ class PostgresDatabase:
         if self._open is not None and (self._open.closed or self._open.broken):
             self.close()
         if self._open is None:
-            connection = psycopg.connect(
-                self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=_SETTINGS
-            )
-            encoding = connection.info.parameter_status("server_encoding")
-            if encoding != "UTF8":
+            connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+            try:
+                for setting in _SETTINGS:
+                    connection.execute(setting)
+                encoding = connection.info.parameter_status("server_encoding")
+                if encoding != "UTF8":
+                    raise LedgerUnavailable(reason=f"the database must be made with encoding UTF8, not {encoding}")
+            except BaseException:
                 connection.close()
-                raise LedgerUnavailable(reason=f"the database must be made with encoding UTF8, not {encoding}")
+                raise
             self._open = connection
         return self._open
 
