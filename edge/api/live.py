@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, WebSocket
 
 from edge.api import views
 from edge.api.access import is_operator, lab_of
+from edge.http.live import same_origin, show
 from edge.services.bus import JobsChanged, LiveView, MachineChanged, Message, Notice, ProgramsChanged, VisitChanged
 from edge.services.lab import Lab
 
@@ -20,12 +19,6 @@ router = APIRouter()
 
 PACE_S = 0.05
 SYNC_EVERY_S = 1.0
-
-
-def same_origin(socket: WebSocket) -> bool:
-    """Return whether the page that opens the socket was served by this host; other tools send no origin."""
-    origin = socket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
 
 
 def _messages(lab: Lab, waiting: list[Message], *, operator: bool) -> list[dict[str, Any]]:
@@ -72,12 +65,6 @@ async def _send_changes(socket: WebSocket, lab: Lab, view: LiveView, *, operator
         await asyncio.sleep(PACE_S)
 
 
-async def _until_closed(socket: WebSocket) -> None:
-    with suppress(WebSocketDisconnect):
-        while True:
-            await socket.receive_text()
-
-
 @router.websocket("/api/live")
 async def live(socket: WebSocket) -> None:
     """Show the laboratory as it changes."""
@@ -87,14 +74,7 @@ async def live(socket: WebSocket) -> None:
     lab, operator = lab_of(socket), is_operator(socket)
     await socket.accept()
     view = LiveView(lab.bus)
-    sender = asyncio.create_task(_send_changes(socket, lab, view, operator=operator), name="console view")
-    reader = asyncio.create_task(_until_closed(socket), name="console socket")
     try:
-        await asyncio.wait({sender, reader}, return_when=asyncio.FIRST_COMPLETED)
+        await show(socket, _send_changes(socket, lab, view, operator=operator))
     finally:
         view.close()
-        for task in (sender, reader):
-            task.cancel()
-        for result in await asyncio.gather(sender, reader, return_exceptions=True):
-            if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect | RuntimeError | OSError):
-                raise result

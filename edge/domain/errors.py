@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class InfoMobilError(Exception):
     """Something went wrong."""
@@ -12,12 +14,20 @@ class InfoMobilError(Exception):
         template = " ".join((type(self).__doc__ or "").split())
         super().__init__(template.format(**facts))
 
+    def __reduce__(self) -> tuple[Callable[..., InfoMobilError], tuple[type[InfoMobilError], dict[str, object]]]:
+        """Let the error cross from a worker process: it is made again from its facts."""
+        return _again, (type(self), self.facts)
+
     def __getattr__(self, name: str) -> object:
         """Return the fact `name`."""
         try:
             return self.__dict__["facts"][name]
         except KeyError:
             raise AttributeError(name) from None
+
+
+def _again(kind: type[InfoMobilError], facts: dict[str, object]) -> InfoMobilError:
+    return kind(**facts)
 
 
 class JobTransitionRefused(InfoMobilError):

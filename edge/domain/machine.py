@@ -122,7 +122,7 @@ class Travel:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """How a controller plans: mm/min per axis, mm/s2 per axis, junction deviation and arc tolerance in mm.
+    """How a controller plans: mm/min and mm/s2 and steps/mm per axis, junction deviation and arc tolerance in mm.
 
     stop_delay_s is the time that the controller waits whenever its planner has run empty.
     """
@@ -132,6 +132,7 @@ class Motion:
     junction_deviation: float = 0.01
     arc_tolerance: float = 0.002
     stop_delay_s: float = 0.025
+    steps_per_mm: Position = Position(250.0, 250.0, 250.0)
 
 
 @dataclass(frozen=True, slots=True)

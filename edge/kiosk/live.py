@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
-from urllib.parse import urlsplit
 
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, WebSocket
 
 from edge.domain.errors import NotFound
+from edge.http.live import same_origin, show
 from edge.kiosk import views
 from edge.services.bus import JobsChanged, LiveView, MachineChanged
 from edge.services.lab import Lab
@@ -40,17 +39,10 @@ async def _send(socket: WebSocket, lab: Lab, view: LiveView, job_id: str) -> Non
                 break
 
 
-async def _until_closed(socket: WebSocket) -> None:
-    with suppress(WebSocketDisconnect):
-        while True:
-            await socket.receive_text()
-
-
 @router.websocket("/api/kiosk/live")
 async def live(socket: WebSocket, job: str = "") -> None:
     """Show what changes, at most five times a second."""
-    origin = socket.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != socket.headers.get("host"):
+    if not same_origin(socket):
         await socket.close(4403)
         return
     lab: Lab = socket.app.state.lab
@@ -61,12 +53,7 @@ async def live(socket: WebSocket, job: str = "") -> None:
     view = LiveView(lab.bus)
     try:
         await socket.accept()
-        sender = asyncio.create_task(_send(socket, lab, view, job), name="kiosk view")
-        reader = asyncio.create_task(_until_closed(socket), name="kiosk socket")
-        await asyncio.wait({sender, reader}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (sender, reader):
-            task.cancel()
-        await asyncio.gather(sender, reader, return_exceptions=True)
+        await show(socket, _send(socket, lab, view, job))
     finally:
         socket.app.state.sockets -= 1
         view.close()

@@ -18,7 +18,6 @@ from edge.domain.machine import MachineInfo, Motion, Position, Travel
 from edge.domain.piece import Piece
 from edge.domain.ports import ProgramText
 from edge.gcode import (
-    VISITOR_BANNED,
     Diagnostic,
     MotionSettings,
     PreviewPoint,
@@ -131,7 +130,8 @@ def _motion_settings(motion: Motion | None) -> MotionSettings:
         acceleration=(motion.acceleration.x, motion.acceleration.y, motion.acceleration.z),
         junction_deviation=motion.junction_deviation,
         arc_tolerance=motion.arc_tolerance,
-        stop_delay_s=motion.stop_delay_s,
+        idle_delay=motion.stop_delay_s,
+        steps_per_mm=(motion.steps_per_mm.x, motion.steps_per_mm.y, motion.steps_per_mm.z),
     )
 
 
@@ -140,19 +140,28 @@ def prepare_text(
 ) -> Prepared:
     """Interpret, check and plan a program. Runs in a worker process; never raises for the program's content."""
     program = interpret(data, program_id=program_id)
-    findings = check(program, travel, offset, banned=VISITOR_BANNED)
-    planned = plan(program, _motion_settings(motion))
-    bounds = planned.bounds
+    findings = list(program.diagnostics)
+    if travel is not None and offset is not None:
+        findings = check(program, travel, offset)
+    planned = plan(program, _motion_settings(motion), offset)
     return Prepared(
         text=program.text,
         total_lines=program.total_lines,
         seconds=planned.seconds,
-        cumulative_s=np.cumsum(planned.line_seconds, dtype=np.float64).astype(np.float32),
+        cumulative_s=_by_source_line(np.cumsum(planned.line_seconds), program.text.source_lines, program.total_lines),
         distance_mm=planned.distance_mm,
-        bounds=(bounds.low, bounds.high) if bounds is not None else None,
+        bounds=(planned.bounds.low, planned.bounds.high) if planned.bounds is not None else None,
         diagnostics=tuple(findings),
         sha256=program.sha256,
     )
+
+
+def _by_source_line(cumulative: NDArray[np.float64], source: tuple[int, ...], total: int) -> NDArray[np.float32]:
+    """Return the planned second at the end of each source line from those of the lines that go to the controller."""
+    seconds = np.zeros(total, np.float64)
+    if len(source):
+        np.maximum.at(seconds, np.asarray(source) - 1, cumulative)
+    return np.maximum.accumulate(seconds).astype(np.float32)
 
 
 def preview_text(data: bytes) -> list[PreviewPoint]:
