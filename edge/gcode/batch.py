@@ -152,7 +152,7 @@ def run_batch(lexed: Lexed, at: int, until: int, modal: Modal, builder: SegmentB
     motion = _carry(table[:, _G], float(modal.motion)).astype(np.int8)
     feed = _carry(table[:, _F] * modal.scale, modal.feed)
     given: Bools = ~np.isnan(table[:, _X : _X + 3])
-    moves = given.any(axis=1)
+    moves: Bools = np.asarray(given.any(axis=1))
     ends, frame = _targets(table, given, modal)
     starts = np.vstack([modal.position, ends[:-1]])
 

@@ -30,23 +30,31 @@ _PLACE_UNKNOWN = frozenset({"G28", "G30", "G10", "G92.1", "G55", "G56", "G57", "
 
 def check(
     program: Program,
-    travel: Travel,
-    work_offset: Position,
+    travel: Travel | None,
+    work_offset: Position | None,
     *,
     banned: frozenset[str] = VISITOR_BANNED,
     max_diagnostics: int = MAX_DIAGNOSTICS,
 ) -> list[Diagnostic]:
     """Return what is wrong with `program` on a machine, in order of the lines.
 
-    travel is in machine coordinates; work_offset is machine minus work position, both mm. A word of `banned` is an
-    error (`G10`, `M6`, `$` for any line that begins with one). The program is refused when any of the findings is
-    an error; findings over `max_diagnostics` are left out, errors last.
+    travel is in machine coordinates; work_offset is machine minus work position, both mm. Where one of them is not
+    known, what depends on it is not checked and a warning says so. A word of `banned` is an error (`G10`, `M6`, `$`
+    for any line that begins with one). The program is refused when any of the findings is an error; findings over
+    `max_diagnostics` are left out, errors last.
     """
     findings = list(program.diagnostics)
     findings += _words(program, banned)
-    findings += _spindle(program, travel)
-    findings += _feeds(program, travel, max_diagnostics)
-    findings += _reach(program, travel, work_offset, max_diagnostics)
+    if travel is not None:
+        findings += _spindle(program, travel)
+        findings += _feeds(program, travel, max_diagnostics)
+        if work_offset is not None:
+            findings += _reach(program, travel, work_offset, max_diagnostics)
+    if travel is None or work_offset is None:
+        text = "The machine's travel or zero is not known: whether the program fits was not checked."
+        findings.append(
+            Diagnostic(Severity.WARNING, 0, 0, "travel-unchecked", text, "Connect the machine and check again.")
+        )
     findings += _whole(program)
     if len(findings) > max_diagnostics:
         findings = sorted(findings, key=lambda finding: (_RANK[finding.severity], finding.line))[:max_diagnostics]

@@ -31,16 +31,16 @@ _MOST_CHORDS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class MotionSettings:
-    """What the time depends on. Rates mm/min, accelerations mm/s2, lengths mm, idle_delay s, steps 1/mm.
+    """What the time depends on: rates mm/min, accelerations mm/s2, lengths mm, steps 1/mm.
 
-    The defaults are those of a small desktop router.
+    stop_delay_s is what each stop costs besides its own time. The defaults are those of a small desktop router.
     """
 
     max_rate: tuple[float, float, float] = (3000.0, 3000.0, 1500.0)
     acceleration: tuple[float, float, float] = (200.0, 200.0, 200.0)
     junction_deviation: float = 0.01
     arc_tolerance: float = 0.002
-    idle_delay: float = 0.025
+    stop_delay_s: float = 0.025
     steps_per_mm: tuple[float, float, float] = (250.0, 250.0, 250.0)
 
     @classmethod
@@ -59,20 +59,24 @@ class MotionSettings:
             x, y, z = (number(f"${first + axis}", otherwise[axis]) for axis in range(3))
             return x, y, z
 
-        delay = number("$1", default.idle_delay * 1000)
+        delay = number("$1", default.stop_delay_s * 1000)
         return cls(
             max_rate=axes(110, default.max_rate),
             acceleration=axes(120, default.acceleration),
             junction_deviation=number("$11", default.junction_deviation),
             arc_tolerance=number("$12", default.arc_tolerance),
-            idle_delay=0.0 if delay >= 255 else delay / 1000,
+            stop_delay_s=0.0 if delay >= 255 else delay / 1000,
             steps_per_mm=axes(100, default.steps_per_mm),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """seconds in all; line_seconds: (lines,) seconds of each wire line; distance_mm; bounds, None without motion."""
+    """What a program takes.
+
+    seconds in all; line_seconds: (total lines,) seconds of each line of the source; distance_mm; bounds in work
+    coordinates (mm), None without motion.
+    """
 
     seconds: float
     line_seconds: Floats
@@ -80,7 +84,7 @@ class Plan:
     bounds: Bounds | None
 
     def progress(self) -> Floats:
-        """Return per wire line the share of the time (0..1) that has passed when it is done."""
+        """Return per source line the share of the time (0..1) that has passed when it is done."""
         return np.cumsum(self.line_seconds) / self.seconds if self.seconds else np.ones(len(self.line_seconds))
 
 
@@ -100,17 +104,18 @@ def plan(program: Program, settings: MotionSettings, work_offset: Position | Non
     moving = delta.any(axis=1)
     delta, row = delta[moving], row[moving]
     distance = np.sqrt((delta * delta).sum(axis=1))
-    line_seconds = np.zeros(len(program.text.lines))
+    line_seconds = np.zeros(program.total_lines)
     stop_before = np.array([stop.before for stop in program.stops], dtype=np.int64)
     halts = np.searchsorted(row, stop_before)
     if len(row):
         seconds = _block_seconds(delta, distance, segments, row, halts, settings)
-        np.add.at(line_seconds, segments.wire[row], seconds)
+        line_seconds += np.bincount(program.segment_lines[row] - 1, seconds, program.total_lines)
     halted = 0
     for stop, halt in zip(program.stops, halts.tolist(), strict=True):
-        line_seconds[stop.wire] += stop.seconds
+        line = program.text.source_lines[stop.wire] - 1
+        line_seconds[line] += stop.seconds
         if halt > halted and stop.kind is not StopKind.PAUSE:
-            line_seconds[stop.wire] += settings.idle_delay
+            line_seconds[line] += settings.stop_delay_s
         halted = halt
     return Plan(float(line_seconds.sum()), line_seconds, float(distance.sum()), _bounds(segments))
 
