@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/** The HTTP contract of docs/http-api.md in types. Lengths mm, feeds mm/min, speeds rev/min, times s. */
+
+import type { Language } from "./i18n.svelte";
+
+export type { Language };
+
+export type Position = [x: number, y: number, z: number];
+/** A text per language, or one under "" where it has no language (an uploaded file's name). */
+export type Texts = Record<string, string>;
+
+export interface Refusal {
+  permissive: string;
+  what: string;
+  why: string;
+  source: string;
+  age_ms: number | null;
+  remedy: string;
+}
+
+export interface ErrorBody {
+  code: string;
+  what: string;
+  why: string;
+  remedy: string;
+  retry_after_s: number | null;
+  reasons: Refusal[];
+}
+
+export type JobState =
+  | "REQUESTED"
+  | "APPROVED"
+  | "DECLINED"
+  | "RUNNING"
+  | "HELD"
+  | "FINISHED"
+  | "ABORTED"
+  | "FAILED";
+
+export interface Path {
+  points: Position[];
+  /** One for each point: whether the move to it is rapid. */
+  rapid: boolean[];
+  /** Planned time at each point. */
+  seconds: number[];
+  stock: Position;
+}
+
+/* Kiosk */
+
+export type Depth = "shallow" | "normal" | "deep";
+
+export interface Now {
+  job: { claim: number; piece: string; progress: number; remaining_s: number | null; state: JobState } | null;
+  queue: number;
+  last: { claim: number; piece: string } | null;
+}
+
+export interface KioskState {
+  lab: string;
+  lab_name: string;
+  visit: { open: boolean; language: Language };
+  idle: { warn_after_s: number; countdown_s: number };
+  now: Now;
+}
+
+export interface PieceField {
+  key: "text";
+  max_length: number;
+}
+
+export interface Piece {
+  id: string;
+  title: Texts;
+  description: Texts;
+  /** The preview as SVG markup. */
+  svg: string;
+  stock: Position;
+  guess_choices_s: number[];
+  fields: PieceField[];
+  depths: Depth[];
+}
+
+export interface SessionPost {
+  kiosk: string;
+  session: string;
+  language: Language;
+}
+
+export interface RequestPost {
+  kiosk: string;
+  session: string;
+  piece: string;
+  guess_s: number;
+  text?: string;
+  depth?: Depth;
+}
+
+export interface RequestAnswer {
+  job: string;
+  claim: number;
+  ahead: number;
+  wait_s: number | null;
+}
+
+export interface KioskJob {
+  job: string;
+  claim: number;
+  piece: string;
+  state: JobState;
+  ahead: number;
+  progress: number;
+  remaining_s: number | null;
+  guess_s: number;
+  estimate_s: number;
+  actual_s: number | null;
+  reason: string;
+}
+
+export interface KioskLive {
+  now: Now;
+  job: KioskJob | null;
+}
+
+/* Console */
+
+export type Availability = "AVAILABLE" | "UNAVAILABLE";
+export type Execution =
+  | "READY"
+  | "ACTIVE"
+  | "INTERRUPTED"
+  | "FEED_HOLD"
+  | "STOPPED"
+  | "PROGRAM_COMPLETED"
+  | "UNAVAILABLE";
+export type ControllerMode = "AUTOMATIC" | "MANUAL" | "MANUAL_DATA_INPUT" | "UNAVAILABLE";
+export type EmergencyStop = "ARMED" | "TRIGGERED" | "UNAVAILABLE";
+export type DoorState = "OPEN" | "CLOSED" | "UNLATCHED" | "UNAVAILABLE";
+export type SpindleCommand = "OFF" | "CLOCKWISE" | "COUNTER_CLOCKWISE" | "UNAVAILABLE";
+export type Capability = "run_program" | "hold" | "stop" | "home" | "unlock";
+export type InterlockState = "UNKNOWN" | "TRIPPED" | "PERMITTED";
+export type InputStatus = "HEALTHY" | "OPEN" | "UNKNOWN";
+export type Role = "pupil" | "teacher" | "vet_trainer" | "trainee";
+export type MotionCommand = "start" | "home" | "resume" | "reset" | "unlock";
+
+export interface InterlockInput {
+  name: string;
+  label: string;
+  source: string;
+  status: InputStatus;
+  age_ms: number | null;
+  remedy: string;
+}
+
+export interface Interlock {
+  state: InterlockState;
+  cause: Refusal | null;
+  inputs: InterlockInput[];
+}
+
+export interface Machine {
+  id: string;
+  name: string;
+  kind: string;
+  driver: string;
+  controller: string;
+  capabilities: Capability[];
+  travel: { low: Position; high: Position; max_feed: number; max_spindle: number } | null;
+  availability: Availability;
+  execution: Execution;
+  mode: ControllerMode;
+  emergency_stop: EmergencyStop;
+  door: DoorState;
+  machine_position: Position | null;
+  work_position: Position | null;
+  work_offset: Position | null;
+  homed: boolean;
+  feed: number | null;
+  spindle: SpindleCommand;
+  spindle_speed: number | null;
+  overrides: { feed: number; rapid: number; spindle: number } | null;
+  program: string | null;
+  line: number | null;
+  total_lines: number | null;
+  progress: number | null;
+  remaining_s: number | null;
+  part_count: number | null;
+  alarms: { code: string; text: string; position_kept: boolean }[];
+  fault: "NONE" | "FAULT";
+  fault_reason: string;
+  age_ms: number | null;
+  job: string | null;
+  interlock: Interlock | null;
+  /** For each command the reasons why it would be refused now; an empty list means that it would be accepted. */
+  refusals: Record<MotionCommand, Refusal[]>;
+}
+
+export interface Job {
+  id: string;
+  claim: number;
+  machine: string;
+  program: string;
+  title: Texts;
+  origin: "kiosk" | "operator";
+  state: JobState;
+  estimate_s: number;
+  guess_s: number | null;
+  actual_s: number | null;
+  line: number;
+  total_lines: number;
+  progress: number;
+  remaining_s: number | null;
+  fits_before_bell: boolean | null;
+  reason: string;
+  text: string | null;
+}
+
+export interface HeadcountEntry {
+  group: string;
+  role: Role;
+  count: number;
+  reason: string;
+}
+
+export interface Visit {
+  id: string;
+  school: string;
+  municipality: string;
+  date: string;
+  group: string;
+  expected: number;
+  language: Language;
+  open: boolean;
+  people: Record<Role, number>;
+  total: number;
+  kiosk_sessions: number;
+  entries: HeadcountEntry[];
+  bell_in_s: number | null;
+}
+
+export interface Sync {
+  connected: boolean;
+  waiting: { visits: number; safety: number; jobs: number; metrics: number };
+  waiting_total: number;
+  oldest_waiting_s: number | null;
+  last_ack_age_s: number | null;
+  sent: number;
+  resent: number;
+  last_error: string;
+}
+
+export interface Program {
+  id: string;
+  title: Texts;
+  origin: "library" | "upload";
+  lines: number;
+  seconds: number;
+  sha256: string;
+  machine: string | null;
+}
+
+export interface ProgramPath extends Path {
+  lines: number[];
+}
+
+export interface Diagnostic {
+  line: number;
+  column: number;
+  code: string | null;
+  severity: "error" | "warning";
+  message: string;
+}
+
+export interface Check {
+  lines: number;
+  seconds: number;
+  distance_mm: number;
+  bounds: { x: [number, number]; y: [number, number]; z: [number, number] } | null;
+  diagnostics: Diagnostic[];
+}
+
+export interface Snapshot {
+  lab: string;
+  lab_name: string;
+  operator: boolean;
+  machines: Machine[];
+  jobs: Job[];
+  visit: Visit | null;
+  sync: Sync;
+  programs: Program[];
+}
+
+export type ConsoleMessage =
+  | { type: "snapshot"; snapshot: Snapshot }
+  | { type: "machine"; machine: Machine }
+  | { type: "jobs"; jobs: Job[] }
+  | { type: "visit"; visit: Visit | null }
+  | { type: "sync"; sync: Sync }
+  | { type: "notice"; notice: { level: "info" | "attention" | "fault"; text: string } };
+
+export interface VisitPost {
+  school: string;
+  municipality: string;
+  date: string;
+  group: string;
+  expected: number;
+  language: Language;
+}
+
+export interface HeadcountPost {
+  /** A UUID made by the page: sending it again counts once. */
+  entry: string;
+  group: string;
+  role: Role;
+  count: number;
+  reason?: string;
+}
+
+/* Office */
+
+export interface Indicator {
+  id: string;
+  label: string;
+  target: number;
+  value: number;
+}
+
+export interface Progress {
+  target: number;
+  reached: number;
+  ledger: number;
+  not_yet_received: number;
+  sessions: number;
+  as_of: string;
+  forecast: { low: string; mid: string; high: string } | null;
+  indicators: Indicator[];
+  daily: { date: string; people: number; cumulative: number }[];
+}
+
+export interface Lab {
+  lab: string;
+  state: "online" | "offline" | "unknown";
+  last_seen: string | null;
+  software: string;
+  config: string;
+  epoch: number;
+  ledger_people: number;
+  presence_people: number;
+  waiting: number;
+  gaps: { stream: string; epoch: number; first: number; last: number }[];
+  alarms: string[];
+}
+
+export interface OfficeVisit {
+  lab: string;
+  visit: string;
+  school: string;
+  municipality: string;
+  date: string;
+  group: string;
+  expected: number;
+  people: Partial<Record<Role, number>>;
+  total: number;
+  sessions: number;
+  open: boolean;
+}
+
+export interface OfficeJob {
+  lab: string;
+  job: string;
+  claim: number;
+  machine: string;
+  program: string;
+  origin: "kiosk" | "operator";
+  state: JobState;
+  estimate_s: number;
+  guess_s: number | null;
+  actual_s: number | null;
+  lines: number;
+  visit: string;
+  reason: string;
+  received: string;
+}
+
+export interface Page<Row> {
+  total: number;
+  rows: Row[];
+}
+
+export interface Quality {
+  quarantined: number;
+  invalid: number;
+  duplicates: number;
+  chain_alarms: number;
+  last_quarantine: { lab: string; stream: string; reason: string; received: string } | null;
+}
