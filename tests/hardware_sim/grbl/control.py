@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Control lines: what a hand, a switch or a broken cable does to the machine.
+
+One command a line::
+
+    door open|closed          limit x|y|z on|off        probe on|off
+    reset                     estop on|off              powercycle
+    button reset|hold|start press|release
+    unplug                    plug [LINK]
+    noise P                   drop P                    stall MS
+    state [FILE]              physical X Y Z
+"""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .runner import Runner
+
+
+class ControlError(Exception):
+    """A control line that means nothing."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(f"the control line {line!r} is not understood")
+        self.line = line
+
+
+class ControlPipe:
+    """The FIFO from which control lines are read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            os.mkfifo(path)
+        # Opened for both directions, so that a writer that leaves is not an end of file.
+        self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._rest = ""
+
+    def lines(self) -> list[str]:
+        """Complete lines that have arrived."""
+        with contextlib.suppress(BlockingIOError):
+            self._rest += os.read(self.fd, 65536).decode()
+        *complete, self._rest = self._rest.split("\n")
+        return [line.strip() for line in complete if line.strip()]
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+def _switch(word: str, on: str, off: str) -> bool:
+    if word not in (on, off):
+        raise ValueError(word)
+    return word == on
+
+
+def obey(runner: "Runner", line: str) -> None:
+    """Carry out one control line.
+
+    Raises:
+        ControlError: unknown command or argument.
+    """
+    try:
+        _obey(runner, line.split())
+    except (ValueError, IndexError) as error:
+        raise ControlError(line) from error
+
+
+def _obey(runner: "Runner", words: list[str]) -> None:
+    board = runner.board
+    world = board.world
+    match words:
+        case ["door", position]:
+            world.door_open = _switch(position, "open", "closed")
+            board.inputs_changed()
+        case ["limit", axis, position]:
+            world.forced_limits["xyz".index(axis)] = _switch(position, "on", "off")
+            board.inputs_changed()
+        case ["probe", position]:
+            world.forced_probe = _switch(position, "on", "off")
+            board.inputs_changed()
+        case ["physical", x, y, z]:
+            world.physical = [float(x), float(y), float(z)]
+            board.inputs_changed()
+        case ["reset"] | ["powercycle"]:
+            board.restart()
+        case ["estop", position]:
+            board.hold_reset(held=_switch(position, "on", "off"))
+        case ["button", ("reset" | "hold" | "start") as name, position]:
+            pressed = _switch(position, "press", "release")
+            (world.buttons.add if pressed else world.buttons.discard)(name)
+            if pressed and board.firmware is not None:
+                board.firmware.button(name)
+        case ["unplug"]:
+            runner.unplug()
+        case ["plug"]:
+            runner.plug(None)
+        case ["plug", link]:
+            runner.plug(Path(link))
+        case ["noise", probability]:
+            board.interference.noise = float(probability)
+        case ["drop", probability]:
+            board.interference.drop = float(probability)
+        case ["stall", milliseconds]:
+            runner.stall(float(milliseconds) / 1000)
+        case ["state"]:
+            write_state(runner, runner.default_state_file())
+        case ["state", file]:
+            write_state(runner, Path(file))
+        case _:
+            raise ValueError(words)
+
+
+def write_state(runner: "Runner", file: Path) -> None:
+    """Write the true state as one line of JSON; a reader sees the old line or the new one."""
+    temporary = file.with_name(f"{file.name}.{os.getpid()}.new")
+    temporary.write_text(json.dumps(runner.truth()) + "\n", encoding="utf-8")
+    temporary.replace(file)

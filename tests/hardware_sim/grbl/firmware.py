@@ -1,0 +1,500 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's program: start, line reader, and what interrupts do. One instance is one life of the processor."""
+
+import math
+from dataclasses import dataclass
+
+from . import commands, interpreter, realtime, report
+from .checks import GcodeState
+from .eeprom import Eeprom
+from .kernel import Kernel, Task
+from .planner import Planner
+from .settings import (
+    ADDRESS_SETTINGS,
+    ADDRESS_VERSION,
+    COORDINATE_SIZE,
+    LINE_SIZE,
+    STARTUP_LINES,
+    VERSION,
+    Settings,
+    coordinate_address,
+    restore_defaults,
+    startup_address,
+    unpack_coordinates,
+)
+from .state import (
+    ALARM_ABORT,
+    ALARM_HARD_LIMIT,
+    ALARM_HOMING_RESET,
+    CYCLE_START,
+    CYCLE_STOP,
+    FEED_BYTES,
+    FEED_HOLD,
+    FLOOD_TOGGLE,
+    MIST_TOGGLE,
+    MOTION_CANCEL,
+    RAPID_BYTES,
+    REPORT,
+    RESET,
+    SAFETY_DOOR,
+    SPINDLE_BYTES,
+    SPINDLE_STOP,
+    State,
+)
+from .stepper import Segment, Stepper
+from .uart import Receiver, Transmitter
+from .words import Refused
+from .world import World
+
+READ_FAILED, LOCKED, LINE_TOO_LONG = 7, 9, 11
+PARSE_S = 0.0015
+_SETTINGS_LENGTH = len(Settings().pack())
+_NO_DELAY = 255
+
+
+@dataclass(frozen=True)
+class Build:
+    """Compile-time options. `stock` has none of them; the recorded door pin build has all but the bent axis."""
+
+    door_pin: bool = False
+    mist: bool = False
+    line_numbers: bool = False
+    single_axis_homing: bool = False
+    options: str = "V"
+
+
+STOCK = Build()
+DOOR = Build(door_pin=True, mist=True, line_numbers=True, single_axis_homing=True, options="VNMH+")
+BUILDS = {"stock": STOCK, "door": DOOR}
+
+
+class Firmware:
+    """State of the running program. Other modules of this package act on it."""
+
+    def __init__(
+        self, kernel: Kernel, rx: Receiver, tx: Transmitter, world: World, eeprom: Eeprom, build: Build
+    ) -> None:
+        self.kernel, self.rx, self.tx = kernel, rx, tx
+        self.world, self.eeprom, self.build = world, eeprom, build
+        self.settings = Settings()
+        self.stepper = Stepper(kernel, self._steps_taken)
+        self.planner = Planner(self.settings, self.stepper.refresh_block)
+        self.stepper.planner = self.planner
+        self.stepper.on_segment = kernel.wake
+        self.stepper.on_segment_start = self._watch_segment
+        self.stepper.on_empty = self._steps_ended
+        self.state = State.IDLE
+        self.gcode = GcodeState()
+        self.requests = 0
+        self.alarm = 0
+        self.motion_override_bytes: list[int] = []
+        self.accessory_bytes: list[int] = []
+        self.suspend = 0
+        self.aborted = False
+        self.soft_limit = False
+        self.spindle_stop = 0
+        self.spindle_percent = 100
+        self.spindle_speed = 0.0
+        self.update_spindle = False
+        self.wco_counter = self.override_counter = 0
+        self.probe_position = [0, 0, 0]
+        self.probe_succeeded = False
+        self.probe_active = self.probe_away = False
+        self.homing_unlocked = [True] * 3
+        self.limits_watched = True
+        self._limit_inputs = [False] * 3
+        self.line_buffer = bytearray(LINE_SIZE)
+        self._door_input = False
+        rx.realtime = self._realtime_byte
+
+    # --- start and main loop -------------------------------------------------------------------------------------
+
+    def main(self) -> Task[None]:
+        """From the boot loader's jump on; never ends."""
+        self.rx.power_on()
+        if self.eeprom.cells[ADDRESS_VERSION] != VERSION or not self._load_settings():
+            # No write time here: the recorded first start shows none (trace boot_first_empty_eeprom).
+            yield from self.send(report.reply(READ_FAILED))
+            restore_defaults(self.eeprom, settings=True, coordinates=True, texts=True)
+            self._load_settings()
+            yield from self.send("".join(line + "\r\n" for line in self.settings.listing()))
+        if self.settings.homing_enable:
+            self.state = State.ALARM
+        self._limit_inputs = self.world.limits
+        self._door_input = self.door_ajar
+        while True:
+            yield from self._reset_all()
+            yield from self.send(report.WELCOME)
+            yield from self._main_loop()
+
+    def _load_settings(self) -> bool:
+        data = self.eeprom.read_record(ADDRESS_SETTINGS, _SETTINGS_LENGTH)
+        if data is None:
+            return False
+        self.settings = self.planner.settings = Settings.unpack(data)
+        return True
+
+    def reload_settings(self) -> None:
+        """Take the settings from the EEPROM after they were restored."""
+        self._load_settings()
+
+    def _reset_all(self) -> Task[None]:
+        self.suspend = self.requests = self.alarm = 0
+        self.aborted = self.soft_limit = self.update_spindle = False
+        self.spindle_stop = 0
+        self.planner.feed_percent = self.planner.rapid_percent = self.spindle_percent = 100
+        self.motion_override_bytes.clear()
+        self.accessory_bytes.clear()
+        self.wco_counter = self.override_counter = 0
+        self.probe_succeeded = self.probe_active = self.probe_away = False
+        self.homing_unlocked = [True] * 3
+        self.rx.clear()
+        self.gcode = GcodeState()
+        self.gcode.coordinate_offset = self.read_coordinates(0)
+        self.set_spindle(0, 0.0)
+        self.set_coolant(flood=False, mist=False)
+        self.limits_watched = True
+        self.planner.reset()
+        yield from self.reset_stepper()
+        self.sync_plan_position()
+        self.sync_gcode_position()
+
+    def _main_loop(self) -> Task[None]:
+        if self.settings.hard_limits and any(self.world.limits):
+            self.state = State.ALARM
+            yield from self.send(report.message("Check Limits"))
+        if self.state in (State.ALARM, State.SLEEP):
+            yield from self.send(report.message("'$H'|'$X' to unlock"))
+            self.state = State.ALARM
+        else:
+            self.state = State.IDLE
+            if self.door_ajar:
+                self.request(SAFETY_DOOR)
+                yield from realtime.execute(self)
+            yield from self.run_startup_lines()
+        reader = LineReader(self.line_buffer)
+        rx = self.rx
+        while True:
+            rx.pump()
+            while rx.ring:
+                complete = reader.take(rx.ring)
+                if complete:
+                    yield from realtime.execute(self)
+                    if self.aborted:
+                        return
+                    yield from self._line(reader)
+                    reader.start()
+                rx.pump()
+            self.auto_start()
+            yield from realtime.execute(self)
+            if self.aborted:
+                return
+            if self.pending or (rx.ring and not rx.draining):
+                continue
+            rx.draining = True
+            yield None
+            rx.pump()
+            rx.draining = False
+
+    def _line(self, reader: "LineReader") -> Task[None]:
+        text = reader.text
+        if reader.overflow:
+            code = LINE_TOO_LONG
+        elif not text:
+            code = 0
+        else:
+            yield self.kernel.now + PARSE_S
+            code = yield from self.execute_line(text)
+        yield from self.send(report.reply(code))
+
+    def execute_line(self, text: str) -> Task[int]:
+        """Run one cleaned line; the error number, 0 for ok."""
+        try:
+            if text[0] == "$":
+                return (yield from commands.execute(self, text))
+            if self.state in (State.ALARM, State.JOG):
+                return LOCKED
+            yield from interpreter.execute(self, text)
+        except Refused as refusal:
+            return refusal.code
+        return 0
+
+    def run_startup_lines(self) -> Task[None]:
+        """Execute ``$N0`` and ``$N1``, each announced as ``>line:ok``."""
+        for number in range(STARTUP_LINES):
+            address = startup_address(number)
+            data = self.eeprom.read_record(address, LINE_SIZE)
+            if data is None:
+                damaged = bytearray(self.eeprom.cells[address : address + LINE_SIZE])
+                damaged[0] = 0
+                self.eeprom.put_record(address, bytes(damaged))
+                yield from self.send(">:" + report.reply(READ_FAILED))
+                continue
+            text = data.split(b"\0", 1)[0].decode("latin-1")
+            if text:
+                code = yield from self.execute_line(text)
+                yield from self.send(f">{text}:{report.reply(code)}")
+
+    # --- small services ------------------------------------------------------------------------------------------
+
+    def send(self, text: str) -> Task[None]:
+        return self.tx.send(text)
+
+    @property
+    def pending(self) -> bool:
+        """Something asks for the main program's attention."""
+        return bool(self.requests or self.alarm or self.motion_override_bytes or self.accessory_bytes)
+
+    @property
+    def door_ajar(self) -> bool:
+        return self.build.door_pin and self.world.door_open
+
+    def request(self, flag: int) -> None:
+        """Set a request flag and resume the main program if it idles."""
+        self.requests |= flag
+        self.kernel.wake()
+
+    def auto_start(self) -> None:
+        """Start moving if blocks wait."""
+        if self.planner.blocks and self.state is State.IDLE:
+            self.requests |= CYCLE_START
+
+    def wait(self) -> Task[None]:
+        """Idle until something happens, unless something already did."""
+        if not self.pending:
+            yield None
+
+    def machine_position(self) -> list[float]:
+        scales = self.settings.steps_per_mm
+        return [steps / scale for steps, scale in zip(self.stepper.position, scales, strict=True)]
+
+    def work_offset(self) -> list[float]:
+        state = self.gcode
+        offset = [a + b for a, b in zip(state.coordinate_offset, state.g92, strict=True)]
+        offset[2] += state.tool_length
+        return offset
+
+    def sync_plan_position(self) -> None:
+        self.stepper.sync()
+        self.planner.position = list(self.stepper.position)
+
+    def sync_gcode_position(self) -> None:
+        self.stepper.sync()
+        self.gcode.position = self.machine_position()
+
+    def read_coordinates(self, index: int) -> list[float]:
+        """Stored coordinate data; what cannot be read is cleared."""
+        data = self.eeprom.read_record(coordinate_address(index), COORDINATE_SIZE)
+        if data is None:
+            data = bytes(COORDINATE_SIZE)
+            self.eeprom.put_record(coordinate_address(index), data)
+        return unpack_coordinates(data)
+
+    def set_spindle(self, direction: int, speed: float) -> None:
+        """Drive the spindle output at `speed` rpm (before override)."""
+        settings = self.settings
+        self.override_counter = 0
+        if not direction:
+            self.spindle_speed = 0.0
+            self.world.spindle = self.world.spindle_pwm = 0
+            return
+        speed = speed * self.spindle_percent / 100
+        low, high = settings.rpm_min, settings.rpm_max
+        if low >= high or speed >= high:
+            speed, pwm = high, 255
+        elif speed <= low:
+            speed, pwm = (low, 1) if speed else (0.0, 0)
+        else:
+            pwm = math.floor((speed - low) * 254 / (high - low)) + 1
+        self.spindle_speed = speed
+        self.world.spindle_pwm = pwm
+        self.world.spindle = direction if pwm else 0
+
+    def set_coolant(self, *, flood: bool, mist: bool) -> None:
+        self.world.flood, self.world.mist = flood, mist
+        self.override_counter = 0
+
+    # --- stepper -------------------------------------------------------------------------------------------------
+
+    def _idle_delay(self) -> float:
+        delay = self.settings.idle_lock_ms
+        if self.state is State.HOME or (delay == _NO_DELAY and not self.alarm and self.state is not State.SLEEP):
+            return 0.0
+        return delay / 1000
+
+    def motors_idle(self) -> Task[None]:
+        """Stop stepping and wait for the motors to settle (``$1``)."""
+        self.stepper.stop()
+        yield self.kernel.now + self._idle_delay()
+
+    def reset_stepper(self) -> Task[None]:
+        yield from self.motors_idle()
+        self.stepper.reset()
+
+    def start_motion(self) -> None:
+        self.stepper.prepare()
+        self.stepper.start()
+
+    def _steps_taken(self, axis: int, moved: int) -> None:
+        if self.state is State.HOME and not self.homing_unlocked[axis]:
+            return
+        self.world.move(axis, moved, self.settings.steps_per_mm[axis])
+
+    def _steps_ended(self) -> None:
+        self.stepper.stop()
+        self.kernel.block_main(self._idle_delay())
+        self.request(CYCLE_STOP)
+
+    def _watch_segment(self, segment: Segment) -> None:
+        """Be there at the first step of the segment at which a switch or the probe changes."""
+        for axis in range(3):
+            if segment.block.steps[axis]:
+                count = self._first_change(segment, axis)
+                if count:
+                    reached = self.stepper.step_time(count) + segment.lag
+                    self.kernel.at(reached, lambda: self._switch_reached(segment))
+
+    def _first_change(self, segment: Segment, axis: int) -> int:
+        """Number of the step event that changes an input, 0 for none."""
+        world, block = self.world, segment.block
+        here, before = world.physical[axis], block.taken(axis, block.done)
+        per_step = block.signs[axis] / self.settings.steps_per_mm[axis]
+
+        def inputs(count: int) -> tuple[bool, bool]:
+            where = here + (block.taken(axis, block.done + count) - before) * per_step
+            return world.limit_at(axis, where), axis == 2 and world.probe_at(where)
+
+        now = inputs(0)
+        if inputs(segment.count) == now:
+            return 0
+        low, high = 0, segment.count
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if inputs(middle) == now else (low, middle)
+        return high
+
+    def _switch_reached(self, segment: Segment) -> None:
+        if self.stepper.running and self.stepper.segments and self.stepper.segments[0] is segment:
+            self.stepper.sync()
+            self.inputs_changed()
+
+    # --- interrupts ----------------------------------------------------------------------------------------------
+
+    def reset_interrupt(self, *, masked: bool = True) -> None:
+        """Soft reset: outputs off now, motion off now, the rest in the main program."""
+        if self.requests & RESET:
+            return
+        self.request(RESET)
+        self.set_spindle(0, 0.0)
+        self.set_coolant(flood=False, mist=False)
+        stepper = self.stepper
+        if self.state in (State.RUN, State.HOME, State.JOG) or stepper.hold or stepper.use_system_block:
+            if self.state is not State.HOME:
+                self.alarm = ALARM_ABORT
+            elif not self.alarm:
+                self.alarm = ALARM_HOMING_RESET
+            stepper.stop()
+            delay = self._idle_delay()
+            self.kernel.block_main(delay)
+            if masked and delay:
+                self.rx.interrupts_off(self.kernel.now + delay)
+
+    def _realtime_byte(self, byte: int) -> None:
+        if byte == 0x18:
+            self.reset_interrupt()
+        elif byte == 0x3F:
+            self.request(REPORT)
+        elif byte == 0x7E:
+            self.request(CYCLE_START)
+        elif byte == 0x21:
+            self.request(FEED_HOLD)
+        elif byte == 0x84:
+            self.request(SAFETY_DOOR)
+        elif byte == 0x85:
+            if self.state is State.JOG:
+                self.request(MOTION_CANCEL)
+        elif byte in FEED_BYTES or byte in RAPID_BYTES:
+            self._flag(self.motion_override_bytes, byte)
+        elif byte in SPINDLE_BYTES or byte in (SPINDLE_STOP, FLOOD_TOGGLE):
+            self._flag(self.accessory_bytes, byte)
+        elif byte == MIST_TOGGLE and self.build.mist:
+            self._flag(self.accessory_bytes, byte)
+
+    def _flag(self, flags: list[int], byte: int) -> None:
+        if byte not in flags:
+            flags.append(byte)
+        self.kernel.wake()
+
+    def button(self, name: str) -> None:
+        """A control input closed: ``reset``, ``hold`` or ``start``."""
+        if name == "reset":
+            self.reset_interrupt()
+        elif name == "start":
+            self.request(CYCLE_START)
+        elif name == "hold":
+            self.request(FEED_HOLD)
+
+    def inputs_changed(self) -> None:
+        """Limit, probe or door inputs may have changed."""
+        limits = self.world.limits
+        changed = limits != self._limit_inputs
+        self._limit_inputs = limits
+        if changed and self.settings.hard_limits and self.limits_watched and self.state is not State.ALARM:
+            if not self.alarm:
+                self.reset_interrupt()
+                self.alarm = ALARM_HARD_LIMIT
+        if self.probe_active and self.world.probe != self.probe_away:
+            self.probe_active = False
+            self.stepper.sync()
+            self.probe_position = list(self.stepper.position)
+            self.request(MOTION_CANCEL)
+        ajar = self.door_ajar
+        if ajar and not self._door_input:
+            self.request(SAFETY_DOOR)
+        self._door_input = ajar
+        self.kernel.wake()
+
+
+class LineReader:
+    """Collects a line: blanks, ``/`` and comments go, letters become capitals, 79 characters fit."""
+
+    def __init__(self, buffer: bytearray) -> None:
+        self._buffer = buffer
+        self._length = 0
+        self._parenthesis = self._rest = False
+        self.overflow = False
+
+    def start(self) -> None:
+        self._length = 0
+        self._parenthesis = self._rest = self.overflow = False
+
+    @property
+    def text(self) -> str:
+        return self._buffer[: self._length].decode("latin-1")
+
+    def take(self, ring: bytearray) -> bool:
+        """Consume `ring` up to and including the first line end; True if there was one."""
+        used = 0
+        for byte in ring:
+            used += 1
+            if byte in (10, 13):
+                del ring[:used]
+                if self._length < LINE_SIZE:
+                    self._buffer[self._length] = 0
+                return True
+            if self._parenthesis or self._rest or self.overflow:
+                if byte == 41:
+                    self._parenthesis = False
+            elif byte <= 32 or byte == 47:
+                continue
+            elif byte == 40:
+                self._parenthesis = True
+            elif byte == 59:
+                self._rest = True
+            elif self._length >= LINE_SIZE - 1:
+                self.overflow = True
+            else:
+                self._buffer[self._length] = byte - 32 if 97 <= byte <= 122 else byte
+                self._length += 1
+        del ring[:used]
+        return False

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ``$`` settings, coordinate data, startup lines and build text, and where they live in the EEPROM."""
+
+import math
+import struct
+from dataclasses import dataclass, field
+
+from .eeprom import Eeprom
+from .numbers import fixed
+
+LINE_SIZE = 80
+VERSION = 10
+ADDRESS_VERSION = 0
+ADDRESS_SETTINGS = 1
+ADDRESS_COORDINATES = 512
+ADDRESS_STARTUP = 768
+ADDRESS_BUILD = 942
+COORDINATE_SIZE = 12
+G28_INDEX, G30_INDEX = 6, 7
+COORDINATE_COUNT = 8
+STARTUP_LINES = 2
+_LAYOUT = struct.Struct("<12f5B2f2f2B2fHf")
+_BYTE_FIELDS = {
+    0: "pulse_us",
+    1: "idle_lock_ms",
+    2: "step_invert",
+    3: "direction_invert",
+    10: "report_mask",
+    23: "homing_direction",
+}
+_FLOAT_FIELDS = {
+    11: "junction_deviation",
+    12: "arc_tolerance",
+    24: "homing_feed",
+    25: "homing_seek",
+    27: "homing_pulloff",
+    30: "rpm_max",
+    31: "rpm_min",
+}
+_FLAG_FIELDS = {
+    4: "invert_enable",
+    5: "invert_limits",
+    6: "invert_probe",
+    13: "report_inches",
+    20: "soft_limits",
+    21: "hard_limits",
+    22: "homing_enable",
+}
+_AXIS_FIELDS = ("steps_per_mm", "max_rate", "acceleration", "max_travel")
+# Order of the flag bits is free: only how many stored bytes change matters for the timing.
+_FLAG_ORDER = ("report_inches", "soft_limits", "hard_limits", "homing_enable", "invert_enable", "invert_limits")
+
+
+class SettingRefused(Exception):
+    """A setting line that the controller answers with ``error:code``."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the controller refuses this setting with error {code}")
+        self.code = code
+
+
+def _axes(value: float) -> list[float]:
+    return [value] * 3
+
+
+@dataclass
+class Settings:
+    """Settings in their own units: mm, mm/min, mm/s^2, ms, rpm. The defaults are the stock build's."""
+
+    steps_per_mm: list[float] = field(default_factory=lambda: _axes(250.0))
+    max_rate: list[float] = field(default_factory=lambda: _axes(500.0))
+    acceleration: list[float] = field(default_factory=lambda: _axes(10.0))
+    max_travel: list[float] = field(default_factory=lambda: _axes(200.0))
+    pulse_us: int = 10
+    idle_lock_ms: int = 25
+    step_invert: int = 0
+    direction_invert: int = 0
+    report_mask: int = 1
+    homing_direction: int = 0
+    junction_deviation: float = 0.01
+    arc_tolerance: float = 0.002
+    homing_feed: float = 25.0
+    homing_seek: float = 500.0
+    homing_debounce_ms: int = 250
+    homing_pulloff: float = 1.0
+    rpm_max: float = 1000.0
+    rpm_min: float = 0.0
+    invert_enable: bool = False
+    invert_limits: bool = False
+    invert_probe: bool = False
+    report_inches: bool = False
+    soft_limits: bool = False
+    hard_limits: bool = False
+    homing_enable: bool = False
+
+    def assign(self, number: int, value: float) -> None:
+        """Apply ``$number=value`` with the controller's own checks.
+
+        Raises:
+            SettingRefused: negative (4), pulse under 3 us (6), soft limits without homing (10), laser mode
+                without PWM is not modelled, unknown number (3).
+        """
+        if value < 0:
+            raise SettingRefused(4)
+        whole = math.trunc(value) & 0xFF
+        if number >= 100:
+            kind, axis = divmod(number - 100, 10)
+            if kind >= len(_AXIS_FIELDS) or axis >= 3:
+                raise SettingRefused(3)
+            getattr(self, _AXIS_FIELDS[kind])[axis] = value
+        elif number == 0 and whole < 3:
+            raise SettingRefused(6)
+        elif number == 20 and whole and not self.homing_enable:
+            raise SettingRefused(10)
+        elif number in _BYTE_FIELDS:
+            setattr(self, _BYTE_FIELDS[number], whole)
+        elif number in _FLOAT_FIELDS:
+            setattr(self, _FLOAT_FIELDS[number], value)
+        elif number == 26:
+            self.homing_debounce_ms = math.trunc(value)
+        elif number in _FLAG_FIELDS:
+            setattr(self, _FLAG_FIELDS[number], bool(whole))
+            if number == 22 and not whole:
+                self.soft_limits = False
+        elif number != 32:
+            raise SettingRefused(3)
+
+    def listing(self) -> list[str]:
+        """The lines of ``$$`` in order."""
+        lines = []
+        for number in (*range(7), *range(10, 14), *range(20, 28), 30, 31, 32):
+            if number in _FLAG_FIELDS:
+                text = str(int(getattr(self, _FLAG_FIELDS[number])))
+            elif number in _BYTE_FIELDS:
+                text = str(getattr(self, _BYTE_FIELDS[number]))
+            elif number == 26:
+                text = str(self.homing_debounce_ms)
+            elif number == 32:
+                text = "0"
+            else:
+                text = fixed(getattr(self, _FLOAT_FIELDS[number]), 0 if number in (30, 31) else 3)
+            lines.append(f"${number}={text}")
+        for kind, name in enumerate(_AXIS_FIELDS):
+            lines += [f"${100 + 10 * kind + axis}={fixed(value, 3)}" for axis, value in enumerate(getattr(self, name))]
+        return lines
+
+    def pack(self) -> bytes:
+        """The stored form."""
+        flags = sum(1 << bit for bit, name in enumerate(_FLAG_ORDER) if getattr(self, name))
+        flags |= 0x80 if self.invert_probe else 0
+        return _LAYOUT.pack(
+            *self.steps_per_mm,
+            *self.max_rate,
+            *(a * 3600 for a in self.acceleration),
+            *(-t for t in self.max_travel),
+            self.pulse_us,
+            self.step_invert,
+            self.direction_invert,
+            self.idle_lock_ms,
+            self.report_mask,
+            self.junction_deviation,
+            self.arc_tolerance,
+            self.rpm_max,
+            self.rpm_min,
+            flags,
+            self.homing_direction,
+            self.homing_feed,
+            self.homing_seek,
+            self.homing_debounce_ms,
+            self.homing_pulloff,
+        )
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Settings":
+        """Settings from their stored form (single precision, tidied to seven digits)."""
+        values = [float(f"{v:.7g}") if isinstance(v, float) else v for v in _LAYOUT.unpack(data)]
+        new = cls(
+            steps_per_mm=values[0:3],
+            max_rate=values[3:6],
+            acceleration=[v / 3600 for v in values[6:9]],
+            max_travel=[-v for v in values[9:12]],
+        )
+        names = ("pulse_us", "step_invert", "direction_invert", "idle_lock_ms", "report_mask")
+        names += ("junction_deviation", "arc_tolerance", "rpm_max", "rpm_min")
+        for name, value in zip(names, values[12:21], strict=True):
+            setattr(new, name, value)
+        flags = values[21]
+        for bit, name in enumerate(_FLAG_ORDER):
+            setattr(new, name, bool(flags >> bit & 1))
+        new.invert_probe = bool(flags & 0x80)
+        (new.homing_direction, new.homing_feed, new.homing_seek, new.homing_debounce_ms, new.homing_pulloff) = values[
+            22:
+        ]
+        return new
+
+
+def startup_address(number: int) -> int:
+    return ADDRESS_STARTUP + number * (LINE_SIZE + 1)
+
+
+def coordinate_address(index: int) -> int:
+    return ADDRESS_COORDINATES + index * (COORDINATE_SIZE + 1)
+
+
+def pack_coordinates(values: list[float]) -> bytes:
+    return struct.pack("<3f", *values)
+
+
+def unpack_coordinates(data: bytes) -> list[float]:
+    return [float(f"{v:.7g}") for v in struct.unpack("<3f", data)]
+
+
+def restore_defaults(eeprom: Eeprom, *, settings: bool, coordinates: bool, texts: bool) -> int:
+    """Write the chosen groups' defaults; returns how many bytes changed."""
+    changed = 0
+    if settings:
+        changed += eeprom.put(ADDRESS_VERSION, bytes([VERSION]))
+        changed += eeprom.put_record(ADDRESS_SETTINGS, Settings().pack())
+    if coordinates:
+        for index in range(COORDINATE_COUNT):
+            changed += eeprom.put_record(coordinate_address(index), bytes(COORDINATE_SIZE))
+    if texts:
+        for number in range(STARTUP_LINES):
+            changed += eeprom.put(startup_address(number), bytes(2))
+        changed += eeprom.put(ADDRESS_BUILD, bytes(2))
+    return changed
+
+
+def prepare(eeprom: Eeprom, values: dict[str, str]) -> None:
+    """Fill an EEPROM as a used controller has it: defaults everywhere, then ``{"$110": "3000.000", ...}``."""
+    eeprom.cells[:] = bytes(len(eeprom.cells))
+    restore_defaults(eeprom, settings=True, coordinates=True, texts=True)
+    settings = Settings()
+    numbers = sorted((int(key.lstrip("$")), float(text)) for key, text in values.items())
+    for number, value in sorted(numbers, key=lambda item: (item[0] == 20, item[0])):
+        settings.assign(number, value)
+    eeprom.put_record(ADDRESS_SETTINGS, settings.pack())

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the lathe: `python -m tests.hardware_sim.opcua_lathe --endpoint opc.tcp://127.0.0.1:4840/lathe`.
+
+Prints one JSON line when ready and one for each control line. Control lines on the FIFO (`--ctl`), one per line:
+
+    start | stop                 cycle start and reset, as at the machine's panel
+    mode automatic|manual        mode switch
+    door open|closed             the door; while turning, opening interrupts the program
+    circuit open|closed          the machine's own emergency stop circuit
+    override N                   feed override, per cent
+    alarm TEXT | alarm           raise an alarm with this text; clear all alarms
+    silence | talk               connections stay open and nothing comes through; back to normal
+    cut                          reset the TCP connections
+    drop-session                 forget sessions and subscriptions without a word, keep the connections
+    restart                      stop the server and start it anew as after an update: other namespace indices, a type of its own
+    badquality on|off            every value has a Bad status
+    slow MS                      answers come MS milliseconds late
+    state                        print what the lathe does and who is connected
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import stat
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlparse
+
+from tests.hardware_sim.opcua_lathe.lathe import PROGRAMS, ChannelMode, Lathe
+from tests.hardware_sim.opcua_lathe.relay import Relay
+from tests.hardware_sim.opcua_lathe.server import LatheServer
+
+TICK_S = 0.05
+
+
+class Simulator:
+    """The lathe, its server and its wire."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        endpoint = urlparse(arguments.endpoint)
+        self._arguments = arguments
+        self._path = endpoint.path
+        self._password = arguments.password_file.read_text().strip() if arguments.password_file else ""
+        self._lathe = Lathe(cycling=not arguments.idle)
+        self._relay = Relay(endpoint.hostname or "127.0.0.1", endpoint.port or 4840)
+        self._server = self._new_server()
+        self._lines: asyncio.Queue[str] = asyncio.Queue()
+        self._pending = b""
+        self._restarts = 0
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        await self._server.start(self._path, updated=False)
+        self._relay.server_port = self._server.port
+        await self._relay.start()
+        descriptor = None if self._arguments.ctl is None else self._open_fifo(self._arguments.ctl)
+        try:
+            self._say(ready=self._arguments.endpoint)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._live(), name="lathe")
+                group.create_task(self._obey(), name="control")
+        finally:
+            if descriptor is not None:
+                asyncio.get_running_loop().remove_reader(descriptor)
+                os.close(descriptor)
+            await self._relay.stop()
+            await self._server.stop()
+
+    async def _live(self) -> None:
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = time.monotonic()
+            self._lathe.advance((now - before) * self._arguments.speed)
+            before = now
+            await self._server.write()
+
+    async def _obey(self) -> None:
+        while True:
+            line = await self._lines.get()
+            command, _, argument = line.strip().partition(" ")
+            try:
+                await self._command(command, argument.strip())
+            except (ValueError, KeyError) as error:
+                self._say(error=f"{line.strip()!r}: {error}")
+            else:
+                await self._server.write()
+                self._say(done=line.strip(), **self._state())
+
+    async def _command(self, command: str, argument: str) -> None:
+        match command:
+            case "start":
+                self._lathe.start()
+            case "stop":
+                self._lathe.stop()
+            case "mode":
+                self._lathe.mode = {"automatic": ChannelMode.AUTOMATIC, "manual": ChannelMode.JOG_MANUAL}[argument]
+            case "door":
+                self._lathe.set_door(closed={"open": False, "closed": True}[argument])
+            case "circuit":
+                self._lathe.set_stop_circuit(closed={"open": False, "closed": True}[argument])
+            case "override":
+                self._lathe.feed_override = float(argument)
+            case "alarm":
+                await self._alarm(argument)
+            case "silence" | "talk":
+                self._relay.silence(silent=command == "silence")
+            case "cut":
+                self._relay.cut()
+            case "drop-session":
+                await self._server.drop_sessions()
+            case "restart":
+                await self._restart()
+            case "badquality":
+                self._server.bad_quality = {"on": True, "off": False}[argument]
+            case "slow":
+                self._relay.delay_s = float(argument) / 1000
+            case "state":
+                pass
+            case _:
+                raise ValueError("unknown command")
+
+    async def _alarm(self, text: str) -> None:
+        if text:
+            code = str(700000 + len(self._lathe.alarms))
+            self._lathe.alarms[code] = text
+            await self._server.raise_alarm(code, text, active=True)
+            return
+        for code, old_text in list(self._lathe.alarms.items()):
+            del self._lathe.alarms[code]
+            await self._server.raise_alarm(code, old_text, active=False)
+
+    async def _restart(self) -> None:
+        self._relay.cut()
+        await self._server.stop()
+        self._restarts += 1
+        server = self._new_server()
+        await server.start(self._path, updated=self._restarts % 2 == 1)
+        self._server = server
+        self._relay.server_port = server.port
+
+    def _new_server(self) -> LatheServer:
+        return LatheServer(self._lathe, self._arguments.name, self._arguments.user, self._password)
+
+    def _open_fifo(self, path: Path) -> int:
+        if not path.exists():
+            os.mkfifo(path)
+        if not stat.S_ISFIFO(path.stat().st_mode):
+            raise SystemExit(f"{path} is not a FIFO")
+        # Read and write: the FIFO never reports end of file when a writer leaves.
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        asyncio.get_running_loop().add_reader(descriptor, self._read_fifo, descriptor)
+        return descriptor
+
+    def _read_fifo(self, descriptor: int) -> None:
+        *lines, self._pending = (self._pending + os.read(descriptor, 4096)).split(b"\n")
+        for line in lines:
+            if line.strip():
+                self._lines.put_nowait(line.decode("utf-8", "replace"))
+
+    def _state(self) -> dict[str, object]:
+        lathe = self._lathe
+        return {
+            "channel": lathe.channel.name,
+            "program": PROGRAMS[lathe.program],
+            "program_state": lathe.program_state.name,
+            "parts": lathe.parts,
+            "door_closed": lathe.door_closed,
+            "override": lathe.feed_override,
+            **self._server.counts(),
+        }
+
+    def _say(self, **facts: object) -> None:
+        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.flush()
+
+
+async def _main(arguments: argparse.Namespace) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        await Simulator(arguments).run()
+    except asyncio.CancelledError:
+        pass
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(prog="opcua_lathe", description="A simulated lathe that speaks OPC UA.")
+    parser.add_argument("--endpoint", default="opc.tcp://127.0.0.1:4840/lathe")
+    parser.add_argument("--ctl", type=Path, help="FIFO for control lines; made when missing")
+    parser.add_argument("--speed", type=float, default=1.0, help="how many times faster than real time")
+    parser.add_argument("--name", default="Lathe", help="browse name of the machine")
+    parser.add_argument("--idle", action="store_true", help="wait for `start`")
+    parser.add_argument("--user", help="let in this user only")
+    parser.add_argument("--password-file", type=Path)
+    arguments = parser.parse_args()
+    # The server's library logs every request that a test breaks on purpose.
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+    asyncio.run(_main(arguments))
+
+
+if __name__ == "__main__":
+    main()
