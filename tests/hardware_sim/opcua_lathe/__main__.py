@@ -12,7 +12,7 @@ Prints one JSON line when ready and one for each control line. Control lines on 
     silence | talk               connections stay open and nothing comes through; back to normal
     cut                          reset the TCP connections
     drop-session                 forget sessions and subscriptions without a word, keep the connections
-    restart                      stop the server and start it anew as after an update: other namespace indices, a type of its own
+    restart                      stop and start anew as after an update: other namespace indices, vendor's type
     badquality on|off            every value has a Bad status
     slow MS                      answers come MS milliseconds late
     state                        print what the lathe does and who is connected

@@ -133,6 +133,7 @@ class LatheServer:
         lathe = self._lathe
         executing = lathe.channel is ChannelState.ACTIVE
         item_state = ua.NodeId(5006 if executing else 5007, ns.machinery)
+        item_text = _text("Executing" if executing else "NotExecuting")
         mode = ua.NodeId(5060, ns.tool)
         override = ua.Variant(lathe.feed_override, ua.VariantType.Double)
         program_state = ua.NodeId(int(lathe.program_state), ns.tool)
