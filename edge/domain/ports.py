@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -158,67 +158,113 @@ class EventStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StreamHead:
-    """Where a stream stands: newest seq of an epoch, acknowledged watermark, rows waiting."""
+    """Where a stream of an epoch stands: newest seq given out and acknowledged watermark. boot is the epoch's boot."""
 
     stream: Stream
     epoch: str
+    boot: str
     last_seq: int
     watermark: int
-    waiting: int
+
+    @property
+    def waiting(self) -> int:
+        """Return the number of facts that the office has not acknowledged; seq is gapless, so a difference."""
+        return self.last_seq - self.watermark
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The bounds of a batch, facts s0 .. s0+n-1: prev is the SHA-256 of the batch before it, sha256 its own."""
+
+    s0: int
+    n: int
+    prev: bytes | None
+    sha256: bytes
+
+    @property
+    def last(self) -> int:
+        """Return the seq of the last fact."""
+        return self.s0 + self.n - 1
 
 
 class Outbox(Protocol):
-    """Facts that the office has not acknowledged yet."""
+    """Facts that the office has not acknowledged yet, and how they were cut into batches. Raises StoreUnavailable.
+
+    Only what was cut can be acknowledged, and only whole cuts: a batch is sent again as it was, or not at all.
+    """
 
     async def heads(self) -> list[StreamHead]:
-        """Return every (stream, epoch) that has rows or is current, oldest epoch first."""
+        """Return every (stream, epoch) with waiting facts and those of the current epoch: by priority, oldest first."""
         ...
 
     async def read(self, stream: Stream, epoch: str, after_seq: int, limit: int) -> list[StoredEvent]:
         """Return up to `limit` waiting facts with seq > after_seq, in order."""
         ...
 
-    async def acknowledge(self, stream: Stream, epoch: str, watermark: int) -> None:
-        """Drop everything up to `watermark`: the office has it. A lower watermark than before is ignored."""
+    async def acknowledge(self, stream: Stream, epoch: str, watermark: int) -> int | None:
+        """Drop all batches up to `watermark`: the office has them. Return the watermark now in force.
+
+        That is the old one for a watermark that is lower or that names facts never sent; None for an unknown epoch.
+        """
         ...
 
-    async def batch_hash(self, stream: Stream, epoch: str, s0: int) -> bytes | None:
-        """Return the stored SHA-256 of the batch that ended just before `s0`, None for the first of an epoch."""
+    async def cuts(self, stream: Stream, epoch: str) -> list[Cut]:
+        """Return the cuts of waiting facts in order, before them the one that ended at the watermark, if any."""
         ...
 
-    async def batch_bounds(self, stream: Stream, epoch: str, s0: int) -> tuple[int, bytes | None] | None:
-        """Return (n, sha256 of predecessor) of the batch once cut at `s0`, or None: a cut is never moved."""
-        ...
-
-    async def keep_batch(self, stream: Stream, epoch: str, s0: int, n: int, prev: bytes | None, sha256: bytes) -> None:
-        """Remember the cut and the hash of a batch before it is published for the first time."""
+    async def keep_cut(self, stream: Stream, epoch: str, cut: Cut) -> None:
+        """Remember a batch, after fsync, before it is published for the first time: a cut is never moved."""
         ...
 
     async def totals(self) -> dict[str, dict[str, int]]:
-        """Return per epoch the grow-only counters of presence: people, corrected, sessions."""
+        """Return the grow-only counters of presence (people, corrected, sessions) of the epochs of `closed_epochs`.
+
+        The current epoch is always among them.
+        """
         ...
 
     async def closed_epochs(self) -> dict[str, dict[str, int]]:
-        """Return for each former epoch its last seq per stream."""
+        """Return the last seq per stream of former epochs: those with waiting facts, and the newest few."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message for the broker. expiry_s is the MQTT message expiry; properties are MQTT user properties."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool = False
+    expiry_s: int | None = None
+    content_type: str | None = None
+    properties: tuple[tuple[str, str], ...] = ()
+
+
 class Publisher(Protocol):
-    """The air: one connection to the broker."""
+    """The air: one connection to the broker, kept up by `run`."""
 
     async def run(self) -> None:
-        """Connect and stay connected until cancelled."""
+        """Connect and stay connected until cancelled; then say goodbye. Never raises for a lost link."""
         ...
 
     @property
     def connected(self) -> bool:
-        """Return whether the broker answers."""
+        """Return whether the broker accepted us and our subscriptions."""
         ...
 
-    async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, properties: dict[str, str]) -> None:
-        """Hand over one message; raises ConnectionError while away. A PUBACK is not delivery."""
+    @property
+    def last_error(self) -> str:
+        """Return in a person's words why there is, or last was, no connection; empty where there always was."""
         ...
 
-    def messages(self) -> AsyncIterator[tuple[str, bytes]]:
-        """Yield (topic, payload) of what the office sends to this lab."""
+    def publish(self, message: Outgoing) -> None:
+        """Hand over one message now. Raises ConnectionError while away or congested: nothing is queued for later.
+
+        A PUBACK is not delivery, so there is no word of it here.
+        """
+        ...
+
+    def listen(self, on_link: Callable[[bool], None], on_message: Callable[[str, bytes], None]) -> None:
+        """Call `on_link` when the connection is there or gone, and `on_message` with topic and payload, on the loop."""
         ...

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's database as the service holds it: opened once, one epoch per opening."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import Self
+
+from edge.domain.errors import StoreUnavailable
+from edge.store.opening import open_database, reason
+from edge.store.settings import StoreSettings
+from edge.store.writer import Writer
+
+REMEMBERED_EPOCHS = 100
+
+_FORGOTTEN = """
+SELECT id FROM epoch WHERE id <= ?
+AND NOT EXISTS (SELECT 1 FROM head WHERE head.epoch = epoch.id AND head.watermark < head.last_seq)
+"""
+
+
+class Database:
+    """An open database with its writer and a fresh epoch.
+
+    set_aside is where a damaged predecessor was kept, None where there was none. The epoch's row is written at once,
+    so an epoch is never handed out that the disk does not know.
+    """
+
+    def __init__(
+        self, path: Path, settings: StoreSettings, connection: sqlite3.Connection, epoch: tuple[int, str]
+    ) -> None:
+        self.path = path
+        self.settings = settings
+        self.epoch_id, self.epoch = epoch
+        self.set_aside: Path | None = None
+        self.writer = Writer(connection)
+
+    @classmethod
+    def open(cls, path: Path, settings: StoreSettings, boot_id: str) -> Self:
+        """Open the database at `path` and begin an epoch of the boot `boot_id`. Blocks; raises StoreUnavailable."""
+        opened = open_database(path, settings.busy_timeout_ms)
+        try:
+            epoch = _begin_epoch(opened.connection, boot_id)
+        except sqlite3.Error as error:
+            opened.connection.close()
+            raise StoreUnavailable(reason=reason(error)) from error
+        database = cls(path, settings, opened.connection, epoch)
+        database.set_aside = opened.set_aside
+        return database
+
+    def close(self) -> None:
+        """Commit what waits and close. Blocks for as long as the disk takes."""
+        self.writer.close()
+
+
+def _begin_epoch(connection: sqlite3.Connection, boot_id: str) -> tuple[int, str]:
+    """Write the new epoch; forget old ones of which the office has everything."""
+    name = uuid.uuid4().hex
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        newest = connection.execute("SELECT ifnull(max(id), 0) FROM epoch").fetchone()[0]
+        old = connection.execute(_FORGOTTEN, (newest - REMEMBERED_EPOCHS,)).fetchall()
+        for table, key in (("cut", "epoch"), ("head", "epoch"), ("epoch", "id")):
+            connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", old)
+        connection.execute("INSERT INTO epoch (id, name, boot) VALUES (?, ?, ?)", (newest + 1, name, boot_id))
+    return newest + 1, name

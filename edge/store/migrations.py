@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The schema of the lab's database, as numbered migrations. A migration that was released is never edited."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+migrations = Migrations("edge")
+MIGRATIONS = frozenset({"m001_outbox"})
+
+
+@migrations()
+def m001_outbox(db: Database) -> None:
+    """Create epochs, heads, facts, cuts and working state.
+
+    A fact and its place in the outbox are one row, so the two cannot disagree. `head` counts what was ever given out,
+    `watermark` what the office has; the difference is what `fact` holds. `cut` remembers the bounds and hashes of
+    batches that were sent: those of waiting facts, and the one that ends at the watermark, where the chain goes on.
+    """
+    for statement in (
+        """
+        CREATE TABLE epoch (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            boot TEXT NOT NULL,
+            people INTEGER NOT NULL DEFAULT 0,
+            corrected INTEGER NOT NULL DEFAULT 0,
+            sessions INTEGER NOT NULL DEFAULT 0,
+            metrics_refused INTEGER NOT NULL DEFAULT 0
+        ) STRICT
+        """,
+        """
+        CREATE TABLE head (
+            epoch INTEGER NOT NULL REFERENCES epoch(id),
+            stream TEXT NOT NULL,
+            last_seq INTEGER NOT NULL,
+            watermark INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (epoch, stream)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE fact (
+            epoch INTEGER NOT NULL REFERENCES epoch(id),
+            stream TEXT NOT NULL,
+            seq INTEGER NOT NULL,
+            type TEXT NOT NULL,
+            body TEXT NOT NULL,
+            boot_ns INTEGER NOT NULL,
+            wall_ns INTEGER NOT NULL,
+            PRIMARY KEY (epoch, stream, seq)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE cut (
+            epoch INTEGER NOT NULL REFERENCES epoch(id),
+            stream TEXT NOT NULL,
+            s0 INTEGER NOT NULL,
+            n INTEGER NOT NULL,
+            prev BLOB,
+            sha256 BLOB NOT NULL,
+            PRIMARY KEY (epoch, stream, s0)
+        ) STRICT, WITHOUT ROWID
+        """,
+        "CREATE TABLE working_state (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+        "CREATE TABLE metrics_room (id INTEGER PRIMARY KEY CHECK (id = 1), bytes INTEGER NOT NULL) STRICT",
+        "INSERT INTO metrics_room (id, bytes) VALUES (1, 0)",
+    ):
+        db.execute(statement)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opening the database: pragmas, migrations, a check; what is damaged is set aside and never deleted."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from sqlite_utils import Database as UtilsDatabase
+
+from edge.domain.errors import StoreUnavailable
+from edge.store.migrations import MIGRATIONS, migrations
+
+log = logging.getLogger(__name__)
+
+_DAMAGED = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+_REASONS = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_BUSY": "another program holds the database",
+    "SQLITE_LOCKED": "another program holds the database",
+    "SQLITE_READONLY": "the disk or the file is read-only",
+    "SQLITE_PERM": "the file may not be opened",
+    "SQLITE_CANTOPEN": "the file cannot be opened",
+    "SQLITE_IOERR": "the disk reports an error",
+    "SQLITE_CORRUPT": "the database is damaged; it is set aside at the next start",
+    "SQLITE_NOTADB": "the database is damaged; it is set aside at the next start",
+}
+
+
+class Damaged(Exception):
+    """The file is no sound database. The argument says what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connection that is ready, and where the damaged predecessor went, if there was one."""
+
+    connection: sqlite3.Connection
+    set_aside: Path | None
+
+
+def primary_code(error: sqlite3.Error) -> str:
+    """Return the name of SQLite's primary result code, without the extension (https://sqlite.org/rescode.html)."""
+    name: str = getattr(error, "sqlite_errorname", "") or ""
+    return "_".join(name.split("_")[:2])
+
+
+def reason(error: sqlite3.Error) -> str:
+    """Return in a person's words why the database refused."""
+    return _REASONS.get(primary_code(error), str(error))
+
+
+def open_database(path: Path, busy_timeout_ms: int) -> Opened:
+    """Open or create the database at `path`; raises StoreUnavailable.
+
+    Only a file that SQLite calls damaged is set aside. One that is locked, unreadable or on a full disk may hold
+    facts that nobody else has: it stays where it is and the error says why.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return Opened(_connect(path, busy_timeout_ms), None)
+        except Damaged as damage:
+            aside = _set_aside(path)
+            log.error("The database %s is damaged (%s): kept as %s, a new one is begun.", path, damage, aside.name)  # noqa: TRY400
+            return Opened(_connect(path, busy_timeout_ms), aside)
+    except sqlite3.Error as error:
+        raise StoreUnavailable(reason=reason(error)) from error
+    except OSError as error:
+        raise StoreUnavailable(reason=error.strerror or str(error)) from error
+
+
+def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        if primary_code(error) in _DAMAGED:
+            raise Damaged(str(error)) from error
+        raise
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    connection.execute("PRAGMA synchronous = FULL")
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise Damaged(found)
+    database = UtilsDatabase(connection)
+    if any(migration.name not in MIGRATIONS for migration in migrations.applied(database)):
+        raise StoreUnavailable(reason="the database was written by a newer version of this program")
+    migrations.apply(database)
+
+
+def _set_aside(path: Path) -> Path:
+    for number in count(1):
+        aside = path.with_name(f"{path.name}.corrupt-{number}")
+        if not aside.exists():
+            break
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside

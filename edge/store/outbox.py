@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The outbox: waiting facts, the batches they were cut into, and pruning by the office's watermark."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from edge.domain.events import Event, EventType, StoredEvent, Stream
+from edge.domain.ports import Cut, StreamHead
+from edge.store.database import Database
+from edge.store.sqlite_store import ROW_OVERHEAD
+
+ANNOUNCED_EPOCHS = 8
+
+_HEADS = """
+SELECT head.stream, epoch.name, epoch.boot, head.last_seq, head.watermark
+FROM head JOIN epoch ON epoch.id = head.epoch
+WHERE head.watermark < head.last_seq OR epoch.id = ? ORDER BY epoch.id
+"""
+_HEAD = """
+SELECT head.epoch, head.watermark FROM head JOIN epoch ON epoch.id = head.epoch
+WHERE head.stream = ? AND epoch.name = ?
+"""
+_READ = """
+SELECT seq, type, body, boot_ns, wall_ns FROM fact
+WHERE epoch = (SELECT id FROM epoch WHERE name = ?) AND stream = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+_CUTS = """
+SELECT s0, n, prev, sha256 FROM cut WHERE epoch = (SELECT id FROM epoch WHERE name = ?) AND stream = ? ORDER BY s0
+"""
+_KEEP = "INSERT INTO cut (epoch, stream, s0, n, prev, sha256) SELECT id, ?, ?, ?, ?, ? FROM epoch WHERE name = ?"
+_COVERED = "SELECT max(s0 + n - 1) FROM cut WHERE epoch = ? AND stream = ? AND s0 + n - 1 <= ?"
+_PRUNED_BYTES = (
+    "SELECT ifnull(sum(length(CAST(body AS BLOB)) + ?), 0) FROM fact WHERE epoch = ? AND stream = ? AND seq <= ?"
+)
+_PRUNE_FACTS = "DELETE FROM fact WHERE epoch = ? AND stream = ? AND seq <= ?"
+_PRUNE_CUTS = "DELETE FROM cut WHERE epoch = ? AND stream = ? AND s0 + n - 1 < ?"
+_ANNOUNCED = """
+SELECT id, name, people, corrected, sessions FROM epoch
+WHERE id = :current OR EXISTS (SELECT 1 FROM head WHERE head.epoch = epoch.id AND head.watermark < head.last_seq)
+OR id IN (SELECT epoch FROM head GROUP BY epoch ORDER BY epoch DESC LIMIT :newest)
+"""
+
+
+class SqliteOutbox:
+    """Outbox on SQLite, over the same database and writer as the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writer = database.writer
+
+    async def heads(self) -> list[StreamHead]:
+        """Return every (stream, epoch) with waiting facts and those of the current epoch: by priority, oldest first."""
+        rows = await self._writer.read(
+            lambda connection: connection.execute(_HEADS, (self._database.epoch_id,)).fetchall()
+        )
+        heads = [StreamHead(Stream(stream), *rest) for stream, *rest in rows]
+        priority = list(Stream)
+        return sorted(heads, key=lambda head: priority.index(head.stream))
+
+    async def read(self, stream: Stream, epoch: str, after_seq: int, limit: int) -> list[StoredEvent]:
+        """Return up to `limit` waiting facts with seq > after_seq, in order."""
+        rows = await self._writer.read(
+            lambda connection: connection.execute(_READ, (epoch, stream.value, after_seq, limit)).fetchall()
+        )
+        return [
+            StoredEvent(epoch, seq, Event(EventType(kind), json.loads(body), boot_ns, wall_ns))
+            for seq, kind, body, boot_ns, wall_ns in rows
+        ]
+
+    async def acknowledge(self, stream: Stream, epoch: str, watermark: int) -> int | None:
+        """Drop all batches up to `watermark`; see Outbox.acknowledge.
+
+        Not durable: an acknowledgement lost with the power is given again for the batch that is sent again.
+        """
+        return await self._writer.write(
+            lambda connection: _acknowledge(connection, stream, epoch, watermark), durable=False
+        )
+
+    async def cuts(self, stream: Stream, epoch: str) -> list[Cut]:
+        """Return the cuts of waiting facts in order, before them the one that ended at the watermark, if any."""
+        rows = await self._writer.read(lambda connection: connection.execute(_CUTS, (epoch, stream.value)).fetchall())
+        return [Cut(*row) for row in rows]
+
+    async def keep_cut(self, stream: Stream, epoch: str, cut: Cut) -> None:
+        """Remember a batch, after fsync, before it is published for the first time."""
+        row = (stream.value, cut.s0, cut.n, cut.prev, cut.sha256, epoch)
+        await self._writer.write(lambda connection: connection.execute(_KEEP, row), durable=True)
+
+    async def totals(self) -> dict[str, dict[str, int]]:
+        """Return people, corrected and sessions of the current epoch and of those in `closed_epochs`."""
+        return {
+            name: {"people": people, "corrected": corrected, "sessions": sessions}
+            for _, name, people, corrected, sessions in await self._writer.read(self._announced)
+        }
+
+    async def closed_epochs(self) -> dict[str, dict[str, int]]:
+        """Return the last seq per stream of former epochs: those with waiting facts, and the newest few.
+
+        Bounded, because presence carries them each time: an epoch is named until the office has all of it, and a
+        while longer.
+        """
+        return await self._writer.read(self._closed)
+
+    def _announced(self, connection: sqlite3.Connection) -> list[tuple[int, str, int, int, int]]:
+        names = {"current": self._database.epoch_id, "newest": ANNOUNCED_EPOCHS + 1}
+        return connection.execute(_ANNOUNCED, names).fetchall()
+
+    def _closed(self, connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
+        closed: dict[str, dict[str, int]] = {}
+        for identity, name, *_ in self._announced(connection):
+            if identity != self._database.epoch_id:
+                closed[name] = dict(
+                    connection.execute("SELECT stream, last_seq FROM head WHERE epoch = ?", (identity,)).fetchall()
+                )
+        return closed
+
+
+def _acknowledge(connection: sqlite3.Connection, stream: Stream, epoch: str, watermark: int) -> int | None:
+    row = connection.execute(_HEAD, (stream.value, epoch)).fetchone()
+    if row is None:
+        return None
+    identity, before = row
+    place = (identity, stream.value)
+    covered: int | None = connection.execute(_COVERED, (*place, watermark)).fetchone()[0]
+    if covered is None or covered <= before:
+        return int(before)
+    if stream is Stream.METRICS:
+        pruned = connection.execute(_PRUNED_BYTES, (ROW_OVERHEAD, *place, covered)).fetchone()[0]
+        connection.execute("UPDATE metrics_room SET bytes = bytes - ?", (pruned,))
+    connection.execute(_PRUNE_FACTS, (*place, covered))
+    connection.execute(_PRUNE_CUTS, (*place, covered))
+    connection.execute("UPDATE head SET watermark = ? WHERE epoch = ? AND stream = ?", (covered, *place))
+    return covered

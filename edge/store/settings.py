@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator may set about the lab's record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class StoreSettings(BaseModel):
+    """Where the facts are kept and how much room metrics may take.
+
+    path: the database, by default ``infomobil.db`` in the lab's data directory. metrics_quota_mb: megabytes of
+    waiting metrics after which further ones are refused and counted. reserve_mb: free megabytes of the file system
+    that are kept for visits, safety and jobs; below it metrics are refused. busy_timeout_ms: how long a commit waits
+    for another program that holds the database.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path | None = None
+    metrics_quota_mb: Annotated[float, Field(gt=0, le=100_000)] = 200
+    reserve_mb: Annotated[float, Field(ge=0, le=100_000)] = 64
+    busy_timeout_ms: Annotated[int, Field(ge=0, le=60_000)] = 2_000
+
+    def database(self, data_dir: Path) -> Path:
+        """Return the path of the database for a lab that keeps its files in `data_dir`."""
+        return self.path if self.path is not None else data_dir / "infomobil.db"

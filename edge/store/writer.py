@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one thread that talks to SQLite: everything that waits is committed as one transaction (group commit)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from edge.domain.errors import StoreUnavailable
+from edge.store.opening import primary_code, reason
+
+log = logging.getLogger(__name__)
+
+MAX_GROUP = 1_000
+
+# What sqlite3 raises for a value that SQLite cannot hold: the fault of one caller, not of the disk.
+_UNFIT = (ValueError, OverflowError)
+
+Result = TypeVar("Result")
+
+
+@dataclass(eq=False, slots=True)
+class _Work:
+    """One call on the connection, and who waits for it. Reads run between transactions, so they see committed rows."""
+
+    call: Callable[[sqlite3.Connection], Any]
+    writes: bool
+    durable: bool
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: Exception | None = None
+
+
+class Writer:
+    """Owns the connection. `write` returns after the commit that holds the call's changes, `read` sees commits only.
+
+    A durable write returns after fsync (WAL with synchronous=FULL); another may be lost with the power, as may
+    everything after it and nothing before it, until the next durable one. A caller that is cancelled while it waits
+    does not take its write back.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._queue: SimpleQueue[_Work | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._failing = False
+        self._synchronous = ""
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, call: Callable[[sqlite3.Connection], Result], *, durable: bool) -> Result:
+        """Run `call` inside the next transaction; raises StoreUnavailable, and then nothing of it was kept."""
+        return await self._submit(call, writes=True, durable=durable)
+
+    async def read(self, call: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run `call` outside of any transaction; raises StoreUnavailable."""
+        return await self._submit(call, writes=False, durable=False)
+
+    async def _submit(self, call: Callable[[sqlite3.Connection], Result], *, writes: bool, durable: bool) -> Result:
+        loop = asyncio.get_running_loop()
+        work = _Work(call, writes, durable, loop, loop.create_future())
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable(reason="the record is closed")
+            self._queue.put(work)
+        result: Result = await work.future
+        return result
+
+    def close(self) -> None:
+        """Commit what waits, then close the connection. Blocks for as long as the disk takes."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        group: list[_Work] = []
+        try:
+            while True:
+                group, ended = self._next_group()
+                writes = [work for work in group if work.writes]
+                self._commit(writes)
+                _report(writes)
+                group = [work for work in group if not work.writes]
+                for work in group:
+                    self._attempt_read(work)
+                _report(group)
+                group = []
+                if ended:
+                    return
+        except BaseException:
+            # A fault in our own code: whoever waits must hear it, because a tap that is never answered is worse.
+            with self._lock:
+                self._closed = True
+            while (left := self._take()) is not None:
+                group.append(left)
+            for work in group:
+                work.error = StoreUnavailable(reason="the writer stopped")
+            _report(group)
+            raise
+        finally:
+            self._connection.close()
+
+    def _take(self) -> _Work | None:
+        try:
+            return self._queue.get_nowait()
+        except Empty:
+            return None
+
+    def _next_group(self) -> tuple[list[_Work], bool]:
+        group: list[_Work] = []
+        work: _Work | None = self._queue.get()
+        while work is not None:
+            group.append(work)
+            if len(group) == MAX_GROUP:
+                return group, False
+            try:
+                work = self._queue.get_nowait()
+            except Empty:
+                return group, False
+        return group, True
+
+    def _commit(self, group: Sequence[_Work]) -> None:
+        if not group:
+            return
+        try:
+            self._transaction(group)
+        except _UNFIT:
+            self._commit_singly(group)
+        except sqlite3.Error as error:
+            if primary_code(error) == "SQLITE_FULL":
+                with suppress(sqlite3.Error):
+                    # A restarted log is written from its beginning again, so it needs no new room on the disk.
+                    self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                self._commit_singly(group)
+            else:
+                _refuse(group, error)
+        self._log_change(group)
+
+    def _commit_singly(self, group: Sequence[_Work]) -> None:
+        """Give each work its own transaction: a small fact may fit on a full disk where a large one does not."""
+        for work in group:
+            try:
+                self._transaction([work])
+            except _UNFIT as error:
+                work.error = error
+            except sqlite3.Error as error:
+                _refuse([work], error)
+
+    def _log_change(self, group: Sequence[_Work]) -> None:
+        error = next((work.error for work in group if isinstance(work.error, StoreUnavailable)), None)
+        if error is not None and not self._failing:
+            log.error("%s", error)
+        elif error is None and self._failing:
+            log.info("The record is written again.")
+        self._failing = error is not None
+
+    def _transaction(self, group: Sequence[_Work]) -> None:
+        connection = self._connection
+        synchronous = "FULL" if any(work.durable for work in group) else "NORMAL"
+        if synchronous != self._synchronous:
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            self._synchronous = synchronous
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            results = [work.call(connection) for work in group]
+            connection.execute("COMMIT")
+        except BaseException:
+            # SQLite rolls back by itself for some errors and not for others (https://sqlite.org/lang_transaction.html).
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            raise
+        for work, result in zip(group, results, strict=True):
+            work.result = result
+
+    def _attempt_read(self, work: _Work) -> None:
+        try:
+            work.result = work.call(self._connection)
+        except _UNFIT as error:
+            work.error = error
+        except sqlite3.Error as error:
+            _refuse([work], error)
+
+
+def _refuse(group: Sequence[_Work], error: sqlite3.Error) -> None:
+    for work in group:
+        work.error = StoreUnavailable(reason=reason(error))
+        work.error.__cause__ = error
+
+
+def _report(group: Sequence[_Work]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Work]] = {}
+    for work in group:
+        by_loop.setdefault(work.loop, []).append(work)
+    for loop, works in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more, the commit stands
+            loop.call_soon_threadsafe(_resolve, works)
+
+
+def _resolve(works: Sequence[_Work]) -> None:
+    for work in works:
+        if work.future.done():
+            continue
+        if work.error is not None:
+            work.future.set_exception(work.error)
+        else:
+            work.future.set_result(work.result)
