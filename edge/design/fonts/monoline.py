@@ -13,7 +13,7 @@ from typing import Final
 CAP_HEIGHT: Final = 6.0
 ASCENT: Final = 7.9
 DESCENT: Final = -1.7
-GAP: Final = 1.6
+GAP: Final = 1.8
 SPACE: Final = 2.2
 
 STROKES: Final[dict[str, tuple[str, ...]]] = {
