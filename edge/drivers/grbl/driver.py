@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine on GRBL 1.1 or grblHAL as the house sees it: the commands of MachineDriver, and the connection kept.
+
+Commands that could be overtaken by a door are sent only where the controller works on them at once: a `$H` that
+waits in Hold or Door would start homing after the next `~` (trace door_idle).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from edge.domain.errors import DriverRefused, DriverUnavailable, ProgramFailed, ProgramRejected, StopNotDelivered
+from edge.domain.machine import Capability, Fault, MachineInfo, MachineState
+from edge.domain.ports import Clock, Guardian, ProgramText
+from edge.drivers.grbl.controller import Controller
+from edge.drivers.grbl.greeting import greet, halt, identify
+from edge.drivers.grbl.job import Failure, Job, refusals
+from edge.drivers.grbl.protocol import State
+from edge.drivers.grbl.session import Phase
+from edge.drivers.grbl.settings import GrblSettings
+from edge.drivers.grbl.state import Reading
+
+_log = logging.getLogger(__name__)
+
+_FIRST_RETRY_S = 0.25
+_CHECK_SLICE = 500
+"""Lines checked before other tasks get their turn: less than a millisecond."""
+
+
+class GrblDriver:
+    """The MachineDriver of one GRBL controller."""
+
+    def __init__(
+        self, machine_id: str, name: str, kind: str, settings: GrblSettings, clock: Clock, guardian: Guardian
+    ) -> None:
+        self._machine_id = machine_id
+        self._settings = settings
+        self._controller = Controller(machine_id, settings, clock, guardian)
+        self._halt: asyncio.Task[None] | None = None
+        self._busy = ""
+        self._pause = _FIRST_RETRY_S
+        self._last_reason = ""
+        self._info = MachineInfo(machine_id, name, kind, driver="grbl")
+
+    @property
+    def homing(self) -> bool:
+        """Whether `$H` runs: the controller answers no status then, and watches its door itself (ALARM:7)."""
+        return self._controller.condition.homing
+
+    def info(self) -> MachineInfo:
+        """Return who the machine is; complete once it was available."""
+        return self._info
+
+    def state(self) -> MachineState:
+        """Return the newest reading, without I/O."""
+        return self._controller.state
+
+    def subscribe(self, listener: Callable[[MachineState], None]) -> Callable[[], None]:
+        """Call `listener` at each new reading; return the call that ends it."""
+        listeners = self._controller.listeners
+        listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in listeners:
+                listeners.remove(listener)
+
+        return unsubscribe
+
+    async def run(self) -> None:
+        """Connect, keep connected, reconnect with back-off, until cancelled."""
+        try:
+            while True:
+                try:
+                    await self._connection()
+                except* DriverUnavailable as group:
+                    reason = " ".join(str(error.reason) for error in _leaves(group))
+                    self._controller.close(reason)
+                    self._note_away(reason)
+                await asyncio.sleep(self._pause)
+                self._pause = min(self._pause * 2, self._settings.retry_s)
+        finally:
+            self._controller.close("the driver was shut down")
+            await self._halted()
+
+    async def _connection(self) -> None:
+        """Open the port and serve it until it ends, which is always DriverUnavailable."""
+        self._controller.open()
+        async with asyncio.TaskGroup() as group:
+            polling = group.create_task(self._poll(), name=f"grbl poll {self._machine_id}")
+            try:
+                await self._serve()
+            finally:
+                polling.cancel()
+
+    async def _serve(self) -> None:
+        """Get to know the controller, again after each restart. Raises DriverUnavailable when it is gone."""
+        controller = self._controller
+        await greet(controller)
+        while True:
+            await identify(controller)
+            self._note_back()
+            await controller.until(lambda: controller.session.phase is Phase.IDENTIFYING, None)
+
+    async def _poll(self) -> None:
+        """Ask for status reports at the rate that the machine's state asks for."""
+        while True:
+            reading = self._controller.condition.reading
+            moving = reading is not None and reading.moving
+            await asyncio.sleep(1 / (self._settings.poll_moving_hz if moving else self._settings.poll_hz))
+            self._controller.tick()
+
+    def _note_away(self, reason: str) -> None:
+        """Log a failure once."""
+        if reason != self._last_reason:
+            self._last_reason = reason
+            _log.warning("%s: not connected: %s", self._machine_id, reason)
+
+    def _note_back(self) -> None:
+        """Keep who the machine is, and log the recovery once."""
+        identity = self._controller.identity
+        capabilities = {Capability.RUN_PROGRAM, Capability.HOLD, Capability.STOP, Capability.UNLOCK}
+        if identity.homing_enabled:
+            capabilities.add(Capability.HOME)
+        self._info = replace(
+            self._info,
+            controller=identity.controller,
+            capabilities=frozenset(capabilities),
+            travel=identity.travel(),
+        )
+        self._pause = _FIRST_RETRY_S
+        self._last_reason = ""
+        _log.info("%s: %s is ready", self._machine_id, identity.controller)
+
+    # Stops: never gated, never queued
+
+    def hold(self) -> None:
+        """Write a feed hold to the wire before returning. Raises StopNotDelivered."""
+        self._controller.hold()
+
+    async def stop(self) -> None:
+        """Hold, wait until axes stand (bounded), reset. Raises StopNotDelivered."""
+        self._controller.hold()
+        if self._controller.job is not None:
+            self._controller.job.fail("it was stopped", stop=True)
+        await self._halting()
+
+    async def _halting(self) -> None:
+        """Join the stop that is under way, or begin one; a caller that is cancelled does not end it."""
+        if self._halt is None or self._halt.done():
+            self._halt = asyncio.create_task(halt(self._controller), name=f"grbl halt {self._machine_id}")
+        try:
+            await asyncio.shield(self._halt)
+        except DriverUnavailable as error:
+            raise StopNotDelivered(machine_id=self._machine_id, reason=str(error)) from error
+
+    async def _stop_after_cancel(self) -> None:
+        """Stop where nobody is left to hear that the stop was not delivered; the fault says it."""
+        try:
+            self._controller.hold()
+            await self._halting()
+        except StopNotDelivered as error:
+            self._controller.require_person(str(error))
+
+    async def _halted(self) -> None:
+        """Wait for a stop that is under way; its outcome was told to whoever asked for it."""
+        if self._halt is not None:
+            await asyncio.wait([self._halt])
+            self._halt.exception()
+
+    # Commands
+
+    def clear_fault(self) -> None:
+        """Take a person's word that the machine has been looked at. Moves nothing."""
+        self._controller.clear_fault()
+
+    async def resume(self) -> None:
+        """Go on after a hold or a closed door; nothing to do where nothing is held."""
+        reading = self._trusted("resume")
+        match reading.state, reading.substate:
+            case (State.HOLD, 0 | None) | (State.DOOR, 0):
+                pass
+            case State.HOLD, _:
+                raise self._refused("resume", "it is still slowing down")
+            case State.DOOR, 1 | 2:
+                raise self._refused("resume", "the door is open, or it is still slowing down")
+            case _:
+                return
+        self._controller.resume()
+
+        def resumed() -> bool:
+            now = self._controller.condition.reading
+            return now is not None and not now.standing
+
+        if not await self._controller.until(resumed, self._settings.reply_s):
+            raise self._refused("resume", "it stays in hold")
+
+    async def home(self) -> None:
+        """Find the reference position of all axes; returns when done."""
+        with self._exclusive("home"):
+            reading = self._trusted("home")
+            if not self._controller.identity.homing_enabled:
+                raise self._refused("home", "homing is switched off in its settings ($22)")
+            if reading.state not in (State.IDLE, State.ALARM):
+                raise self._refused("home", f"it is in {reading.state}")
+            await self._home()
+
+    async def _home(self) -> None:
+        """Send `$H` and wait for its end, however it comes."""
+        controller, condition = self._controller, self._controller.condition
+        sent_ns = controller.now_ns()
+
+        def waits() -> bool:
+            reading = condition.reading
+            waiting = reading is not None and reading.taken_ns > sent_ns and reading.state in (State.HOLD, State.DOOR)
+            return condition.homing and waiting
+
+        condition.homed = False
+        condition.homing = True
+        controller.publish()
+        try:
+            await controller.command("$H", self._settings.homing_s, gives_up=waits)
+        except (DriverRefused, DriverUnavailable) as error:
+            if condition.homing:
+                # It was refused, or waits behind a door or a hold, or takes too long: nothing may be left to start.
+                refused = isinstance(error, DriverRefused) and not waits()
+                if not refused:
+                    controller.hold()
+                    await self._halting()
+            raise self._refused("home", str(error.reason)) from error
+        except asyncio.CancelledError:
+            await self._stop_after_cancel()
+            raise
+        else:
+            condition.homed = True
+        finally:
+            condition.homing = False
+            controller.ask()
+        done_ns = controller.now_ns()
+        await controller.until(lambda: self._idle_since(done_ns), self._settings.reply_s)
+
+    async def unlock(self) -> None:
+        """Leave an alarm that kept the position; nothing to do where there is none."""
+        with self._exclusive("unlock"):
+            reading = self._trusted("unlock")
+            alarms = self._controller.condition.alarms
+            if reading.state is not State.ALARM and not alarms:
+                return
+            lost = [alarm.text for alarm in alarms if not alarm.position_kept]
+            if lost:
+                raise self._refused("unlock", f"its position is not known. {lost[0]}")
+            sent_ns = self._controller.now_ns()
+            try:
+                await self._controller.command("$X", self._settings.reply_s)
+            except DriverUnavailable:
+                # The answer was lost, and would be taken for that to the next line: start afresh.
+                self._controller.hold()
+                await self._halting()
+                raise
+            self._controller.ask()
+            if not await self._controller.until(lambda: self._idle_since(sent_ns), self._settings.reply_s):
+                raise self._refused("unlock", "it stays locked")
+
+    async def run_program(self, program: ProgramText) -> None:
+        """Run `program` to its end: returns when the last motion has ended.
+
+        Raises ProgramRejected before anything moves, ProgramFailed when it ended before its end.
+        """
+        with self._exclusive("run a program"):
+            await self._check(program)
+            reading = self._trusted("run a program")
+            if reading.state is not State.IDLE:
+                raise self._refused("run a program", f"it is in {reading.state}")
+            controller = self._controller
+            stall_ns = int(self._settings.stall_s * 1e9)
+            job = Job(program, controller.identity.window, stall_ns, controller.now_ns())
+            try:
+                await self._follow(job)
+            finally:
+                controller.job = None
+
+    async def _check(self, program: ProgramText) -> None:
+        """Look at every line before the first is sent. Raises ProgramRejected."""
+        for number, reason in enumerate(refusals(program)):
+            if reason is not None:
+                raise ProgramRejected(program_id=program.program_id, reason=reason)
+            if number % _CHECK_SLICE == _CHECK_SLICE - 1:
+                await asyncio.sleep(0)
+
+    async def _follow(self, job: Job) -> None:
+        """Stream `job` and wait for its end. Raises ProgramFailed."""
+        controller = self._controller
+        try:
+            controller.begin(job)
+            await controller.until(lambda: job.ended, None)
+        except DriverUnavailable as error:
+            job.fail(str(error))
+        except asyncio.CancelledError:
+            job.fail("it was cancelled", stop=True)
+            await self._stop_after_cancel()
+            raise
+        if job.failure is not None:
+            await self._end_badly(job, job.failure)
+
+    async def _end_badly(self, job: Job, failure: Failure) -> None:
+        """Bring the machine to a stand where it may still move, and raise ProgramFailed."""
+        reason = failure.reason
+        if failure.stop:
+            try:
+                await self._halting()
+            except StopNotDelivered as error:
+                reason = f"{reason}. {error}"
+                self._controller.require_person(str(error))
+        raise ProgramFailed(program_id=job.program.program_id, reason=reason, source_line=failure.source_line)
+
+    # Conditions
+
+    @contextmanager
+    def _exclusive(self, what: str) -> Iterator[None]:
+        """Let one command run at a time: acknowledgements have no names. Raises DriverRefused."""
+        if self._busy:
+            raise self._refused(what, f"it is busy: {self._busy}")
+        self._busy = what
+        try:
+            yield
+        finally:
+            self._busy = ""
+
+    def _trusted(self, command: str) -> Reading:
+        """Return a reading to decide on. Raises DriverUnavailable, or DriverRefused in fault."""
+        controller = self._controller
+        reading = controller.condition.reading
+        if not controller.available or reading is None:
+            reason = controller.state.fault_reason or "it is not connected"
+            raise DriverUnavailable(machine_id=self._machine_id, reason=reason)
+        if controller.condition.fault is Fault.FAULT:
+            raise self._refused(command, f"it is in fault: {controller.condition.fault_reason}")
+        if self._halt is not None and not self._halt.done():
+            raise self._refused(command, "it is being stopped")
+        return reading
+
+    def _idle_since(self, moment_ns: int) -> bool:
+        """Whether a report after `moment_ns` says Idle."""
+        reading = self._controller.condition.reading
+        return reading is not None and reading.taken_ns > moment_ns and reading.state is State.IDLE
+
+    def _refused(self, command: str, reason: str) -> DriverRefused:
+        """Return the error with its facts."""
+        return DriverRefused(machine_id=self._machine_id, command=command, reason=reason)
+
+
+def _leaves(group: BaseExceptionGroup[DriverUnavailable]) -> list[DriverUnavailable]:
+    """Return the errors in `group`, however deep."""
+    leaves: list[DriverUnavailable] = []
+    for error in group.exceptions:
+        leaves.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return leaves

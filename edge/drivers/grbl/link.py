@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The serial port: opened exclusively, its descriptor on the asyncio loop, no thread.
+
+Lines may wait in a buffer when the port takes only part of them; real-time bytes never do. They overtake the
+buffer, which GRBL permits between any two bytes, and if the port does not take them at once that is an error that
+the caller hears of before the call returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import termios
+from collections.abc import Callable
+
+import serial
+
+from edge.drivers.grbl.protocol import LineSplitter, RealTime
+
+_CHUNK = 4096
+_MIN_BYTES_INDEX = 6
+_CONTROL_FLAGS_INDEX = 2
+
+
+class LinkError(Exception):
+    """The port could not be opened, or does not carry bytes any more. The message is a sentence for people."""
+
+
+class Link:
+    """An open port. `on_line` gets each line, `on_lost` once the reason when the port dies; both on the loop."""
+
+    def __init__(self, port: str, baud: int, on_line: Callable[[str], None], on_lost: Callable[[str], None]) -> None:
+        """Open the port. Raises LinkError. Needs a running loop."""
+        self._on_line = on_line
+        self._on_lost = on_lost
+        self._splitter = LineSplitter()
+        self._unsent = bytearray()
+        self._lost = False
+        self._closed = False
+        self._serial = _opened(port, baud)
+        self._descriptor: int = self._serial.fileno()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._descriptor, self._readable)
+
+    @property
+    def descriptor(self) -> int:
+        """Return the descriptor of the port."""
+        return self._descriptor
+
+    def now(self, byte: RealTime) -> None:
+        """Write one real-time byte before this returns. Raises LinkError where the port does not take it."""
+        if self._lost:
+            raise LinkError("the port is gone")
+        try:
+            os.write(self._descriptor, byte.value)
+        except BlockingIOError:
+            raise LinkError("the port takes no more bytes") from None
+        except OSError as error:
+            self._fail(error)
+            raise LinkError(_sentence(error)) from error
+
+    def send(self, data: bytes) -> None:
+        """Write lines, now or as soon as the port takes them. Raises LinkError where the port is gone."""
+        if self._lost:
+            raise LinkError("the port is gone")
+        if self._unsent:
+            self._unsent += data
+            return
+        written = self._written(data)
+        if written < len(data) and not self._lost:
+            self._unsent += data[written:]
+            self._loop.add_writer(self._descriptor, self._writable)
+
+    def discard_unsent(self) -> None:
+        """Forget lines that the port has not taken: after a reset nobody waits for them."""
+        self._unsent.clear()
+        if not self._lost:
+            self._loop.remove_writer(self._descriptor)
+
+    def close(self) -> None:
+        """Close the port; nothing is called back afterwards. Safe to repeat."""
+        if self._closed:
+            return
+        self._closed = self._lost = True
+        self._loop.remove_reader(self._descriptor)
+        self._loop.remove_writer(self._descriptor)
+        try:
+            self._serial.close()
+        except (OSError, termios.error) as error:
+            # A port that was pulled out can refuse even to be closed; its descriptor is gone all the same.
+            if error.args[0] not in (errno.EIO, errno.ENODEV, errno.ENXIO, errno.EBADF):
+                raise
+
+    def _readable(self) -> None:
+        """Read what is there and hand out its lines."""
+        try:
+            data = os.read(self._descriptor, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._fail(error)
+            return
+        if not data:
+            self._fail(OSError(errno.EIO, "end of file"))
+            return
+        for line in self._splitter.feed(data):
+            if self._lost:
+                return
+            self._on_line(line)
+
+    def _writable(self) -> None:
+        """Write what waits."""
+        written = self._written(bytes(self._unsent))
+        del self._unsent[:written]
+        if not self._unsent:
+            self._loop.remove_writer(self._descriptor)
+
+    def _written(self, data: bytes) -> int:
+        """Return how many bytes the port took."""
+        try:
+            return os.write(self._descriptor, data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self._fail(error)
+            return 0
+
+    def _fail(self, error: OSError) -> None:
+        """Tell once that the port is gone. The caller may be in mid decision, so the news comes in its own turn."""
+        if self._lost:
+            return
+        self._lost = True
+        self._loop.remove_reader(self._descriptor)
+        self._loop.remove_writer(self._descriptor)
+        self._loop.call_soon(self._tell, _sentence(error))
+
+    def _tell(self, reason: str) -> None:
+        """Hand on why the port died, unless it was closed meanwhile."""
+        if not self._closed:
+            self._on_lost(reason)
+
+
+def _opened(port: str, baud: int) -> serial.Serial:
+    """Return the port, locked, non-blocking, and without HUPCL. Raises LinkError.
+
+    HUPCL off: a close, also that of a dying process, would else drop DTR, and the next open reset the controller.
+    VMIN 1: a read without data then says so instead of looking like the end of the port.
+    """
+    try:
+        opened = serial.Serial(port, baud, timeout=0, write_timeout=0, exclusive=True)
+    except serial.SerialException as error:
+        raise LinkError(_opening_sentence(port, error)) from error
+    except ValueError as error:
+        raise LinkError(f"the port {port} cannot be used at {baud} baud") from error
+    try:
+        os.set_blocking(opened.fileno(), False)
+        attributes = termios.tcgetattr(opened.fileno())
+        attributes[_CONTROL_FLAGS_INDEX] &= ~termios.HUPCL
+        attributes[_MIN_BYTES_INDEX][termios.VMIN] = 1
+        termios.tcsetattr(opened.fileno(), termios.TCSANOW, attributes)
+    except (OSError, termios.error) as error:
+        opened.close()
+        raise LinkError(f"the port {port} is not a serial port") from error
+    return opened
+
+
+def _opening_sentence(port: str, error: serial.SerialException) -> str:
+    """Return why the port did not open."""
+    match error.errno:
+        case errno.ENOENT:
+            return f"there is no port {port}: is the cable plugged in and the machine switched on?"
+        case errno.EACCES:
+            return f"this program may not use the port {port}"
+        case errno.EAGAIN | errno.EBUSY:
+            return f"the port {port} is in use by another program"
+        case errno.EISDIR | None:
+            # pyserial names no number where the file opens but takes no line settings.
+            return f"the port {port} is not a serial port"
+        case _:
+            return f"the port {port} does not open ({error})"
+
+
+def _sentence(error: OSError) -> str:
+    """Return why the port died."""
+    return f"the port is gone ({error.strerror or error})"
