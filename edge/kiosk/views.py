@@ -12,7 +12,6 @@ from edge.services.lab import Lab
 
 def piece(item: Piece) -> dict[str, Any]:
     """Return a piece to choose."""
-    personal = item.template is not None
     return {
         "id": item.piece_id,
         "title": dict(item.title),
@@ -20,8 +19,8 @@ def piece(item: Piece) -> dict[str, Any]:
         "svg": item.svg,
         "stock": list(item.stock),
         "guess_choices_s": list(item.guess_choices_s),
-        "fields": [{"key": "text", "max_length": item.text_length}] if personal else [],
-        "depths": ["shallow", "normal", "deep"] if personal else [],
+        "fields": [{"key": field.key, "max_length": field.max_length} for field in item.fields],
+        "depths": list(item.depths),
     }
 
 

@@ -18,6 +18,7 @@ from edge.domain.machine import MachineInfo, Motion, Position, Travel
 from edge.domain.piece import Piece
 from edge.domain.ports import ProgramText
 from edge.gcode import (
+    VISITOR_BANNED,
     Diagnostic,
     MotionSettings,
     PreviewPoint,
@@ -27,6 +28,7 @@ from edge.gcode import (
     path_preview,
     plan,
 )
+from edge.gcode.limits import OPERATOR_BANNED
 from edge.services.bus import EventBus, ProgramsChanged
 
 P = ParamSpec("P")
@@ -130,38 +132,33 @@ def _motion_settings(motion: Motion | None) -> MotionSettings:
         acceleration=(motion.acceleration.x, motion.acceleration.y, motion.acceleration.z),
         junction_deviation=motion.junction_deviation,
         arc_tolerance=motion.arc_tolerance,
-        idle_delay=motion.stop_delay_s,
+        stop_delay_s=motion.stop_delay_s,
         steps_per_mm=(motion.steps_per_mm.x, motion.steps_per_mm.y, motion.steps_per_mm.z),
     )
 
 
 def prepare_text(
-    data: bytes, program_id: str, travel: Travel | None, offset: Position | None, motion: Motion | None
+    data: bytes,
+    program_id: str,
+    travel: Travel | None,
+    offset: Position | None,
+    motion: Motion | None,
+    banned: frozenset[str],
 ) -> Prepared:
     """Interpret, check and plan a program. Runs in a worker process; never raises for the program's content."""
     program = interpret(data, program_id=program_id)
-    findings = list(program.diagnostics)
-    if travel is not None and offset is not None:
-        findings = check(program, travel, offset)
+    findings = check(program, travel, offset, banned=banned)
     planned = plan(program, _motion_settings(motion), offset)
     return Prepared(
         text=program.text,
         total_lines=program.total_lines,
         seconds=planned.seconds,
-        cumulative_s=_by_source_line(np.cumsum(planned.line_seconds), program.text.source_lines, program.total_lines),
+        cumulative_s=np.cumsum(planned.line_seconds).astype(np.float32),
         distance_mm=planned.distance_mm,
         bounds=(planned.bounds.low, planned.bounds.high) if planned.bounds is not None else None,
         diagnostics=tuple(findings),
         sha256=program.sha256,
     )
-
-
-def _by_source_line(cumulative: NDArray[np.float64], source: tuple[int, ...], total: int) -> NDArray[np.float32]:
-    """Return the planned second at the end of each source line from those of the lines that go to the controller."""
-    seconds = np.zeros(total, np.float64)
-    if len(source):
-        np.maximum.at(seconds, np.asarray(source) - 1, cumulative)
-    return np.maximum.accumulate(seconds).astype(np.float32)
 
 
 def preview_text(data: bytes) -> list[PreviewPoint]:
@@ -222,11 +219,12 @@ class ProgramCatalog:
         return data
 
     async def _prepare(self, data: bytes, program_id: str, info: MachineInfo, offset: Position | None) -> Prepared:
-        key = (hashlib.sha256(data).digest(), info.travel, offset, info.motion)
+        banned = VISITOR_BANNED if program_id in self.pieces else OPERATOR_BANNED
+        key = (hashlib.sha256(data).digest(), info.travel, offset, info.motion, banned)
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
-        prepared = await self._offload(prepare_text, data, program_id, info.travel, offset, info.motion)
+        prepared = await self._offload(prepare_text, data, program_id, info.travel, offset, info.motion, banned)
         self._cache[key] = prepared
         while len(self._cache) > CACHED:
             self._cache.popitem(last=False)

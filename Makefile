@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# make demo: set everything up and run a school visit on simulated machines.   make test: set everything up and test.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+ARGS ?=
+PYTEST_ARGS ?=
+SOURCES := edge office wire tests benchmarks content tools
+WEB := $(shell find web content/i18n -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
+
+.PHONY: demo test check bench web lock clean
+
+.venv/.installed: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh tools/debian.sh no-venv=python3-venv
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@echo "Installing the locked Python packages ..."
+	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+web/dist/.built: $(WEB) | .venv/.installed
+	@echo "Building the pages ..."
+	@sh tools/web.sh build
+	@touch $@
+
+web: web/dist/.built
+
+demo: .venv/.installed web/dist/.built
+	@sh tools/debian.sh mosquitto=mosquitto || echo "No Mosquitto: the lab runs on with its outbox, the office stays empty."
+	@exec $(PY) -m tests.hardware_sim.lab $(ARGS)
+
+check: .venv/.installed web/dist/.built
+	$(PY) -m ruff check $(SOURCES)
+	$(PY) -m ruff format --check $(SOURCES)
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	sh tools/web.sh check
+	sh tools/web.sh pyright
+
+test: check
+	sh tools/debian.sh mosquitto=mosquitto chromium=chromium postgres=postgresql
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+bench: .venv/.installed web/dist/.built
+	sh tools/debian.sh mosquitto=mosquitto postgres=postgresql
+	$(PY) -m benchmarks $(ARGS)
+
+lock:
+	@test -x .venv/bin/uv || $(PY) -m pip install -q uv
+	$(PY) -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
+	$(PY) -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+	$(PY) -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/node.in -o requirements/node.txt
+
+clean:
+	rm -rf .venv .run web/dist web/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who is plugged into whom. The only room that knows which class stands behind which port."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from edge import __version__
+from edge.api.app import create_app as create_console
+from edge.config import EdgeSettings, MachineSettings, settings_hash
+from edge.domain.errors import InfoMobilError
+from edge.domain.ports import MachineDriver, SafetyInputSource
+from edge.drivers.grbl.settings import GrblSettings
+from edge.drivers.opcua.settings import OpcUaSettings
+from edge.guardian.client import GuardianClient
+from edge.http.server import bind, serve
+from edge.kiosk.app import create_app as create_kiosk
+from edge.services.bus import EventBus
+from edge.services.clock import SystemClock
+from edge.services.inputs import InputRouter
+from edge.services.jobs import JobService
+from edge.services.lab import Lab
+from edge.services.operators import OperatorDesk
+from edge.services.programs import ProgramCatalog
+from edge.services.recorder import Recorder
+from edge.services.supervisor import MachineSupervisor
+from edge.services.visits import VisitCounter
+from edge.services.workers import Workers
+from edge.store.database import Database
+from edge.store.outbox import SqliteOutbox
+from edge.store.pieces import load_pieces
+from edge.store.pin import StoredPin
+from edge.store.shelf import ProgramShelf
+from edge.store.sqlite_store import SqliteStore
+from edge.uplink import Uplink
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 2.0
+PACKAGED_CONTENT = Path(__file__).parent / "content"
+CHECKOUT_CONTENT = Path(__file__).parent.parent / "content"
+
+
+class PartEnded(InfoMobilError):
+    """The part {name} of the service ended by itself."""
+
+
+class ShutdownAsked(Exception):
+    """A signal asked for the end: what ends the root task group."""
+
+
+def pieces_dir(settings: EdgeSettings) -> Path:
+    """Return the folder of the pieces: configured, of the installed wheel, or of the checkout."""
+    content = settings.lab.content_dir
+    if content is None:
+        content = PACKAGED_CONTENT if PACKAGED_CONTENT.is_dir() else CHECKOUT_CONTENT
+    return content / "programs"
+
+
+class Edge:
+    """One laboratory's service, assembled. `run` is its whole life."""
+
+    def __init__(self, settings: EdgeSettings, config_path: Path) -> None:
+        self._settings = settings
+        self._config_hash = settings_hash(config_path)
+        self._clock = SystemClock()
+        self._bus = EventBus()
+        self._router = InputRouter()
+        self._workers = Workers()
+        self._machines: dict[str, MachineSupervisor] = {}
+        self._sources: list[tuple[str, SafetyInputSource]] = []
+
+    async def run(self) -> None:
+        """Open, run until a signal comes, close: everything that was started is awaited, in the reverse order."""
+        settings = self._settings
+        pin = StoredPin(settings.operator.pin_file)
+        pieces = load_pieces(pieces_dir(settings))
+        async with AsyncExitStack() as stack:
+            console_socket = bind(settings.http.host, settings.http.console_port)
+            stack.callback(console_socket.close)
+            kiosk_socket = bind(settings.http.host, settings.http.kiosk_port)
+            stack.callback(kiosk_socket.close)
+            path = settings.store.database(settings.lab.data_dir)
+            database = await asyncio.to_thread(Database.open, path, settings.store, self._clock.boot_id())
+            stack.callback(database.close)
+            store, outbox = SqliteStore(database), SqliteOutbox(database)
+            uplink = Uplink(settings, outbox, self._clock, database.epoch, __version__, self._config_hash)
+            recorder = Recorder(store, self._clock, uplink.notify)
+            guardian = GuardianClient(self._guardian_acted)
+            await guardian.start()
+            stack.push_async_callback(guardian.stop)
+            stack.callback(self._workers.close)
+            self._plug_machines(guardian, recorder)
+            shelf = ProgramShelf(settings.lab.data_dir / "programs")
+            catalog = ProgramCatalog(pieces, shelf, self._workers, self._bus)
+            visits = VisitCounter(store, recorder, self._bus, self._clock, settings.lab.language)
+            jobs = JobService(
+                self._machines,
+                catalog,
+                store=store,
+                recorder=recorder,
+                bus=self._bus,
+                clock=self._clock,
+                visit_id=lambda: visits.visit.visit_id if visits.visit else None,
+            )
+            await visits.load()
+            await jobs.load()
+            lab = Lab(
+                lab_id=settings.lab.id,
+                name=settings.lab.name,
+                language=settings.lab.language.value,
+                machines=self._machines,
+                jobs=jobs,
+                programs=catalog,
+                visits=visits,
+                desk=OperatorDesk(pin, self._clock),
+                bus=self._bus,
+                sync_status=uplink.status,
+            )
+            uplink.show_machines(self._bus, self._machines)
+            # What was made so far stays: the collector need not walk it while machines run.
+            gc.freeze()
+            await self._live(
+                {
+                    "recorder": recorder.run,
+                    "uplink": uplink.run,
+                    "jobs": jobs.run,
+                    **{f"machine {key}": machine.run for key, machine in self._machines.items()},
+                    **{
+                        f"inputs {name}": lambda name=name, source=source: source.run(self._router.reporter(name))
+                        for name, source in self._sources
+                    },
+                    "console": lambda: serve(create_console(lab), console_socket),
+                    "kiosk": lambda: serve(create_kiosk(lab), kiosk_socket),
+                },
+                recorder,
+            )
+
+    async def _live(self, parts: dict[str, Callable[[], Coroutine[None, None, None]]], recorder: Recorder) -> None:
+        try:
+            async with asyncio.TaskGroup() as root:
+                for name, run in parts.items():
+                    root.create_task(self._eternal(name, run), name=name)
+                root.create_task(self._until_signal(recorder), name="signals")
+        except* ShutdownAsked:
+            log.info("the service has ended")
+
+    @staticmethod
+    async def _eternal(name: str, run: Callable[[], Coroutine[None, None, None]]) -> None:
+        await run()
+        raise PartEnded(name=name)
+
+    async def _until_signal(self, recorder: Recorder) -> None:
+        loop, asked = asyncio.get_running_loop(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, asked.set)
+        log.info(
+            "%s: console on port %d, kiosk on port %d",
+            self._settings.lab.name,
+            self._settings.http.console_port,
+            self._settings.http.kiosk_port,
+        )
+        await asked.wait()
+        log.info("the service ends: stopping what moves")
+        await asyncio.gather(*(machine.shut_down() for machine in self._machines.values()))
+        await recorder.drain(DRAIN_S)
+        raise ShutdownAsked
+
+    def _guardian_acted(self, machine_id: str) -> None:
+        if machine_id in self._machines:
+            self._machines[machine_id].guardian_acted()
+
+    def _plug_machines(self, guardian: GuardianClient, recorder: Recorder) -> None:
+        gpio = self._settings.gpio
+        for machine in self._settings.machine:
+            guarded = isinstance(machine.connection, GrblSettings)
+            driver, inputs = self._drive(machine, guardian)
+            supervisor = MachineSupervisor(
+                driver,
+                [item.rule() for item in machine.interlock],
+                clock=self._clock,
+                bus=self._bus,
+                recorder=recorder,
+                guardian=guardian if guarded else None,
+            )
+            self._machines[machine.id] = supervisor
+            for item in machine.interlock:
+                self._router.watch(supervisor, item.rule())
+            kind = "controller" if guarded else "opcua"
+            self._sources.append((f"{kind}:{machine.id}", inputs))
+        if gpio.inputs:
+            # Imported where it is used: a van without GPIO inputs needs no pin library.
+            from edge.drivers.safety_io.driver import GpioInputs
+
+            self._sources.append(("gpio", GpioInputs(gpio, self._clock)))
+
+    def _drive(self, machine: MachineSettings, guardian: GuardianClient) -> tuple[MachineDriver, SafetyInputSource]:
+        """Return the machine's driver and the inputs that come over the same wire. Imports what is configured only."""
+        match machine.connection:
+            case GrblSettings() as grbl:
+                from edge.drivers.grbl import GrblDriver, GrblPinInputs
+
+                serial = GrblDriver(machine.id, machine.name, machine.kind, grbl, self._clock, guardian)
+                return serial, GrblPinInputs(serial, f"the controller of {machine.name}", self._clock)
+            case OpcUaSettings() as opcua:
+                from edge.drivers.opcua import OpcUaDriver, OpcUaInputs
+
+                remote = OpcUaDriver(machine.id, machine.name, opcua, self._clock)
+                return remote, OpcUaInputs(remote)
+
+
+async def run_edge(settings: EdgeSettings, config_path: Path) -> None:
+    """Run one laboratory until SIGTERM or SIGINT. Raises the errors of what cannot be opened."""
+    await Edge(settings, config_path).run()

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The laboratory itself: files, processes, addresses, and the hands that misbehave with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import serial
+
+from edge.store.pin import write_pin
+from tests.hardware_sim.lab.processes import NotReady, Process, find, free_port, port_answers, python
+
+LAB_ID = "demo"
+ZERO = (-250.0, -170.0, -40.0)
+"""Machine coordinates (mm) of the fixture plate's front left corner: G54 of the simulated router."""
+
+
+@dataclass
+class Options:
+    """What differs between a demo, a tour and a test."""
+
+    folder: Path
+    speed: float = 1.0
+    console_port: int = 0
+    kiosk_port: int = 0
+    office_port: int = 0
+    broker_port: int = 0
+    opcua_port: int = 0
+    pin: str = ""
+    router_settings: dict[str, str] = field(default_factory=dict)
+    database: str = ""
+    with_lathe: bool = True
+
+
+class Laboratory:
+    """``async with Laboratory(options) as lab``: everything runs inside, and nothing is left outside."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.folder = options.folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.pin = options.pin or f"{secrets.randbelow(900_000) + 100_000}"
+        self.console_port = free_port(options.console_port)
+        self.kiosk_port = free_port(options.kiosk_port)
+        self.office_port = free_port(options.office_port)
+        self.broker_port = free_port(options.broker_port)
+        self.opcua_port = free_port(options.opcua_port)
+        self.serial_link = self.folder / "router"
+        self.router_ctl = self.folder / "router.ctl"
+        self.wirelog = self.folder / "router.wire.jsonl"
+        self.lathe_ctl = self.folder / "lathe.ctl"
+        self.edge_config = self.folder / "edge.toml"
+        self.office_config = self.folder / "office.toml"
+        self.broker = self._broker()
+        self.router = self._router()
+        self.lathe = self._lathe()
+        self.office = self._office()
+        self.edge = self._edge()
+        self._write_files()
+
+    @property
+    def console_url(self) -> str:
+        """Return the address of the operator's console."""
+        return f"http://127.0.0.1:{self.console_port}"
+
+    @property
+    def kiosk_url(self) -> str:
+        """Return the address of the visitors' kiosk."""
+        return f"http://127.0.0.1:{self.kiosk_port}"
+
+    @property
+    def office_url(self) -> str:
+        """Return the address of the central office."""
+        return f"http://127.0.0.1:{self.office_port}"
+
+    @property
+    def endpoint(self) -> str:
+        """Return the address of the lathe's OPC UA server."""
+        return f"opc.tcp://127.0.0.1:{self.opcua_port}/lathe"
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def _broker(self) -> Process | None:
+        mosquitto = find("mosquitto")
+        if mosquitto is None:
+            return None
+        config = self.folder / "mosquitto.conf"
+
+        async def ready() -> bool:
+            return await port_answers(self.broker_port)
+
+        return Process("broker", [mosquitto, "-c", str(config)], self._log("broker"), ready)
+
+    def _router(self) -> Process:
+        async def ready() -> bool:
+            return self.serial_link.exists()
+
+        command = python(
+            "tests.hardware_sim.grbl",
+            *("--link", self.serial_link, "--ctl", self.router_ctl, "--wirelog", self.wirelog),
+            *("--speed", self.options.speed, "--build", "door", "--settings", self.folder / "router.json"),
+            *("--physical", "-60,-40,-20"),
+        )
+        return Process("router", command, self._log("router"), ready)
+
+    def _lathe(self) -> Process:
+        async def ready() -> bool:
+            return await port_answers(self.opcua_port)
+
+        command = python(
+            "tests.hardware_sim.opcua_lathe",
+            *("--endpoint", self.endpoint, "--ctl", self.lathe_ctl, "--speed", self.options.speed),
+        )
+        return Process("lathe", command, self._log("lathe"), ready)
+
+    def _office(self) -> Process:
+        async def ready() -> bool:
+            return await port_answers(self.office_port)
+
+        return Process("office", python("office", "run", "--config", self.office_config), self._log("office"), ready)
+
+    def _edge(self) -> Process:
+        async def ready() -> bool:
+            return await port_answers(self.console_port) and await port_answers(self.kiosk_port)
+
+        return Process("edge", python("edge", "run", "--config", self.edge_config), self._log("edge"), ready)
+
+    def _write_files(self) -> None:
+        (self.folder / "mosquitto.conf").write_text(
+            f"listener {self.broker_port} 127.0.0.1\nallow_anonymous true\npersistence false\n", encoding="utf-8"
+        )
+        settings = {"$20": "1", "$21": "1", "$22": "1", "$30": "12000", **self.options.router_settings}
+        (self.folder / "router.json").write_text(json.dumps(settings), encoding="utf-8")
+        write_pin(self.folder / "pin", self.pin)
+        database = self.options.database or f"sqlite:///{self.folder / 'office.sqlite3'}"
+        self.office_config.write_text(
+            f'database = "{database}"\n\n[http]\nport = {self.office_port}\n\n[broker]\nport = {self.broker_port}\n',
+            encoding="utf-8",
+        )
+        self.edge_config.write_text(self._edge_toml(), encoding="utf-8")
+
+    def _edge_toml(self) -> str:
+        lathe = f"""
+[[machine]]
+id = "lathe"
+name = "Tekinimo staklės"
+kind = "lathe"
+[machine.connection]
+driver = "opcua"
+endpoint = "{self.endpoint}"
+"""
+        return f"""[lab]
+id = "{LAB_ID}"
+name = "InfoMobil"
+data_dir = "{self.folder / "data"}"
+
+[http]
+console_port = {self.console_port}
+kiosk_port = {self.kiosk_port}
+
+[operator]
+pin_file = "{self.folder / "pin"}"
+
+[sync]
+host = "127.0.0.1"
+port = {self.broker_port}
+
+[[machine]]
+id = "router"
+name = "Frezavimo staklės"
+kind = "router"
+[machine.connection]
+driver = "grbl"
+port = "{self.serial_link}"
+door_pin = true
+[[machine.interlock]]
+input = "door"
+source = "controller"
+label = "Door of the router"
+remedy = "Close the door, then press Reset."
+[[machine.interlock]]
+input = "controller-alarm"
+source = "controller"
+label = "Controller of the router"
+remedy = "Look at the alarm, then home the machine."
+{lathe if self.options.with_lathe else ""}"""
+
+    def prepare_router(self) -> None:
+        """Set the fixture plate's zero once, as whoever built the van did: it stays in the controller's EEPROM."""
+        with serial.Serial(str(self.serial_link), 115200, timeout=5) as port:
+            port.read_until(b"unlock]\r\n")
+            for line in ("$X", "G10L2P1X{:g}Y{:g}Z{:g}".format(*ZERO)):
+                port.write(line.encode() + b"\n")
+                reply = b""
+                while not reply.startswith((b"ok", b"error")):
+                    reply = port.readline()
+                    if not reply:
+                        raise NotReady("the router did not answer while its zero was set")
+                if not reply.startswith(b"ok"):
+                    raise NotReady(f"the router refused {line}: {reply.decode()}")
+
+    async def __aenter__(self) -> Laboratory:
+        """Start everything; what has started is ended again where a later part fails."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def _start(self) -> None:
+        machines = [self.router.start()]
+        if self.options.with_lathe:
+            machines.append(self.lathe.start())
+        if self.broker is not None:
+            machines.append(self.broker.start())
+        await asyncio.gather(*machines, self.office.start(), self._edge_after_router())
+
+    async def _edge_after_router(self) -> None:
+        while not self.serial_link.exists():
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(self.prepare_router)
+        await self.edge.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        """End everything, screens first."""
+        await self._stop()
+
+    async def _stop(self) -> None:
+        await self.edge.stop()
+        await asyncio.gather(
+            *(part.stop() for part in (self.office, self.lathe, self.router, self.broker) if part is not None)
+        )
+
+    def tell_router(self, line: str) -> None:
+        """Send a control line to the simulated router: what happens to the hardware."""
+        self._tell(self.router_ctl, line)
+
+    def tell_lathe(self, line: str) -> None:
+        """Send a control line to the simulated lathe."""
+        self._tell(self.lathe_ctl, line)
+
+    @staticmethod
+    def _tell(fifo: Path, line: str) -> None:
+        with fifo.open("w", encoding="utf-8") as pipe:
+            pipe.write(line + "\n")
