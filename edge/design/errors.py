@@ -13,14 +13,6 @@ class DesignRefused(InfoMobilError):
 
     key: ClassVar[str] = "design.refused"
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by the facts: designs are compiled in a worker process."""
-        return _rebuilt, (type(self), self.facts)
-
-
-def _rebuilt(kind: type[DesignRefused], facts: dict[str, object]) -> DesignRefused:
-    return kind(**facts)
-
 
 class TextMissing(DesignRefused):
     """Write at least one letter."""

@@ -26,7 +26,7 @@ _LONGEST_STEP = 0xFFFF * 8 / 16e6
 """s: the longest time between two steps that the 16-bit step timer reaches at 16 MHz; slower feeds run faster."""
 _STRAIGHT, _REVERSAL = -0.999999, 0.999999
 _FREE = 1e30
-_MOST_CHORDS = 4_000_000
+_MOST_CHORDS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)

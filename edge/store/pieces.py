@@ -118,6 +118,8 @@ def _by_language(folder: Path, key: str, texts: Texts) -> Mapping[str, str]:
 def _drawing(folder: Path) -> str:
     """Return preview.svg when it holds nothing but strokes: pages show it as part of themselves."""
     text = _text(folder, "preview.svg")
+    if "<!DOCTYPE" in text.upper():
+        raise PieceBroken(folder=str(folder), reason="preview.svg holds a document type, which is no stroke")
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
