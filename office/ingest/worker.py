@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the broker to the ledger and back: read, record, and only after the commit acknowledge.
+
+Whatever waits is taken together, so that one commit serves many small batches. A ledger that is away holds everything
+up, unacknowledged; a payload that cannot be taken in is set aside, and the next one is not held up by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from office import intake
+from office.config import BrokerSettings
+from office.errors import LedgerRefused, LedgerUnavailable
+from office.facts import Item, Message, Rejected
+from office.ingest.link import BrokerLink, Handle
+from office.ledger import Ledger, Recorded
+from wire import topics
+from wire.codec import encode_ack
+
+GROUP = 32
+QUEUE_BYTES = 32 << 20
+QUEUE_MESSAGES = 20_000
+RETRY_FIRST_S = 0.2
+RETRY_LONGEST_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class IngestFigures:
+    """What passed since the start. dropped were not looked at because the queue was full: labs send them again."""
+
+    received: int = 0
+    new: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    dropped: int = 0
+
+
+class Ingest:
+    """The office's intake: a link to the broker, a bounded queue, and a worker that feeds the ledger."""
+
+    def __init__(self, broker: BrokerSettings, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._link = BrokerLink(broker, self._receive)
+        self._queue: asyncio.Queue[tuple[Message, Handle]] = asyncio.Queue()
+        self._queued_bytes = 0
+        self._ledger_away = False
+        self.figures = IngestFigures()
+
+    @property
+    def connected(self) -> bool:
+        """Return whether the broker's messages reach us."""
+        return self._link.connected
+
+    async def wait_connected(self) -> None:
+        """Return once the broker's messages reach us."""
+        await self._link.wait_connected()
+
+    async def run(self) -> None:
+        """Take in until cancelled. What is under way then is committed or sent again by its lab."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._link.run(), name="broker-link")
+            group.create_task(self._work(), name="ingest-worker")
+
+    def _receive(self, message: Message, handle: Handle) -> None:
+        self.figures.received += 1
+        if self._queue.qsize() >= QUEUE_MESSAGES or self._queued_bytes + len(message.payload) > QUEUE_BYTES:
+            # No ack of ours goes out, so the lab sends it again when the ledger has caught up.
+            self.figures.dropped += 1
+            self._link.acknowledge(handle)
+            return
+        self._queued_bytes += len(message.payload)
+        self._queue.put_nowait((message, handle))
+
+    async def _work(self) -> None:
+        while True:
+            waiting = [await self._queue.get()]
+            while len(waiting) < GROUP and not self._queue.empty():
+                waiting.append(self._queue.get_nowait())
+            messages = [message for message, _ in waiting]
+            self._queued_bytes -= sum(len(message.payload) for message in messages)
+            items = await asyncio.to_thread(lambda taken: [intake.read(message) for message in taken], messages)
+            for item in items:
+                if isinstance(item, Rejected):
+                    _log.warning("set aside %d bytes on %s: %s", item.size, item.topic, item.reason)
+            for done in await self._record(messages, items):
+                self._count(done)
+                for lab, ack in done.acks:
+                    self._link.publish(topics.ack(lab, ack.stream), encode_ack(ack))
+            for _, handle in waiting:
+                self._link.acknowledge(handle)
+
+    async def _record(self, messages: Sequence[Message], items: Sequence[Item]) -> list[Recorded]:
+        """Return what the ledger made of `items`, however long it takes until it can be asked."""
+        try:
+            return [await self._until_available(items)]
+        except LedgerRefused as error:
+            refusal = error
+        if len(items) > 1:
+            # One of them is the culprit: alone, the others go in.
+            return [
+                done
+                for message, item in zip(messages, items, strict=True)
+                for done in await self._record([message], [item])
+            ]
+        if isinstance(items[0], Rejected):
+            _log.error("not even set aside, %d bytes on %s: %s", items[0].size, items[0].topic, refusal)
+            return []
+        _log.error("set aside a message on %s: %s", messages[0].topic, refusal)
+        return await self._record(messages, [intake.reject(messages[0], str(refusal))])
+
+    async def _until_available(self, items: Sequence[Item]) -> Recorded:
+        delay = RETRY_FIRST_S
+        while True:
+            try:
+                done = await self._ledger.record(items)
+            except LedgerUnavailable as error:
+                if not self._ledger_away:
+                    _log.error("%s Nothing is acknowledged until it is back.", error)
+                    self._ledger_away = True
+                await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+                delay = min(2 * delay, RETRY_LONGEST_S)
+                continue
+            if self._ledger_away:
+                _log.info("the ledger is back; ingestion goes on")
+                self._ledger_away = False
+            return done
+
+    def _count(self, done: Recorded) -> None:
+        self.figures.new += done.new
+        self.figures.duplicates += done.duplicates
+        self.figures.rejected += done.rejected
