@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/** What went wrong with a call, in the three lines that every refusal has. */
+import { ApiRefusal, ApiUnreachable } from "../../shared/api";
+import type { Tone } from "../../shared/tone";
+import type { Interlock } from "../../shared/types";
+import type { Lines, Refusals } from "./refusals";
+import type { Translate } from "./words";
+
+export interface Problem {
+  lines: Lines;
+  tone: Extract<Tone, "red" | "amber">;
+}
+
+/**
+ * Return the three lines for `error`; anything that is not a failed call is thrown on.
+ *
+ * `what` is the page's own first line, used where the service sent none.
+ */
+export function problemOf(error: unknown, what: string, t: Translate, refusals: Refusals, interlock: Interlock | null): Problem {
+  if (error instanceof ApiUnreachable) {
+    return { tone: "red", lines: { what, reasons: [{ why: t(error.timedOut ? "call.late" : "call.away"), remedy: t("call.todo") }] } };
+  }
+  if (!(error instanceof ApiRefusal)) throw error;
+  if (error.reasons.length > 0) {
+    return { tone: "amber", lines: { what, reasons: refusals.reasons(error.reasons, interlock) } };
+  }
+  if (error.what === "") {
+    return { tone: "red", lines: { what, reasons: [{ why: t("call.status", { status: error.status }), remedy: t("call.todo") }] } };
+  }
+  const why = error.why === "" ? error.what : error.why;
+  return { tone: error.status >= 500 ? "red" : "amber", lines: { what, reasons: [{ why, remedy: error.remedy }] } };
+}

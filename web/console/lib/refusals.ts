@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/**
+ * Refusals in the reader's language.
+ *
+ * The service sends whole sentences in English. Where the page knows the permissive it says the same in its own
+ * words; where it does not, the service's sentence is shown as it came: a reason in English beats none.
+ */
+import type { Interlock, Machine, MotionCommand, Refusal } from "../../shared/types";
+import type { Translate } from "./words";
+
+export interface Reason {
+  why: string;
+  remedy: string;
+}
+
+/** What, why with source and age, what to do. */
+export interface Lines {
+  what: string;
+  reasons: Reason[];
+}
+
+const KNOWN = ["available", "fresh", "inputs", "interlock", "guardian", "idle", "homed", "held", "alarm", "position", "fault"] as const;
+type Known = (typeof KNOWN)[number];
+
+export class Refusals {
+  constructor(
+    private readonly t: Translate,
+    private readonly language: string,
+    private readonly age: (ms: number | null) => string,
+  ) {}
+
+  /** Return the reasons against `command` as the machine's last message lists them; null where it would be accepted. */
+  ofCommand(command: MotionCommand, machine: Machine): Lines | null {
+    const list = machine.refusals[command];
+    if (list.length === 0) return null;
+    return { what: this.t(`refusal.what.${command}`, { machine: machine.name }), reasons: this.reasons(list, machine.interlock) };
+  }
+
+  /** Return each refusal as a reason. */
+  reasons(list: readonly Refusal[], interlock: Interlock | null): Reason[] {
+    return list.map((refusal) => this.reason(refusal, interlock));
+  }
+
+  reason(refusal: Refusal, interlock: Interlock | null): Reason {
+    if (this.language === "en") return { why: refusal.why, remedy: refusal.remedy };
+    if (refusal.permissive.startsWith("input.")) return this.inputReason(refusal, interlock);
+    const known = KNOWN.find((name): name is Known => name === refusal.permissive);
+    if (known === undefined) return { why: refusal.why, remedy: refusal.remedy };
+    const source = this.source(refusal.source);
+    const read = refusal.age_ms === null ? this.t("refusal.source", { source }) : this.t("refusal.read", { age: this.age(refusal.age_ms), source });
+    const detail = known === "fault" ? afterColon(refusal.why) : "";
+    return {
+      why: `${this.t(`refusal.why.${known}`, { detail })} ${read}`,
+      remedy: this.t(`refusal.todo.${known}`),
+    };
+  }
+
+  private inputReason(refusal: Refusal, interlock: Interlock | null): Reason {
+    const input = interlock?.inputs.find((candidate) => `input.${candidate.name}` === refusal.permissive);
+    if (input === undefined) return { why: refusal.why, remedy: refusal.remedy };
+    const word = this.t(input.status === "OPEN" ? "input.open" : "input.unknown");
+    const read = this.t("refusal.read", { age: this.age(refusal.age_ms), source: refusal.source });
+    return { why: `${input.label}: ${word.toLocaleLowerCase("lt")}. ${read}`, remedy: refusal.remedy };
+  }
+
+  private source(name: string): string {
+    switch (name) {
+      case "controller":
+      case "interlock":
+      case "supervisor":
+      case "guardian":
+      case "configuration":
+        return this.t(`source.${name}`);
+      default:
+        return name;
+    }
+  }
+}
+
+function afterColon(sentence: string): string {
+  const at = sentence.indexOf(": ");
+  return at < 0 ? sentence : sentence.slice(at + 2);
+}

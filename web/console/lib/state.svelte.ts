@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/** The console's state: the service's snapshot kept fresh by its deltas, and what this screen has chosen to look at. */
+import { SvelteMap, SvelteSet } from "svelte/reactivity";
+import { ApiRefusal, ApiUnreachable, get, post } from "../../shared/api";
+import { clock, coordinate, number } from "../../shared/format";
+import { Live } from "../../shared/live.svelte";
+import type {
+  Check,
+  ConsoleMessage,
+  HeadcountPost,
+  Job,
+  Machine,
+  MotionCommand,
+  Program,
+  ProgramPath,
+  Snapshot,
+  Visit,
+  VisitPost,
+} from "../../shared/types";
+import { barMachine } from "./machine";
+import { problemOf, type Problem } from "./problem";
+import { Refusals, type Lines } from "./refusals";
+import { keepTheme, startTheme, type Theme } from "./theme";
+import { consoleWords, keepLanguage, type Key, type Translate } from "./words";
+
+export type Tab = "machine" | "queue" | "visit" | "sync";
+export type Asked = "start" | "resume" | "home";
+export type Sheet =
+  | { kind: "ask"; command: Asked; machine: string; job: string | null }
+  | { kind: "decline"; job: string }
+  | { kind: "programs" | "headcount" | "bell" | "close" };
+
+/** What became of the newest hold or stop. */
+export interface Delivery {
+  command: "hold" | "stop";
+  machine: string;
+  outcome: "sending" | "delivered" | "failed";
+  at: number;
+  problem: Problem | null;
+}
+
+type Notice = Extract<ConsoleMessage, { type: "notice" }>["notice"];
+
+export interface ShownNotice extends Notice {
+  id: number;
+}
+
+const SILENCE_MS = 3000;
+/** A stop that takes longer than this has to be called undelivered: somebody is waiting with a hand on the machine. */
+const STOP_TIMEOUT_MS = 2000;
+const HOME_TIMEOUT_MS = 120_000;
+const UPLOAD_TIMEOUT_MS = 60_000;
+const TICK_MS = 250;
+const NOTICE_MS = 10_000;
+const DELIVERY_MS = 6000;
+
+export class Console {
+  snapshot = $state.raw<Snapshot | null>(null);
+  tab = $state<Tab>("machine");
+  side = $state<Exclude<Tab, "machine">>("queue");
+  sheet = $state<Sheet | null>(null);
+  theme = $state<Theme>(startTheme());
+  /** performance.now(), four times a second: every countdown and age follows it. */
+  now = $state(performance.now());
+  delivery = $state.raw<Delivery | null>(null);
+  notices = $state.raw<ShownNotice[]>([]);
+  readonly busy = new SvelteSet<string>();
+  readonly words = consoleWords();
+  live = $state.raw(this.#listen());
+
+  readonly #problems = new SvelteMap<string, Problem>();
+  readonly #paths = new SvelteMap<string, ProgramPath | null>();
+  #chosen = $state<string | null>(null);
+  #visitAt = $state(performance.now());
+  #syncAt = $state(performance.now());
+  #noticeNumber = 0;
+
+  readonly machines = $derived(this.snapshot?.machines ?? []);
+  readonly jobs = $derived(this.snapshot?.jobs ?? []);
+  readonly visit = $derived(this.snapshot?.visit ?? null);
+  readonly sync = $derived(this.snapshot?.sync ?? null);
+  readonly programs = $derived(this.snapshot?.programs ?? []);
+  readonly operator = $derived(this.snapshot?.operator ?? false);
+  readonly chosen = $derived(this.machines.find((m) => m.id === this.#chosen) ?? this.machines[0] ?? null);
+  readonly barMachine = $derived(barMachine(this.machines, this.chosen?.id ?? null));
+  readonly stale = $derived(this.live.state === "stale" || this.live.state === "away");
+  readonly silentS = $derived.by(() => (this.live.heardAt === null ? null : Math.max(0, (this.now - this.live.heardAt) / 1000)));
+  readonly bellS = $derived.by(() => {
+    const left = this.visit?.open ? this.visit.bell_in_s : null;
+    return left === null || left === undefined ? null : left - (this.now - this.#visitAt) / 1000;
+  });
+  readonly sinceSync = $derived(Math.max(0, (this.now - this.#syncAt) / 1000));
+  readonly nextJob = $derived(
+    this.jobs.find((job) => job.state === "APPROVED" && job.machine === this.chosen?.id) ??
+      this.jobs.find((job) => job.state === "REQUESTED" && job.machine === this.chosen?.id) ??
+      null,
+  );
+  readonly refusals = $derived.by(() => new Refusals(this.t, this.words.language, (ms) => this.age(ms)));
+
+  readonly t: Translate = (key, places) => this.words.t(key, places);
+
+  constructor() {
+    setInterval(() => this.touchClock(), TICK_MS);
+  }
+
+  #listen(): Live<ConsoleMessage> {
+    return new Live<ConsoleMessage>("api/live", { staleAfterMs: SILENCE_MS, onmessage: (message) => this.#apply(message) });
+  }
+
+  touchClock(): void {
+    this.now = performance.now();
+    if (this.delivery?.outcome === "delivered" && this.now - this.delivery.at > DELIVERY_MS) this.delivery = null;
+  }
+
+  // What is looked at.
+
+  choose(machine: string): void {
+    this.#chosen = machine;
+    this.tab = "machine";
+  }
+
+  show(side: Exclude<Tab, "machine">): void {
+    this.side = side;
+    this.tab = side;
+  }
+
+  setLanguage(language: "lt" | "en"): void {
+    this.words.language = language;
+    document.documentElement.lang = language;
+    keepLanguage(language);
+  }
+
+  setTheme(theme: Theme): void {
+    this.theme = theme;
+    keepTheme(theme);
+  }
+
+  // What is read.
+
+  titleOf(item: Job | Program): string {
+    return this.words.of(item.title);
+  }
+
+  jobOf(machine: Machine): Job | null {
+    return machine.job === null ? null : (this.jobs.find((job) => job.id === machine.job) ?? null);
+  }
+
+  /** Return the path of a program, or null until it has arrived; it is fetched once. */
+  pathOf(program: string): ProgramPath | null {
+    const kept = this.#paths.get(program);
+    if (kept !== undefined) return kept;
+    queueMicrotask(() => void this.#fetchPath(program));
+    return null;
+  }
+
+  problemOf(subject: string): Problem | null {
+    return this.#problems.get(subject) ?? null;
+  }
+
+  dismiss(subject: string): void {
+    this.#problems.delete(subject);
+  }
+
+  clock(seconds: number | null): string {
+    return seconds === null ? "–:––" : clock(seconds);
+  }
+
+  whole(value: number | null): string {
+    return value === null ? "–" : number(value, this.words.language);
+  }
+
+  /** A coordinate in mm, or a dash where it is not known. */
+  fixed(value: number | null, digits: number): string {
+    return value === null ? "–" : coordinate(value, digits);
+  }
+
+  /** How old a reading is: tenths of a second below ten, then in the biggest unit that fits. */
+  age(ms: number | null): string {
+    if (ms === null) return this.t("age.never");
+    if (ms < 9950) return this.t("age.s", { n: number(Math.max(0, ms) / 1000, this.words.language, 1) });
+    return this.ago(ms / 1000);
+  }
+
+  ago(seconds: number): string {
+    if (seconds < 60) return this.t("age.s", { n: Math.floor(seconds) });
+    if (seconds < 3600) return this.t("age.min", { n: Math.floor(seconds / 60) });
+    return this.t("age.h", { h: Math.floor(seconds / 3600), m: Math.floor((seconds % 3600) / 60) });
+  }
+
+  // Stop and hold: at once, without a login, never kept for later.
+
+  async stopCommand(command: "hold" | "stop"): Promise<void> {
+    const machine = this.barMachine;
+    if (machine === null) return;
+    const sent: Delivery = { command, machine: machine.name, outcome: "sending", at: performance.now(), problem: null };
+    this.delivery = sent;
+    try {
+      await post(`api/machines/${encodeURIComponent(machine.id)}/${command}`, undefined, { timeoutMs: STOP_TIMEOUT_MS });
+      this.#settle(sent, { outcome: "delivered", problem: null });
+    } catch (error) {
+      const what = this.t(command === "stop" ? "bar.stop.failed" : "bar.hold.failed", { machine: machine.name });
+      const problem = problemOf(error, what, this.t, this.refusals, machine.interlock);
+      const reasons = problem.lines.reasons.map((reason) => ({ ...reason, remedy: this.t("bar.failed.todo") }));
+      this.#settle(sent, { outcome: "failed", problem: { tone: "red", lines: { what, reasons } } });
+    }
+  }
+
+  #settle(sent: Delivery, change: Pick<Delivery, "outcome" | "problem">): void {
+    // A newer press has its own outcome; an undelivered one must not be painted over by an older answer.
+    if (this.delivery === sent) this.delivery = { ...sent, ...change, at: performance.now() };
+  }
+
+  // Commands of an operator.
+
+  ask(command: "resume" | "home"): void {
+    const machine = command === "resume" ? this.barMachine : this.chosen;
+    if (machine !== null) this.sheet = { kind: "ask", command, machine: machine.id, job: null };
+  }
+
+  askStart(job: Job): void {
+    this.sheet = { kind: "ask", command: "start", machine: job.machine, job: job.id };
+  }
+
+  /** Send what the operator confirmed in the sheet. */
+  async confirm(asked: Extract<Sheet, { kind: "ask" }>): Promise<void> {
+    this.sheet = null;
+    if (asked.command === "start" && asked.job !== null) {
+      await this.#act(asked.job, "refusal.what.job", async () => {
+        this.#putJob(await post<Job>(`api/jobs/${encodeURIComponent(asked.job ?? "")}/start`, { area_clear: true }));
+        this.choose(asked.machine);
+      });
+    } else if (asked.command !== "start") {
+      await this.command(asked.command, asked.machine);
+    }
+  }
+
+  async command(command: Exclude<MotionCommand, "start">, id: string | undefined = this.chosen?.id): Promise<void> {
+    const machine = this.machines.find((candidate) => candidate.id === id);
+    if (machine === undefined) return;
+    const body = command === "resume" || command === "home" ? { area_clear: true } : undefined;
+    const options = command === "home" ? { timeoutMs: HOME_TIMEOUT_MS } : undefined;
+    await this.#act(
+      machine.id,
+      `refusal.what.${command}`,
+      async () => void (await post(`api/machines/${encodeURIComponent(machine.id)}/${command}`, body, options)),
+      machine,
+    );
+  }
+
+  approve(job: Job): Promise<void> {
+    return this.#act(job.id, "refusal.what.approve", async () => {
+      this.#putJob(await post<Job>(`api/jobs/${encodeURIComponent(job.id)}/approve`));
+    });
+  }
+
+  decline(job: string, reason: string): Promise<void> {
+    this.sheet = null;
+    return this.#act(job, "refusal.what.decline", async () => {
+      this.#putJob(await post<Job>(`api/jobs/${encodeURIComponent(job)}/decline`, { reason }));
+    });
+  }
+
+  /** Put a program into the queue; null when it is there, else the three lines. */
+  addJob(program: string, machine: string): Promise<Lines | null> {
+    return this.#lines("refusal.what.add", async () => {
+      this.#putJob(await post<Job>("api/jobs", { program, machine }));
+    });
+  }
+
+  /** Send a program's file; its check comes back whether it was accepted or not. */
+  async upload(file: File, machine: string): Promise<{ check: Check | null; program: Program | null; lines: Lines | null }> {
+    const query = new URLSearchParams({ name: file.name, machine });
+    try {
+      const answer = await post<{ program: Program; check: Check }>(`api/programs?${query}`, file, { timeoutMs: UPLOAD_TIMEOUT_MS });
+      this.#put({ programs: [...this.programs.filter((program) => program.id !== answer.program.id), answer.program] });
+      return { ...answer, lines: null };
+    } catch (error) {
+      const lines = problemOf(error, this.t("refusal.what.upload", { name: file.name }), this.t, this.refusals, null).lines;
+      return { check: error instanceof ApiRefusal ? checkIn(error.body) : null, program: null, lines };
+    }
+  }
+
+  // The visit.
+
+  openVisit(request: VisitPost): Promise<Lines | null> {
+    return this.#lines("refusal.what.open", async () => this.#putVisit(await post<Visit>("api/visits", request)));
+  }
+
+  /** Write a headcount; null once the service has it on disk, else the three lines. */
+  headcount(visit: string, entry: HeadcountPost): Promise<Lines | null> {
+    return this.#lines("refusal.what.headcount", async () => {
+      this.#putVisit(await post<Visit>(`api/visits/${encodeURIComponent(visit)}/headcounts`, entry));
+    });
+  }
+
+  setBell(visit: string, minutes: number | null): Promise<void> {
+    this.sheet = null;
+    return this.#act(visit, "refusal.what.bell", async () => {
+      this.#putVisit(await post<Visit>(`api/visits/${encodeURIComponent(visit)}/bell`, { in_minutes: minutes }));
+    });
+  }
+
+  closeVisit(visit: string): Promise<void> {
+    this.sheet = null;
+    return this.#act(visit, "refusal.what.close", async () => {
+      this.#putVisit(await post<Visit>(`api/visits/${encodeURIComponent(visit)}/close`));
+    });
+  }
+
+  // Who is at the console.
+
+  /** Try a PIN. A wrong one answers with the seconds to wait. */
+  async login(pin: string): Promise<"in" | "unreachable" | { retry_after_s: number }> {
+    try {
+      await post("api/login", { pin });
+    } catch (error) {
+      if (error instanceof ApiUnreachable) return "unreachable";
+      if (error instanceof ApiRefusal) return error.status === 401 || error.status === 429 ? { retry_after_s: error.retryAfterS ?? 0 } : "unreachable";
+      throw error;
+    }
+    await this.#again();
+    return "in";
+  }
+
+  async lock(): Promise<void> {
+    try {
+      await post("api/logout");
+    } catch (error) {
+      if (!(error instanceof ApiRefusal || error instanceof ApiUnreachable)) throw error;
+      this.#notice({ level: "attention", text: this.t("lock.failed") });
+      return;
+    }
+    this.sheet = null;
+    this.#problems.clear();
+    if (this.snapshot !== null) this.snapshot = { ...this.snapshot, operator: false, jobs: [], visit: null, programs: [] };
+    await this.#again();
+  }
+
+  /** Ask for everything anew, and for a socket that knows who is asking. */
+  async #again(): Promise<void> {
+    this.live.close();
+    this.live = this.#listen();
+    try {
+      this.#apply({ type: "snapshot", snapshot: await get<Snapshot>("api/snapshot") });
+    } catch (error) {
+      // The socket's own first message brings the same snapshot; its silence shows as STALE.
+      if (!(error instanceof ApiRefusal || error instanceof ApiUnreachable)) throw error;
+    }
+  }
+
+  // Messages.
+
+  #apply(message: ConsoleMessage): void {
+    switch (message.type) {
+      case "snapshot":
+        this.snapshot = message.snapshot;
+        this.#visitAt = this.#syncAt = performance.now();
+        break;
+      case "machine":
+        this.#put({ machines: this.machines.map((machine) => (machine.id === message.machine.id ? message.machine : machine)) });
+        break;
+      case "jobs":
+        this.#put({ jobs: message.jobs });
+        break;
+      case "visit":
+        this.#putVisit(message.visit);
+        break;
+      case "sync":
+        this.#put({ sync: message.sync });
+        this.#syncAt = performance.now();
+        break;
+      case "notice":
+        this.#notice(message.notice);
+        break;
+    }
+    this.touchClock();
+  }
+
+  #put(change: Partial<Snapshot>): void {
+    if (this.snapshot !== null) this.snapshot = { ...this.snapshot, ...change };
+  }
+
+  #putJob(job: Job): void {
+    const known = this.jobs.some((candidate) => candidate.id === job.id);
+    this.#put({ jobs: known ? this.jobs.map((candidate) => (candidate.id === job.id ? job : candidate)) : [...this.jobs, job] });
+  }
+
+  #putVisit(visit: Visit | null): void {
+    this.#put({ visit });
+    this.#visitAt = performance.now();
+  }
+
+  #notice(notice: Notice): void {
+    const shown = { ...notice, id: (this.#noticeNumber += 1) };
+    this.notices = [...this.notices.slice(-2), shown];
+    setTimeout(() => this.forget(shown.id), NOTICE_MS);
+  }
+
+  forget(notice: number): void {
+    this.notices = this.notices.filter((candidate) => candidate.id !== notice);
+  }
+
+  // Calls.
+
+  async #act(subject: string, what: Key, work: () => Promise<void>, machine: Machine | null = null): Promise<void> {
+    this.#problems.delete(subject);
+    this.busy.add(subject);
+    try {
+      await work();
+    } catch (error) {
+      const sentence = this.t(what, { machine: machine?.name ?? "" });
+      this.#problems.set(subject, problemOf(error, sentence, this.t, this.refusals, machine?.interlock ?? this.#interlockOf(subject)));
+      this.#lockedOut(error);
+    } finally {
+      this.busy.delete(subject);
+    }
+  }
+
+  async #lines(what: Key, work: () => Promise<void>): Promise<Lines | null> {
+    try {
+      await work();
+    } catch (error) {
+      this.#lockedOut(error);
+      return problemOf(error, this.t(what), this.t, this.refusals, null).lines;
+    }
+    return null;
+  }
+
+  /** A login that ran out on the server shows as a locked screen, not as a refusal of every command. */
+  #lockedOut(error: unknown): void {
+    if (error instanceof ApiRefusal && error.status === 401) this.#put({ operator: false });
+  }
+
+  #interlockOf(job: string): Machine["interlock"] {
+    const machine = this.jobs.find((candidate) => candidate.id === job)?.machine;
+    return this.machines.find((candidate) => candidate.id === machine)?.interlock ?? null;
+  }
+
+  async #fetchPath(program: string): Promise<void> {
+    if (this.#paths.has(program)) return;
+    this.#paths.set(program, null);
+    try {
+      this.#paths.set(program, await get<ProgramPath>(`api/programs/${encodeURIComponent(program)}/path`));
+    } catch (error) {
+      // Without the picture the figures still tell everything; the next job asks anew.
+      if (!(error instanceof ApiRefusal || error instanceof ApiUnreachable)) throw error;
+    }
+  }
+}
+
+function checkIn(body: unknown): Check | null {
+  return typeof body === "object" && body !== null && "check" in body ? (body.check as Check | null) : null;
+}
