@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Self
 
 from edge.domain.errors import StoreUnavailable
-from edge.store.opening import open_database, reason
+from edge.store.ballast import Ballast
+from edge.store.opening import Opened, open_database, reason
 from edge.store.settings import StoreSettings
 from edge.store.writer import Writer
 
@@ -28,31 +29,50 @@ class Database:
     so an epoch is never handed out that the disk does not know.
     """
 
-    def __init__(
-        self, path: Path, settings: StoreSettings, connection: sqlite3.Connection, epoch: tuple[int, str]
-    ) -> None:
+    def __init__(self, path: Path, settings: StoreSettings, opened: Opened, epoch: tuple[int, str]) -> None:
         self.path = path
         self.settings = settings
         self.epoch_id, self.epoch = epoch
-        self.set_aside: Path | None = None
-        self.writer = Writer(connection)
+        self.set_aside = opened.set_aside
+        ballast = _ballast(path, settings)
+        ballast.restore()
+        self.writer = Writer(opened.connection, ballast)
 
     @classmethod
     def open(cls, path: Path, settings: StoreSettings, boot_id: str) -> Self:
-        """Open the database at `path` and begin an epoch of the boot `boot_id`. Blocks; raises StoreUnavailable."""
-        opened = open_database(path, settings.busy_timeout_ms)
+        """Open the database at `path` and begin an epoch of the boot `boot_id`. Blocks; raises StoreUnavailable.
+
+        On a full disk the ballast makes room for opening, too: a lab that starts must be able to send what it has.
+        """
+        ballast = _ballast(path, settings)
         try:
-            epoch = _begin_epoch(opened.connection, boot_id)
-        except sqlite3.Error as error:
-            opened.connection.close()
-            raise StoreUnavailable(reason=reason(error)) from error
-        database = cls(path, settings, opened.connection, epoch)
-        database.set_aside = opened.set_aside
-        return database
+            return cls(path, settings, *_open(path, settings, boot_id))
+        except StoreUnavailable:
+            if not ballast.in_place:
+                raise
+            ballast.release()
+        try:
+            return cls(path, settings, *_open(path, settings, boot_id))
+        except StoreUnavailable:
+            ballast.restore()
+            raise
 
     def close(self) -> None:
         """Commit what waits and close. Blocks for as long as the disk takes."""
         self.writer.close()
+
+
+def _ballast(path: Path, settings: StoreSettings) -> Ballast:
+    return Ballast(path, int(settings.ballast_mb * 1_000_000))
+
+
+def _open(path: Path, settings: StoreSettings, boot_id: str) -> tuple[Opened, tuple[int, str]]:
+    opened = open_database(path, settings.busy_timeout_ms)
+    try:
+        return opened, _begin_epoch(opened.connection, boot_id)
+    except sqlite3.Error as error:
+        opened.connection.close()
+        raise StoreUnavailable(reason=reason(error)) from error
 
 
 def _begin_epoch(connection: sqlite3.Connection, boot_id: str) -> tuple[int, str]:

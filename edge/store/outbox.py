@@ -75,7 +75,7 @@ class SqliteOutbox:
         Not durable: an acknowledgement lost with the power is given again for the batch that is sent again.
         """
         return await self._writer.write(
-            lambda connection: _acknowledge(connection, stream, epoch, watermark), durable=False
+            lambda connection: _acknowledge(connection, stream, epoch, watermark), durable=False, frees=True
         )
 
     async def cuts(self, stream: Stream, epoch: str) -> list[Cut]:
@@ -86,7 +86,7 @@ class SqliteOutbox:
     async def keep_cut(self, stream: Stream, epoch: str, cut: Cut) -> None:
         """Remember a batch, after fsync, before it is published for the first time."""
         row = (stream.value, cut.s0, cut.n, cut.prev, cut.sha256, epoch)
-        await self._writer.write(lambda connection: connection.execute(_KEEP, row), durable=True)
+        await self._writer.write(lambda connection: connection.execute(_KEEP, row), durable=True, frees=True)
 
     async def totals(self) -> dict[str, dict[str, int]]:
         """Return people, corrected and sessions of the current epoch and of those in `closed_epochs`."""

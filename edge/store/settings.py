@@ -14,8 +14,9 @@ class StoreSettings(BaseModel):
 
     path: the database, by default ``infomobil.db`` in the lab's data directory. metrics_quota_mb: megabytes of
     waiting metrics after which further ones are refused and counted. reserve_mb: free megabytes of the file system
-    that are kept for visits, safety and jobs; below it metrics are refused. busy_timeout_ms: how long a commit waits
-    for another program that holds the database.
+    that are kept for visits, safety and jobs; below it metrics are refused. ballast_mb: megabytes taken in advance, so
+    that a full disk can still be emptied towards the office; 0 for none. busy_timeout_ms: how long a commit waits for
+    another program that holds the database.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,6 +24,7 @@ class StoreSettings(BaseModel):
     path: Path | None = None
     metrics_quota_mb: Annotated[float, Field(gt=0, le=100_000)] = 200
     reserve_mb: Annotated[float, Field(ge=0, le=100_000)] = 64
+    ballast_mb: Annotated[float, Field(ge=0, le=1_000)] = 8
     busy_timeout_ms: Annotated[int, Field(ge=0, le=60_000)] = 2_000
 
     def database(self, data_dir: Path) -> Path:

@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from edge.domain.errors import StoreUnavailable
+from edge.store.ballast import Ballast
 from edge.store.opening import primary_code, reason
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class _Work:
     call: Callable[[sqlite3.Connection], Any]
     writes: bool
     durable: bool
+    frees: bool
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     result: Any = None
@@ -47,8 +49,9 @@ class Writer:
     does not take its write back.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, ballast: Ballast) -> None:
         self._connection = connection
+        self._ballast = ballast
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
@@ -57,17 +60,24 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, call: Callable[[sqlite3.Connection], Result], *, durable: bool) -> Result:
-        """Run `call` inside the next transaction; raises StoreUnavailable, and then nothing of it was kept."""
-        return await self._submit(call, writes=True, durable=durable)
+    async def write(
+        self, call: Callable[[sqlite3.Connection], Result], *, durable: bool, frees: bool = False
+    ) -> Result:
+        """Run `call` inside the next transaction; raises StoreUnavailable, and then nothing of it was kept.
+
+        `frees` marks work that leads to pruning: on a full disk it may use the ballast.
+        """
+        return await self._submit(call, writes=True, durable=durable, frees=frees)
 
     async def read(self, call: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `call` outside of any transaction; raises StoreUnavailable."""
-        return await self._submit(call, writes=False, durable=False)
+        return await self._submit(call, writes=False, durable=False, frees=False)
 
-    async def _submit(self, call: Callable[[sqlite3.Connection], Result], *, writes: bool, durable: bool) -> Result:
+    async def _submit(
+        self, call: Callable[[sqlite3.Connection], Result], *, writes: bool, durable: bool, frees: bool
+    ) -> Result:
         loop = asyncio.get_running_loop()
-        work = _Work(call, writes, durable, loop, loop.create_future())
+        work = _Work(call, writes, durable, frees, loop, loop.create_future())
         with self._lock:
             if self._closed:
                 raise StoreUnavailable(reason="the record is closed")
@@ -139,9 +149,6 @@ class Writer:
             self._commit_singly(group)
         except sqlite3.Error as error:
             if primary_code(error) == "SQLITE_FULL":
-                with suppress(sqlite3.Error):
-                    # A restarted log is written from its beginning again, so it needs no new room on the disk.
-                    self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
                 self._commit_singly(group)
             else:
                 _refuse(group, error)
@@ -155,7 +162,27 @@ class Writer:
             except _UNFIT as error:
                 work.error = error
             except sqlite3.Error as error:
-                _refuse([work], error)
+                if not (work.frees and primary_code(error) == "SQLITE_FULL" and self._commit_on_ballast(work)):
+                    _refuse([work], error)
+
+    def _commit_on_ballast(self, work: _Work) -> bool:
+        """Commit in the room of the ballast, which is taken again before anyone else may write."""
+        if not self._ballast.in_place:
+            return False
+        self._ballast.release()
+        try:
+            self._empty_log()
+            self._transaction([work])
+        except sqlite3.Error:
+            return False
+        finally:
+            self._empty_log()
+            self._ballast.restore()
+        return True
+
+    def _empty_log(self) -> None:
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _log_change(self, group: Sequence[_Work]) -> None:
         error = next((work.error for work in group if isinstance(work.error, StoreUnavailable)), None)

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts, counters and working state on disk: identities without gaps, groups that commit whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from edge.domain.errors import StoreUnavailable
+from edge.domain.events import Event, EventType, Stream
+from edge.domain.ports import Cut, EventStore, Outbox
+from edge.store.database import REMEMBERED_EPOCHS, Database
+from edge.store.outbox import ANNOUNCED_EPOCHS, SqliteOutbox
+from edge.store.settings import StoreSettings
+from edge.store.sqlite_store import MAX_BODY, REACHED, SqliteStore
+from tests.support.facts import headcount, metric, session
+from wire.events import REACHED_ROLES
+
+SETTINGS = StoreSettings(reserve_mb=0, busy_timeout_ms=50)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(tmp_path / "lab.db", SETTINGS, "boot-1")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(database: Database) -> EventStore:
+    return SqliteStore(database)
+
+
+@pytest.fixture
+def outbox(database: Database) -> Outbox:
+    return SqliteOutbox(database)
+
+
+def test_settings_refuse_unknown_keys_and_place_the_file_in_the_data_directory(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError):
+        StoreSettings.model_validate({"qouta_mb": 1})
+    assert StoreSettings().database(tmp_path) == tmp_path / "infomobil.db"
+    assert StoreSettings(path=tmp_path / "x.db").database(Path("/data")) == tmp_path / "x.db"
+
+
+def test_the_roles_that_count_are_those_of_the_wire() -> None:
+    assert set(REACHED_ROLES) == REACHED
+
+
+async def test_each_stream_has_its_own_gapless_sequence(store: EventStore, outbox: Outbox) -> None:
+    stored = await store.append([session(1), metric(1), headcount(25), metric(2)])
+    assert [(item.event.stream, item.seq) for item in stored] == [
+        (Stream.VISITS, 1),
+        (Stream.METRICS, 1),
+        (Stream.VISITS, 2),
+        (Stream.METRICS, 2),
+    ]
+    assert {item.epoch for item in stored} == {store.epoch}
+    assert (await store.append([session(2)]))[0].seq == 3
+    read = await outbox.read(Stream.VISITS, store.epoch, 0, 10)
+    assert [item.event for item in read] == [session(1), headcount(25), session(2)]
+    assert await outbox.read(Stream.VISITS, store.epoch, 1, 1) == [read[1]]
+
+
+async def test_many_writers_at_once_get_distinct_numbers(store: EventStore) -> None:
+    answers = await asyncio.gather(*(store.append([session(i), session(i)]) for i in range(200)))
+    numbers = sorted(item.seq for answer in answers for item in answer)
+    assert numbers == list(range(1, 401))
+    assert all(answer[1].seq == answer[0].seq + 1 for answer in answers)
+
+
+async def test_totals_count_pupils_and_teachers_and_take_corrections_apart(store: EventStore, outbox: Outbox) -> None:
+    await store.append([headcount(25), headcount(2, "teacher"), headcount(3, "vet_trainer"), session(1)])
+    await store.append([headcount(-4, reason="two left"), headcount(-1, "trainee"), headcount(0)])
+    assert await outbox.totals() == {store.epoch: {"people": 27, "corrected": 4, "sessions": 1}}
+
+
+async def test_working_state_is_saved_removed_and_found_by_prefix(store: EventStore) -> None:
+    assert await store.append([], {"visit": "{}", "session:a": "1", "session:b": "2"}) == []
+    assert await store.load("session:") == {"session:a": "1", "session:b": "2"}
+    await store.append([session(1)], {"session:a": None, "visit": '{"x":1}'})
+    assert await store.load("") == {"session:b": "2", "visit": '{"x":1}'}
+    assert await store.append([]) == []
+
+
+async def test_state_and_totals_survive_and_the_epoch_does_not(tmp_path: Path) -> None:
+    first = Database.open(tmp_path / "lab.db", SETTINGS, "boot-1")
+    await SqliteStore(first).append([headcount(25), session(1)], {"visit": "1"})
+    first.close()
+    second = Database.open(tmp_path / "lab.db", SETTINGS, "boot-2")
+    store, outbox = SqliteStore(second), SqliteOutbox(second)
+    assert second.epoch != first.epoch
+    assert await store.load("visit") == {"visit": "1"}
+    assert (await store.append([session(2)]))[0].seq == 1
+    assert await outbox.closed_epochs() == {first.epoch: {"visits": 2}}
+    assert await outbox.totals() == {
+        first.epoch: {"people": 25, "corrected": 0, "sessions": 1},
+        second.epoch: {"people": 0, "corrected": 0, "sessions": 1},
+    }
+    assert [(head.epoch, head.boot, head.waiting) for head in await outbox.heads()] == [
+        (first.epoch, "boot-1", 2),
+        (second.epoch, "boot-2", 1),
+    ]
+    second.close()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event(EventType.MACHINE_STATE, {"x": float("nan")}, 1, 1),
+        Event(EventType.MACHINE_STATE, {"x": "\ud800"}, 1, 1),
+        Event(EventType.MACHINE_STATE, {"x": "a" * MAX_BODY}, 1, 1),
+        Event(EventType.MACHINE_STATE, {}, 2**63, 1),
+        Event(EventType.HEADCOUNT, {"role": "pupil", "count": 2.5}, 1, 1),
+    ],
+)
+async def test_a_fact_that_could_never_be_sent_is_refused_at_once(
+    store: EventStore, outbox: Outbox, event: Event
+) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        await store.append([session(1), event])
+    assert await outbox.heads() == []
+    assert (await store.append([session(1)]))[0].seq == 1
+
+
+async def test_a_value_that_sqlite_cannot_hold_harms_its_own_caller_only(store: EventStore, outbox: Outbox) -> None:
+    good, bad, read = await asyncio.gather(
+        store.append([session(1)]),
+        outbox.acknowledge(Stream.VISITS, "\ud800", 1),
+        outbox.read(Stream.VISITS, "\ud800", 0, 1),
+        return_exceptions=True,
+    )
+    assert isinstance(bad, UnicodeEncodeError)
+    assert isinstance(read, UnicodeEncodeError)
+    assert isinstance(good, list)
+    assert (await store.append([session(2)]))[0].seq == 2
+
+
+async def cut(outbox: Outbox, epoch: str, s0: int, n: int, stream: Stream = Stream.VISITS) -> Cut:
+    kept = Cut(s0, n, bytes([s0]) * 32 if s0 > 1 else None, bytes([s0 + n]) * 32)
+    await outbox.keep_cut(stream, epoch, kept)
+    return kept
+
+
+async def test_acknowledgements_prune_whole_batches_and_never_more_than_was_sent(
+    store: EventStore, outbox: Outbox
+) -> None:
+    await store.append([session(i) for i in range(10)])
+    first = await cut(outbox, store.epoch, 1, 4)
+    second = await cut(outbox, store.epoch, 5, 3)
+    assert await outbox.cuts(Stream.VISITS, store.epoch) == [first, second]
+    assert await outbox.acknowledge(Stream.VISITS, store.epoch, 3) == 0
+    assert await outbox.acknowledge(Stream.VISITS, store.epoch, 5) == 4
+    assert [item.seq for item in await outbox.read(Stream.VISITS, store.epoch, 0, 99)] == list(range(5, 11))
+    assert await outbox.cuts(Stream.VISITS, store.epoch) == [first, second]
+    assert await outbox.acknowledge(Stream.VISITS, store.epoch, 2) == 4
+    assert await outbox.acknowledge(Stream.VISITS, store.epoch, 1_000_000) == 7
+    assert await outbox.cuts(Stream.VISITS, store.epoch) == [second]
+    assert [item.seq for item in await outbox.read(Stream.VISITS, store.epoch, 0, 99)] == [8, 9, 10]
+    assert await outbox.acknowledge(Stream.VISITS, "unknown", 5) is None
+    assert (await store.append([session(11)]))[0].seq == 11
+
+
+async def test_a_cut_is_never_moved(store: EventStore, outbox: Outbox) -> None:
+    await store.append([session(i) for i in range(10)])
+    await cut(outbox, store.epoch, 1, 4)
+    with pytest.raises(StoreUnavailable):
+        await cut(outbox, store.epoch, 1, 5)
+
+
+async def test_heads_stand_by_priority_and_age(tmp_path: Path) -> None:
+    epochs = []
+    for number in range(2):
+        database = Database.open(tmp_path / "lab.db", SETTINGS, "boot")
+        await SqliteStore(database).append([metric(number), session(number)])
+        epochs.append(database.epoch)
+        outbox = SqliteOutbox(database)
+        if number == 1:
+            assert [(head.stream, head.epoch) for head in await outbox.heads()] == [
+                (Stream.VISITS, epochs[0]),
+                (Stream.VISITS, epochs[1]),
+                (Stream.METRICS, epochs[0]),
+                (Stream.METRICS, epochs[1]),
+            ]
+        database.close()
+
+
+async def test_metrics_over_their_quota_are_refused_and_counted_and_visits_are_not(tmp_path: Path) -> None:
+    settings = StoreSettings(metrics_quota_mb=0.001, reserve_mb=0)
+    database = Database.open(tmp_path / "lab.db", settings, "boot-1")
+    store, outbox = SqliteStore(database), SqliteOutbox(database)
+    kept = [len(await store.append([metric(i)])) for i in range(20)]
+    room = sum(kept)
+    assert 0 < room < 20
+    assert kept == [1] * room + [0] * (20 - room)
+    assert await store.metrics_refused() == 20 - room
+    mixed = await store.append([metric(20), session(1), metric(21)])
+    assert [item.event for item in mixed] == [session(1)]
+    await cut(outbox, store.epoch, 1, room, Stream.METRICS)
+    await outbox.acknowledge(Stream.METRICS, store.epoch, room)
+    assert (await store.append([metric(22)]))[0].seq == room + 1
+    database.close()
+
+
+async def test_metrics_leave_the_reserve_of_the_disk_alone(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "lab.db", StoreSettings(reserve_mb=100_000), "boot-1")
+    store = SqliteStore(database)
+    assert [item.event for item in await store.append([metric(1), session(1)])] == [session(1)]
+    assert await store.metrics_refused() == 1
+    database.close()
+
+
+async def test_presence_stays_small_after_many_starts(tmp_path: Path) -> None:
+    epochs = []
+    for number in range(REMEMBERED_EPOCHS + 20):
+        database = Database.open(tmp_path / "lab.db", SETTINGS, "boot")
+        store, outbox = SqliteStore(database), SqliteOutbox(database)
+        await store.append([session(number)])
+        if number != 3:
+            await cut(outbox, store.epoch, 1, 1)
+            await outbox.acknowledge(Stream.VISITS, store.epoch, 1)
+        epochs.append(store.epoch)
+        closed, totals = await outbox.closed_epochs(), await outbox.totals()
+        database.close()
+    assert set(closed) == {epochs[3], *epochs[-ANNOUNCED_EPOCHS - 1 : -1]}
+    assert set(totals) == {*closed, epochs[-1]}
+    with sqlite3.connect(tmp_path / "lab.db") as connection:
+        known = connection.execute("SELECT count(*) FROM epoch").fetchone()[0]
+    connection.close()
+    assert known == REMEMBERED_EPOCHS + 2
+
+
+async def test_after_closing_nothing_is_taken_and_nothing_hangs(database: Database, store: EventStore) -> None:
+    waiting = asyncio.create_task(store.append([session(1)]))
+    await asyncio.sleep(0)
+    database.close()
+    assert (await waiting)[0].seq == 1
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.append([session(2)])
+
+
+async def test_a_cancelled_caller_neither_stops_the_writer_nor_takes_its_fact_back(
+    store: EventStore, outbox: Outbox
+) -> None:
+    caller = asyncio.create_task(store.append([session(1)]))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert (await store.append([session(2)]))[0].seq == 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_fault_of_our_own_in_the_writer_is_heard_by_everybody_who_waits(database: Database) -> None:
+    def broken(connection: sqlite3.Connection) -> None:
+        raise LookupError
+
+    first, second = await asyncio.gather(
+        database.writer.write(broken, durable=True),
+        database.writer.read(lambda connection: 1),
+        return_exceptions=True,
+    )
+    assert isinstance(first, StoreUnavailable)
+    assert isinstance(second, StoreUnavailable | int)
+    with pytest.raises(StoreUnavailable):
+        await database.writer.read(lambda connection: 1)
