@@ -39,6 +39,7 @@ CLAIMS = 99
 HANDLING_S = 45.0
 MAX_WAITING = 60
 ENDED_KEPT = 50
+RETRY_S = 1.0
 RESTARTED = "The controller service was restarted during this job."
 WISH_LOST = "The controller service was restarted, and the text to engrave was kept in memory only. Please ask again."
 
@@ -337,7 +338,7 @@ class JobService:
             except StoreUnavailable as error:
                 # The machine stands; what happened has to reach the disk before the job leaves the list.
                 log.error("the end of job %s waits for the disk: %s", job.claim, error)  # noqa: TRY400
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(RETRY_S)
         if action is not JobAction.FINISH:
             self._bus.publish(Notice("attention", f"Job {ended.claim}: {ended.state.value}. {ended.reason}"))
 
