@@ -13,7 +13,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from asyncua.client.client import Client
 
@@ -40,6 +40,7 @@ _READ_CHUNK = 100
 _SESSION_TIMEOUT_MS = 60_000
 _LIFETIME_S = 60.0
 _CLOSE_S = 2.0
+_LOST = "the connection was lost"
 _CONDITION_REFRESH = 3875
 _HIERARCHICAL_REFERENCES = 33
 _HAS_SUBTYPE = 45
@@ -124,9 +125,11 @@ class Connection:
         self._lost.cancel()
 
     async def _end(self) -> None:
-        if self._subscription is not None and not self._lost.done():
-            await self._client.uaclient.delete_subscriptions([self._subscription])
-        await self._client.disconnect()
+        try:
+            if self._subscription is not None and not self._lost.done():
+                await self._client.uaclient.delete_subscriptions([self._subscription])
+        finally:
+            await self._client.disconnect()
 
     async def browse(self, node_id: str) -> list[Reference]:
         """Return the hierarchical children of a node. Raises LinkError."""
@@ -185,16 +188,13 @@ class Connection:
         if events_of is not None:
             await self._refresh_conditions()
 
-    async def watch(self, seconds: float) -> None:
-        """Wait `seconds`; raises LinkError as soon as the connection is lost or has been silent too long."""
-        end = self._loop.time() + seconds
-        while (now := self._loop.time()) < end:
-            if now - self._heard >= self._silence_limit_s:
-                raise LinkError(reason=f"the server has said nothing for {self._silence_limit_s:g} s")
-            limit = min(end, self._heard + self._silence_limit_s) - now
-            await asyncio.wait({self._lost}, timeout=limit)
+    async def watch(self) -> NoReturn:
+        """Raise LinkError as soon as the connection is lost or has been silent too long."""
+        while (left := self._heard + self._silence_limit_s - self._loop.time()) > 0:
+            await asyncio.wait({self._lost}, timeout=left)
             if self._lost.done():
                 raise LinkError(reason=self._lost.result())
+        raise LinkError(reason=f"the server has said nothing for {self._silence_limit_s:g} s")
 
     async def _refresh_conditions(self) -> None:
         call = ua.CallMethodRequest()
@@ -250,6 +250,8 @@ class Connection:
         except FOREIGN as error:
             if type(error).__name__ in REFUSED_USER:
                 raise CredentialsRefused(reason="the server refuses this user and password") from error
+            if isinstance(error, ConnectionError) and self.namespaces:
+                raise LinkError(reason=_LOST) from error
             raise LinkError(reason=reason_of(error, self._settings.endpoint)) from error
 
 

@@ -30,10 +30,10 @@ Listener = TypeVar("Listener")
 
 _log = logging.getLogger(__name__)
 
+_CLOSED = "the link is closed"
 _WATCHED_ONLY = "it is only watched over OPC UA; use its own panel"
 # OPC 10000-5, 6.4.2 recommends 667 to 1000 for what is urgent.
 _URGENT = 667
-_IDLE_WATCH_S = 1.0
 
 
 class OpcUaDriver:
@@ -91,7 +91,7 @@ class OpcUaDriver:
                 await asyncio.sleep(random.uniform(0.5, 1.0) * pause_s)
                 pause_s = min(2 * pause_s, self._settings.retry_max_s)
         finally:
-            self._forget("the link is closed")
+            self._forget(_CLOSED)
 
     def hold(self) -> None:
         """Raise StopNotDelivered: a watched machine cannot be stopped from here."""
@@ -122,29 +122,47 @@ class OpcUaDriver:
 
     async def _live(self) -> None:
         # Here and not above: the library costs 23 MB that a van without such a machine need not carry.
-        from edge.drivers.opcua.connection import Item, open_connection
+        from edge.drivers.opcua.connection import open_connection
 
         async with open_connection(self._settings, self._password()) as connection:
-            nodes = await umati.discover(connection, self._settings.machine)
-            inputs = await self._resolve_inputs(connection, nodes)
-            monitored = {path: Item(node, path == umati.PART_COUNT) for path, node in nodes.monitored().items()}
-            monitored |= inputs
-            self._values = {}
-            self._alarms = {}
-            await connection.subscribe(monitored, nodes.messages, nodes.tool_namespace, self._on_report)
-            # A subscription may report its items one by one: the first state is of everything, read at once.
+            # What was lost is unknown before the closing, which may take its time.
+            try:
+                await self._follow(connection)
+            except LinkError as error:
+                self._lose(str(error.reason))
+                raise
+            except asyncio.CancelledError:
+                self._forget(_CLOSED)
+                raise
+
+    async def _follow(self, connection: Connection) -> None:
+        from edge.drivers.opcua.connection import Item
+
+        nodes = await umati.discover(connection, self._settings.machine)
+        inputs = await self._resolve_inputs(connection, nodes)
+        monitored = {path: Item(node, path == umati.PART_COUNT) for path, node in nodes.monitored().items()}
+        monitored |= inputs
+        await connection.subscribe(monitored, nodes.messages, nodes.tool_namespace, self._on_report)
+        # A subscription may report its items one by one: the first state is of everything, read at once.
+        asked_ns = self._clock.boot_ns()
+        values = await connection.read([item.node_id for item in monitored.values()])
+        self._nodes = nodes
+        self._info = replace(self._info, controller=nodes.controller)
+        self._recover()
+        self._take(dict(zip(monitored, values, strict=True)), asked_ns)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(connection.watch(), name=f"{self._info.machine_id}-watchdog")
+                group.create_task(self._refresh(connection, inputs), name=f"{self._info.machine_id}-inputs")
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _refresh(self, connection: Connection, inputs: Mapping[str, Item]) -> None:
+        while inputs:
+            await asyncio.sleep(self._settings.input_refresh_s)
             asked_ns = self._clock.boot_ns()
-            values = await connection.read([item.node_id for item in monitored.values()])
-            self._nodes = nodes
-            self._info = replace(self._info, controller=nodes.controller)
-            self._recover()
-            self._take(dict(zip(monitored, values, strict=True)), asked_ns)
-            while True:
-                await connection.watch(self._settings.input_refresh_s if inputs else _IDLE_WATCH_S)
-                if inputs:
-                    asked_ns = self._clock.boot_ns()
-                    values = await connection.read([item.node_id for item in inputs.values()])
-                    self._take(dict(zip(inputs, values, strict=True)), asked_ns)
+            values = await connection.read([item.node_id for item in inputs.values()])
+            self._take(dict(zip(inputs, values, strict=True)), asked_ns)
 
     async def _resolve_inputs(self, connection: Connection, nodes: umati.MachineNodes) -> dict[str, Item]:
         from edge.drivers.opcua.connection import Item
