@@ -2,7 +2,7 @@
 """Lines that only move, many at a time, over raw bytes.
 
 `lex` turns clean lines into a table: one row per line, one column per letter. A line is simple when it holds
-nothing but N, one of G0 to G3, X Y Z, I J K, R and F, each at most once and well formed. `run_batch` interprets a
+nothing but N, one of G0 to G3, X Y Z, I J K, R, F and S, each at most once and well formed. `run_batch` interprets a
 run of simple lines with whole-array arithmetic, up to the first that the controller would refuse; that one is
 left to `modal`, which knows which error it is.
 """
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from edge.gcode.blocks import MAX_LINE_NUMBER
 from edge.gcode.modal import ARC_TOLERANCE, ARC_TOLERANCE_LARGE, ARC_TOLERANCE_SHARE, PLANE_AXES, Modal
-from edge.gcode.model import Bools, Floats, Ints, Kind
+from edge.gcode.model import Bools, Floats, Ints, Kind, StopKind
 from edge.gcode.segments import SegmentBuilder, SegmentRows
 from edge.gcode.words import MAX_DIGITS, MAX_LINE
 
-_COLUMNS: Final = "XYZFIJKRGN"
-_X, _F, _I, _R, _G, _N = (_COLUMNS.index(letter) for letter in "XFIRGN")
+_COLUMNS: Final = "XYZFIJKRGNS"
+_X, _F, _I, _R, _G, _N, _S = (_COLUMNS.index(letter) for letter in "XFIRGNS")
 
 # Classes of characters, and which may follow which: letter, sign, digit, point, line feed, anything else.
 _LETTER, _SIGN, _DIGIT, _POINT, _FEED, _OTHER = range(6)
@@ -51,7 +51,7 @@ _TENS = 10.0 ** np.arange(MAX_LINE + 1)
 
 @dataclass(frozen=True, slots=True)
 class Lexed:
-    """Table of some lines: values (lines, 10), NaN where a letter is absent; next_hard: (lines + 1,).
+    """Table of some lines: values (lines, 11), NaN where a letter is absent; next_hard: (lines + 1,).
 
     first is the index of the first line in the program; next_hard[i] is the first line from i on that is not
     simple.
@@ -64,6 +64,15 @@ class Lexed:
     def simple_until(self, line: int) -> int:
         """Return the first line from `line` on that is not simple."""
         return self.first + int(self.next_hard[line - self.first])
+
+    def speeds_over(self, speed: float, line: int, count: int) -> list[tuple[int, float]]:
+        """Return (offset from `line`, S) wherever an S of the next `count` lines is the highest so far."""
+        given = self.values[line - self.first : line - self.first + count, _S]
+        rows = np.flatnonzero(given > speed)
+        values = given[rows]
+        before = np.concatenate([[speed], np.maximum.accumulate(values)[:-1]]) if len(rows) else values
+        higher = values > before
+        return list(zip(rows[higher].tolist(), values[higher].tolist(), strict=True))
 
 
 def lex(lines: list[str], first: int) -> Lexed:
@@ -95,7 +104,7 @@ def lex(lines: list[str], first: int) -> Lexed:
     with np.errstate(invalid="ignore"):
         motion = table[:, _G]
         hard |= ~(np.isnan(motion) | (motion == 0) | (motion == 1) | (motion == 2) | (motion == 3))
-        hard |= (table[:, _F] < 0) | (table[:, _N] < 0) | (table[:, _N] > MAX_LINE_NUMBER)
+        hard |= (table[:, _F] < 0) | (table[:, _S] < 0) | (table[:, _N] < 0) | (table[:, _N] > MAX_LINE_NUMBER)
     next_hard = np.append(np.where(hard, np.arange(count), count), count)
     return Lexed(first, table, np.minimum.accumulate(next_hard[::-1])[::-1])
 
@@ -175,6 +184,7 @@ def run_batch(lexed: Lexed, at: int, until: int, modal: Modal, builder: SegmentB
 
     rows = np.flatnonzero(moves[:done])
     kept_arcs = arcs < done
+    _change_speed(table[:done, _S], rows, at, modal, builder)
     builder.add_rows(
         SegmentRows(
             start=starts[rows],
@@ -193,6 +203,17 @@ def run_batch(lexed: Lexed, at: int, until: int, modal: Modal, builder: SegmentB
     modal.position = [float(value) for value in ends[done - 1]]
     modal.machine_frame = [bool(value) for value in frame[done - 1]]
     return done
+
+
+def _change_speed(given: Floats, moving: Ints, at: int, modal: Modal, builder: SegmentBuilder) -> None:
+    """Take over the speeds of a run of lines; with the spindle on each change stops the motion before it."""
+    speeds = _carry(given, modal.speed)
+    if modal.spindle_on:
+        changed = np.flatnonzero(np.diff(speeds, prepend=modal.speed))
+        before = np.searchsorted(moving, changed)
+        for row, ahead in zip(changed.tolist(), before.tolist(), strict=True):
+            builder.stop(at + row, StopKind.SPINDLE, ahead=ahead)
+    modal.speed = float(speeds[-1])
 
 
 def _targets(table: Floats, given: Bools, modal: Modal) -> tuple[Floats, Bools]:

@@ -166,10 +166,7 @@ def _at(
 
 def _whole(program: Program) -> list[Diagnostic]:
     findings: list[Diagnostic] = []
-    if not program.complete:
-        text = "The program has more errors; the check ended here."
-        findings.append(Diagnostic(Severity.ERROR, 0, 0, "too-many-errors", text, "Correct these first."))
-    elif not program.text.lines:
+    if not program.text.lines:
         text = "The program has no line that does anything."
         findings.append(Diagnostic(Severity.ERROR, 0, 0, "empty", text, "Choose another file."))
     elif not len(program.segments):

@@ -21,6 +21,7 @@ ARC_TOLERANCE = 0.005
 ARC_TOLERANCE_LARGE = 0.5
 ARC_TOLERANCE_SHARE = 0.001
 """mm, mm, share of the radius: by how much start and end radius of an arc may differ (error:33)."""
+SPINDLE_OFF = 5
 _ZEROS = 6
 
 
@@ -38,7 +39,7 @@ class Modal:
         self.scale = 1.0
         self.absolute = True
         self.zero = 54
-        self.spindle = 5
+        self.spindle = SPINDLE_OFF
         self.flood = False
         self.mist = False
         self.feed = 0.0
@@ -52,6 +53,11 @@ class Modal:
     def batchable(self) -> bool:
         """Whether lines that only move can be interpreted many at a time from here."""
         return self.motion <= Kind.ARC_CCW and not self.inverse_time
+
+    @property
+    def spindle_on(self) -> bool:
+        """Whether the spindle was told to turn."""
+        return self.spindle != SPINDLE_OFF
 
     def execute(self, block: Block, wire: int) -> None:
         """Check the line against the state and do it; raises BlockError, and then nothing has changed."""
@@ -185,7 +191,7 @@ class Modal:
         self.feed = feed
         speed = block.values.get("S", self.speed)
         spindle = self.spindle if block.spindle is None else block.spindle
-        if (speed != self.speed and self.spindle != 5) or spindle != self.spindle:
+        if (speed != self.speed and self.spindle_on) or spindle != self.spindle:
             self.builder.stop(wire, StopKind.SPINDLE)
         self.speed, self.spindle = speed, spindle
         coolant = (self.flood, self.mist)
@@ -257,7 +263,7 @@ class Modal:
         elif block.flow in (2, 30):
             self.builder.stop(wire, StopKind.END)
             self.motion, self.plane, self.absolute, self.inverse_time = Kind.LINEAR, 0, True, False
-            self.zero, self.spindle, self.flood, self.mist = 54, 5, False, False
+            self.zero, self.spindle, self.flood, self.mist = 54, SPINDLE_OFF, False, False
 
 
 def radius_offset(x: float, y: float, radius: float, *, clockwise: bool) -> tuple[float, float] | None:

@@ -115,9 +115,9 @@ class Bounds:
 class Program:
     """An interpreted program.
 
-    text is what goes to the controller; commands are in order of the lines, capped per name, an S only where it
-    is the highest so far; diagnostics are the findings that need no machine; total_lines counts the lines of the
-    source; complete is False when the interpreter gave up after too many errors.
+    text is what goes to the controller; commands are the first uses of each word that is not a plain motion, an S
+    only where it is the highest so far, and the highest S of all; diagnostics are the findings that need no
+    machine; total_lines counts the lines of the source; complete is False when the interpreter gave up.
     """
 
     text: ProgramText

@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
+import numpy as np
+
 from edge.domain.ports import ProgramText
-from edge.gcode.batch import lex, run_batch
+from edge.gcode.batch import Lexed, lex, run_batch
 from edge.gcode.blocks import Block, BlockError, parse_block
 from edge.gcode.diagnostics import Diagnostic, Severity, grbl_error
 from edge.gcode.modal import Modal
@@ -24,6 +26,8 @@ __all__ = ["Bounds", "Command", "Dialect", "Kind", "Program", "Segments", "Stop"
 
 MAX_FINDINGS = 200
 """After so many errors the rest of a text tells a person nothing new: the interpreter stops."""
+MAX_LINES = 3_000_000
+"""A text with more lines is not a program of this house: it is refused before it takes the memory."""
 _MAX_USES = 50
 _SMALLEST_BATCH = 16
 _FIRST_BATCH = 64
@@ -46,8 +50,11 @@ class _Interpreter:
         self.dialect = dialect
         self.batches = batches
         self.unified = unify_line_ends(text)
-        self.cleaned = clean(self.unified, bom=text.startswith(BOM))
         self.total_lines = self.unified.count(b"\n") + (not self.unified.endswith(b"\n")) if self.unified else 0
+        self.too_long = self.total_lines > MAX_LINES
+        if self.too_long:
+            self.unified, self.total_lines = _first_lines(self.unified, MAX_LINES), MAX_LINES
+        self.cleaned = clean(self.unified, bom=text.startswith(BOM))
         lines = self.cleaned.text.decode("ascii").split("\n")
         self.numbers = [number for number, line in enumerate(lines, 1) if line]
         self.lines = [line for line in lines if line]
@@ -57,12 +64,22 @@ class _Interpreter:
         self.uses: Counter[str] = Counter()
         self.errors = 0
         self.max_spindle = 0.0
+        self.top_speed: tuple[float, int] | None = None
         self.builder = SegmentBuilder()
         self.modal = Modal(dialect, self.builder)
 
     def run(self) -> Program:
         self._report_text()
-        reached = self._interpret_lines()
+        complete = self._interpret_lines() == len(self.lines) and not self.too_long
+        if self.top_speed is not None:
+            self.commands.append(self._speed(*self.top_speed))
+        if self.errors >= MAX_FINDINGS:
+            self._refuse(
+                "too-many-errors", "The program has more errors; the check ended here.", "Correct these first."
+            )
+        if self.too_long:
+            text = f"The program has over {MAX_LINES} lines; the rest was not checked."
+            self._refuse("too-many-lines", text, "Split it into smaller programs.")
         segments, stops = self.builder.finish()
         return Program(
             text=ProgramText(self.program_id, tuple(self.lines), tuple(self.numbers)),
@@ -72,7 +89,7 @@ class _Interpreter:
             diagnostics=tuple(sorted(self.findings, key=lambda finding: (finding.line, finding.column))),
             total_lines=self.total_lines,
             sha256=self.sha256,
-            complete=reached == len(self.lines),
+            complete=complete,
         )
 
     def _report_text(self) -> None:
@@ -87,6 +104,9 @@ class _Interpreter:
             self.findings.append(
                 Diagnostic(Severity.ERROR, line, column, "realtime-byte", text, "Remove it; use plain ASCII letters.")
             )
+
+    def _refuse(self, code: str, text: str, remedy: str) -> None:
+        self.findings.append(Diagnostic(Severity.ERROR, 0, 0, code, text, remedy))
 
     def _note(self, line: int, code: str, text: str) -> None:
         self.findings.append(Diagnostic(Severity.NOTE, line, 0, code, text, "Nothing needs to be done."))
@@ -107,7 +127,9 @@ class _Interpreter:
             if lexed is not None and self.modal.batchable:
                 until = min(lexed.simple_until(at), at + size)
                 if until - at >= _SMALLEST_BATCH:
-                    at += run_batch(lexed, at, until, self.modal, self.builder)
+                    done = run_batch(lexed, at, until, self.modal, self.builder)
+                    self._record_speeds(lexed, at, done)
+                    at += done
                     if at == until:
                         size = min(size * 2, _CHUNK)
                         continue
@@ -137,15 +159,35 @@ class _Interpreter:
     def _record(self, block: Block, index: int) -> None:
         for name, value, at in block.commands:
             if name == "S":
-                if value <= self.max_spindle:
-                    continue
-                self.max_spindle = value
-            elif self.uses[name] >= _MAX_USES:
-                continue
-            self.uses[name] += 1
-            self.commands.append(Command(name, self.numbers[index], self._column(index, at), value))
+                self._record_speed(value, index)
+            elif self.uses[name] < _MAX_USES:
+                self.uses[name] += 1
+                self.commands.append(Command(name, self.numbers[index], self._column(index, at), value))
+
+    def _record_speeds(self, lexed: Lexed, at: int, count: int) -> None:
+        for offset, value in lexed.speeds_over(self.max_spindle, at, count):
+            self._record_speed(value, at + offset)
+
+    def _record_speed(self, value: float, index: int) -> None:
+        """Keep the speeds that were the highest so far: some of the first, and the last, which is the highest."""
+        if value <= self.max_spindle:
+            return
+        self.max_spindle = value
+        if self.uses["S"] == _MAX_USES:
+            self.top_speed = (value, index)
+            return
+        self.uses["S"] += 1
+        self.commands.append(self._speed(value, index))
+
+    def _speed(self, value: float, index: int) -> Command:
+        return Command("S", self.numbers[index], self._column(index, self.lines[index].index("S")), value)
 
     def _column(self, index: int, at: int) -> int:
         if self.source_lines is None:
             self.source_lines = self.unified.split(b"\n")
         return source_column(self.source_lines[self.numbers[index] - 1], at)
+
+
+def _first_lines(text: bytes, count: int) -> bytes:
+    feeds = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n"))
+    return text[: int(feeds[count - 1])]

@@ -73,9 +73,9 @@ class SegmentBuilder:
         self._rows.append(rows)
         self.count += len(rows.kind)
 
-    def stop(self, wire: int, kind: StopKind, seconds: float = 0.0) -> None:
-        """Let all motion so far end here."""
-        self._stops.append(Stop(self.count, wire, kind, seconds))
+    def stop(self, wire: int, kind: StopKind, seconds: float = 0.0, *, ahead: int = 0) -> None:
+        """Let all motion so far end here, and the next `ahead` motions, which are about to be added."""
+        self._stops.append(Stop(self.count + ahead, wire, kind, seconds))
 
     def finish(self) -> tuple[Segments, tuple[Stop, ...]]:
         """Return everything that was added."""

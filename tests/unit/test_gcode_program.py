@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from edge.domain.machine import Position, Travel
 from edge.gcode import MotionSettings, Program, check, interpret, path_preview, plan
 from edge.gcode.model import Dialect, Kind, StopKind
+from edge.gcode.program import MAX_LINES
 
 TRAVEL = Travel(Position(-300, -200, -80), Position(0, 0, 0), 3000, 12000)
 OFFSET = Position(-250, -150, -40)
@@ -101,7 +102,29 @@ def test_mist_exists_only_where_the_controller_was_built_with_it() -> None:
 def test_interpretation_ends_after_many_errors() -> None:
     program = interpret(b"G1 X\n" * 100_000)
     assert not program.complete
-    assert len(program.diagnostics) == 200
+    assert len(program.diagnostics) == 201
+    assert program.diagnostics[0].code == "too-many-errors"
+
+
+def test_a_text_with_millions_of_lines_is_refused_at_its_limit() -> None:
+    program = interpret(b"\n" * (MAX_LINES + 10) + b"G0 X1\n")
+    assert (program.complete, program.total_lines) == (False, MAX_LINES)
+    assert [item.code for item in program.diagnostics] == ["too-many-lines"]
+
+
+@pytest.mark.parametrize("spindle", ["M3", "M5"])
+def test_a_speed_in_each_line_stops_only_a_turning_spindle(spindle: str) -> None:
+    text = f"{spindle} S1\nG1 F100\n" + "".join(f"X{n} S{n % 9 * (n % 2)}\nS5\nY{n}\n" for n in range(50))
+    program = assert_same(text.encode())
+    assert (len(program.stops) > 50) == (spindle == "M3")
+    assert [item.value for item in program.commands if item.name == "S"] == [1, 5, 7, 8]
+
+
+def test_of_a_ramp_of_speeds_the_highest_is_kept() -> None:
+    program = assert_same(b"G1 F1\n" + b"".join(b"X%d S%d\n" % (n, n) for n in range(1, 500)))
+    speeds = [(item.line, item.value) for item in program.commands]
+    assert len(speeds) == 51
+    assert speeds[-1] == (500, 499)
 
 
 @pytest.mark.parametrize("line", [b"G1X1F1 ", b"X1Y2I3J4R5F6N7", b"G2X1.5Y-.5R3.", b"G0 X00000000001"])
@@ -157,12 +180,16 @@ COORDINATE = st.floats(-50, 50).map(lambda value: f"{value:.2f}")
 PLAIN = st.one_of(
     st.tuples(COORDINATE, COORDINATE).map(lambda xy: f"G1 X{xy[0]} Y{xy[1]} F600"),
     st.tuples(COORDINATE, COORDINATE).map(lambda xy: f"X{xy[0]} Z{xy[1]}"),
+    st.tuples(COORDINATE, st.integers(0, 3)).map(lambda xs: f"X{xs[0]} S{xs[1]}"),
     st.tuples(COORDINATE, COORDINATE).map(lambda ij: f"G2 X0 Y0 I{ij[0]} J{ij[1]}"),
     st.tuples(COORDINATE, COORDINATE).map(lambda xy: f"G3 X{xy[0]} Y{xy[1]} R80"),
 )
 
 
-@given(st.lists(PLAIN, min_size=20, max_size=100).map("\n".join), st.sampled_from(["G90\n", "G91\n", "G20 G91 G18\n"]))
+@given(
+    st.lists(PLAIN, min_size=20, max_size=100).map("\n".join),
+    st.sampled_from(["G90\n", "G91\n", "G20 G91 G18\n", "M3 S1\n"]),
+)
 @settings(deadline=None)
 def test_long_runs_of_motion_agree_too(text: str, head: str) -> None:
     exercise((head + text).encode())
