@@ -78,14 +78,17 @@ class Controller:
         self.session.opened()
         self._guardian.watch(self.machine_id, self._link.descriptor)
 
-    def close(self, reason: str) -> None:
-        """Close the port and let everybody who waits know why. A program that runs is held first where possible."""
+    def close(self, reason: str, *, meant: bool = False) -> None:
+        """Close the port and let everybody who waits know why. A program that runs is held first where possible.
+
+        Unless it is `meant`, the end of a connection to a known controller is a fault.
+        """
         link, self._link = self._link, None
         if link is not None:
             if self.job is not None and not self.job.ended:
                 with contextlib.suppress(LinkError):
                     link.now(RealTime.HOLD)
-            if self.session.known:
+            if self.session.known and not meant:
                 self.require_person(f"The connection was lost: {reason}. Motion that was under way may have gone on.")
             self.session.closed()
             self.condition.disconnected()
@@ -151,6 +154,7 @@ class Controller:
         """Send the first lines of `job`. Raises DriverUnavailable."""
         self.job = job
         self._send_job_lines(job, job.start())
+        self.ask()
 
     async def command(self, line: str, seconds: float, *, gives_up: Predicate = lambda: False) -> None:
         """Send one line and wait for its answer.
@@ -360,6 +364,10 @@ class Controller:
     def now_ns(self) -> int:
         """Return the boot-time clock."""
         return self._clock.boot_ns()
+
+    def heard_since(self, moment_ns: int) -> bool:
+        """Whether a status report was read after `moment_ns`."""
+        return self.condition.reading is not None and self.condition.reading.taken_ns > moment_ns
 
     async def until(self, predicate: Predicate, seconds: float | None) -> bool:
         """Return True once `predicate` holds, False after `seconds`. Raises DriverUnavailable without connection."""

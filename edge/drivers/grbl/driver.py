@@ -83,7 +83,7 @@ class GrblDriver:
                 await asyncio.sleep(self._pause)
                 self._pause = min(self._pause * 2, self._settings.retry_s)
         finally:
-            self._controller.close("the driver was shut down")
+            self._controller.close("the driver was shut down", meant=True)
             await self._halted()
 
     async def _connection(self) -> None:
@@ -130,6 +130,7 @@ class GrblDriver:
             controller=identity.controller,
             capabilities=frozenset(capabilities),
             travel=identity.travel(),
+            motion=identity.motion(),
         )
         self._pause = _FIRST_RETRY_S
         self._last_reason = ""

@@ -72,7 +72,7 @@ async def halt(controller: Controller) -> None:
 
     def stands() -> bool:
         reading = controller.condition.reading
-        return reading is not None and reading.taken_ns > held_ns and reading.standing
+        return controller.heard_since(held_ns) and reading is not None and reading.standing
 
     def restarting() -> bool:
         return controller.session.phase is Phase.RESTARTING
@@ -86,6 +86,9 @@ async def halt(controller: Controller) -> None:
         controller.reset()
     if not await controller.until(lambda: not restarting(), _RESTART_S):
         raise StopNotDelivered(machine_id=controller.machine_id, reason="it was reset and did not start again")
+    started_ns = controller.now_ns()
+    controller.ask()
+    await controller.until(lambda: controller.heard_since(started_ns), controller.settings.reply_s)
 
 
 async def _adopt(controller: Controller) -> None:

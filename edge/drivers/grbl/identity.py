@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edge.domain.machine import Position, Travel
+from edge.domain.machine import Motion, Position, Travel
 from edge.drivers.grbl.codes import Firmware
 from edge.drivers.grbl.protocol import (
     BuildOptions,
@@ -23,12 +23,20 @@ QUERIES = ("$I", "$$", "$#", "$G")
 PRUDENT_WINDOW = 127
 """Bytes in flight at most: one less than the smallest receive buffer in the field."""
 
+_IDLE_DELAY_MS = 1
+_JUNCTION_DEVIATION = 11
+_ARC_TOLERANCE = 12
 _REPORT_INCHES = 13
 _HOMING_ENABLED = 22
 _HOMING_DIRECTIONS = 23
 _MAX_SPINDLE = 30
+_STEPS = (100, 101, 102)
 _MAX_RATES = (110, 111, 112)
+_ACCELERATIONS = (120, 121, 122)
 _TRAVELS = (130, 131, 132)
+
+_MOTORS_STAY_ON = 255
+"""The value of $1 with which the controller never waits for the motors to settle."""
 
 
 @dataclass
@@ -101,21 +109,47 @@ class Identity:
         within that range. Only a build that sets the origin at the switch (Z in `[OPT:]`) reaches to +travel on the
         axes that home to their minus end ($23). Settings are mm whatever $13 says.
         """
-        lengths = [self._number(number) for number in _TRAVELS]
-        rates = [self._number(number) for number in _MAX_RATES]
+        lengths = self._axes(_TRAVELS)
+        rates = self._axes(_MAX_RATES)
         spindle = self._number(_MAX_SPINDLE)
-        if spindle is None or None in lengths or None in rates:
+        if lengths is None or rates is None or spindle is None:
             return None
         minus_end = int(self._number(_HOMING_DIRECTIONS) or 0) if "Z" in self.flags else 0
-        known = [length or 0.0 for length in lengths]
+        known = (lengths.x, lengths.y, lengths.z)
         low = [0.0 if minus_end >> axis & 1 else -length for axis, length in enumerate(known)]
         high = [length if minus_end >> axis & 1 else 0.0 for axis, length in enumerate(known)]
         return Travel(
             low=Position(low[0], low[1], low[2]),
             high=Position(high[0], high[1], high[2]),
-            max_feed=max(rate for rate in rates if rate is not None),
+            max_feed=max(rates.x, rates.y, rates.z),
             max_spindle=spindle,
         )
+
+    def motion(self) -> Motion | None:
+        """Return how the controller plans, or None while a setting is missing or unreadable."""
+        rates = self._axes(_MAX_RATES)
+        accelerations = self._axes(_ACCELERATIONS)
+        steps = self._axes(_STEPS)
+        junction = self._number(_JUNCTION_DEVIATION)
+        tolerance = self._number(_ARC_TOLERANCE)
+        delay = self._number(_IDLE_DELAY_MS)
+        if rates is None or accelerations is None or steps is None:
+            return None
+        if junction is None or tolerance is None or delay is None:
+            return None
+        return Motion(
+            max_rate=rates,
+            acceleration=accelerations,
+            junction_deviation=junction,
+            arc_tolerance=tolerance,
+            stop_delay_s=0.0 if delay == _MOTORS_STAY_ON else delay / 1000,
+            steps_per_mm=steps,
+        )
+
+    def _axes(self, settings: tuple[int, int, int]) -> Position | None:
+        """Return three settings as one per axis, or None where one is missing or unreadable."""
+        x, y, z = (self._number(number) for number in settings)
+        return None if x is None or y is None or z is None else Position(x, y, z)
 
     def _number(self, setting: int) -> float | None:
         """Return a setting as a number, or None where it is missing or unreadable."""

@@ -58,12 +58,14 @@ class JobStreamer(GrblStreamer):  # type: ignore[misc]
         self.acknowledged = 0
         """Lines whose acknowledgement has come in."""
         super().__init__(self._on_event)
+        # The base class would be kept, with its program, until the process ends.
         atexit.unregister(self.disconnect)
         self.preprocessor = VerbatimPreprocessor()
         self._rx_buffer_size = window
 
     def start(self, lines: Sequence[str]) -> bytes:
         """Begin a job of ASCII lines, each shorter than the window, and return its first bytes."""
+        self.job_new()
         self.acknowledged = 0
         self.buffer = list(lines)
         self.buffer_size = len(self.buffer)
