@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from .control import ControlPipe
-from .firmware import BUILDS
+from .firmware import BUILDS, PARSE_S
 from .runner import Runner
 from .settings import prepare
 
@@ -35,6 +35,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], metavar="$N=V", help="one setting, may be repeated")
     parser.add_argument("--empty-eeprom", action="store_true", help="first start of a new controller")
     parser.add_argument("--boot-delay", type=float, default=0.1, help="boot loader, real seconds")
+    parser.add_argument("--line-cost", type=float, default=PARSE_S * 1000, help="parse time of a line, ms")
     parser.add_argument("--wirelog", type=Path, help="JSON lines of all bytes on the wire")
     parser.add_argument("--physical", default="-150,-100,-40", help="where the axes stand; 0 is the limit switch")
     parser.add_argument("--probe-plate", type=float, metavar="Z", help="physical Z at which the probe makes contact")
@@ -51,6 +52,7 @@ def main() -> None:
         BUILDS[arguments.build],
         speed=speed,
         boot_delay=arguments.boot_delay,
+        line_cost=arguments.line_cost / 1000,
         wirelog=arguments.wirelog,
     )
     board = runner.board

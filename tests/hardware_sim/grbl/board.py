@@ -14,7 +14,7 @@ from .world import World
 class Board:
     """Joins kernel, world, EEPROM, serial port and the running firmware."""
 
-    def __init__(self, build: Build, write: Callable[[bytes], None], boot_delay: float) -> None:
+    def __init__(self, build: Build, write: Callable[[bytes], None], *, boot_delay: float, line_cost: float) -> None:
         self.kernel = Kernel()
         self.world = World()
         self.eeprom = Eeprom()
@@ -23,6 +23,7 @@ class Board:
         self.tx = Transmitter(self.kernel, self.interference, write)
         self.build = build
         self.boot_delay = boot_delay
+        self.line_cost = line_cost
         self.firmware: Firmware | None = None
         self.restarts = 0
         self.held_in_reset = False
@@ -92,4 +93,5 @@ class Board:
 
     def _boot(self) -> None:
         self.firmware = Firmware(self.kernel, self.rx, self.tx, self.world, self.eeprom, self.build)
+        self.firmware.line_cost = self.line_cost
         self.kernel.start(self.firmware.main())

@@ -96,7 +96,7 @@ def check_line(words: Words, state: GcodeState, read_coordinates: Reader, *, jog
         modal=modal,
         feed=_feed(words, values, state, modal, scale=scale, jog=jog),
         spindle_speed=values.get("S", state.spindle_speed),
-        tool=math.trunc(values.get("T", state.tool)),
+        tool=math.trunc(values.get("T", 0)),
         target=[values.get(letter, 0.0) * scale for letter in AXIS_LETTERS],
         line_number=math.trunc(words.values.get("N", 0)),
     )

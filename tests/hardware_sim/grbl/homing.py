@@ -97,7 +97,6 @@ def _travel(firmware: "Firmware", axes: tuple[int, ...], way: float, rate: float
             break
         if any(firmware.homing_unlocked):
             yield None
-    firmware.homing_unlocked = [True] * 3
     yield from firmware.reset_stepper()
     yield firmware.kernel.now + settings.homing_debounce_ms / 1000
     return True

@@ -65,6 +65,10 @@ class Kernel:
         """An interrupt routine takes `seconds`: the main program stands still for that long."""
         self._blocked_until = max(self._blocked_until, self.now) + seconds
 
+    def delay_main(self, seconds: float) -> None:
+        """The main program looks again `seconds` from now at the earliest."""
+        self._blocked_until = max(self._blocked_until, self.now + seconds)
+
     @property
     def next_time(self) -> float:
         """Virtual second of the next thing to do, infinite if only the outside world can change anything."""

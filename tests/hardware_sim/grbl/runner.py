@@ -25,8 +25,10 @@ _QUANTUM_S = 0.0004
 class Runner:
     """One simulated controller with its port, until :meth:`stop`."""
 
-    def __init__(self, link: Path, build: Build, *, speed: float, boot_delay: float, wirelog: Path | None) -> None:
-        self.board = Board(build, self._write, boot_delay * speed)
+    def __init__(
+        self, link: Path, build: Build, *, speed: float, boot_delay: float, line_cost: float, wirelog: Path | None
+    ) -> None:
+        self.board = Board(build, self._write, boot_delay=boot_delay * speed, line_cost=line_cost)
         self.link = link
         self.speed = speed
         self.log = WireLog(wirelog)
@@ -115,13 +117,6 @@ class Runner:
         return select.select(fds, [], [], timeout)[0]
 
     def _serve(self, readable: list[int]) -> None:
-        port = self.port
-        if port is not None:
-            if port.fd in readable:
-                self._receive(port)
-            if port.check_holders():
-                self.log.write("ctl", "port opened (DTR reset)")
-                self.board.restart()
         if self.control is not None and self.control.fd in readable:
             for line in self.control.lines():
                 self.log.write("ctl", line)
@@ -129,6 +124,13 @@ class Runner:
                     obey(self, line)
                 except ControlError as error:
                     sys.stderr.write(f"{error}\n")
+        port = self.port
+        if port is not None:
+            if port.check_holders():
+                self.log.write("ctl", "port opened (DTR reset)")
+                self.board.restart()
+            if port.fd in readable:
+                self._receive(port)
 
     def _receive(self, port: Port) -> None:
         data = port.read()

@@ -170,7 +170,7 @@ class Stepper:
 
     def _drop_unsent_step(self) -> None:
         segment = self.segments[0]
-        if not self._taken or self._kernel.now - self.step_time(self._taken) >= segment.lag:
+        if not self._taken or self._kernel.now - self.step_time(self._taken) >= segment.lag - 1e-9:
             return
         block = segment.block
         for axis in range(3):
