@@ -5,13 +5,10 @@ from __future__ import annotations
 
 import json
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.http.errors import body
-
-
-class _TooLarge(Exception):
-    """The body went over its limit while it was being read."""
 
 
 async def _answer(send: Send, status: int, content: dict[str, object], *, close: bool = False) -> None:
@@ -44,26 +41,18 @@ class BodyLimit:
         if not declared.isdigit() or int(declared) > limit:
             await _answer(send, 413, refusal, close=True)
             return
-        received, started = 0, False
+        received = 0
 
         async def counted() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
-                raise _TooLarge
+                # Inside the app, so that its own handler answers in the form of every refusal.
+                raise HTTPException(413, refusal)
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, counted, noted)
-        except _TooLarge:
-            if not started:
-                await _answer(send, 413, refusal, close=True)
+        await self._app(scope, counted, send)
 
 
 class InFlightLimit:
