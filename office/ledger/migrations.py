@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from office.errors import LedgerRefused
+from office.errors import LedgerUnavailable
 from office.ledger.database import Database
 
 
@@ -167,7 +167,7 @@ MIGRATIONS = (
 def migrate(database: Database) -> int:
     """Bring the schema up to date and return its number.
 
-    Raises LedgerRefused where a newer program has been here: an older one would not understand what it finds.
+    Raises LedgerUnavailable where a newer program has been here: an older one would not understand what it finds.
     """
     with database.transaction(write=True):
         database.lock_migrations()
@@ -175,7 +175,7 @@ def migrate(database: Database) -> int:
         done = {number for (number,) in database.query("select number from migration")}
         newest = MIGRATIONS[-1].number
         if any(number > newest for number in done):
-            raise LedgerRefused(reason=f"its schema is {max(done)}, this program knows up to {newest}")
+            raise LedgerUnavailable(reason=f"its schema is {max(done)}, this program knows up to {newest}")
         for migration in MIGRATIONS:
             if migration.number in done:
                 continue

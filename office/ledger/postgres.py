@@ -96,7 +96,7 @@ class PostgresDatabase:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError) as error:
-        raise LedgerUnavailable(reason=" ".join(str(error).split())) from error
-    except (psycopg.Error, UnicodeError) as error:
+    except (psycopg.DataError, psycopg.IntegrityError, UnicodeError) as error:
         raise LedgerRefused(reason=" ".join(str(error).split())) from error
+    except psycopg.Error as error:
+        raise LedgerUnavailable(reason=" ".join(str(error).split())) from error

@@ -14,15 +14,8 @@ from office.ledger.database import EventRow, Row
 
 BUSY_TIMEOUT_MS = 2_000
 
-_REFUSED = (
-    sqlite3.DataError,
-    sqlite3.IntegrityError,
-    sqlite3.InterfaceError,
-    sqlite3.NotSupportedError,
-    sqlite3.ProgrammingError,
-    OverflowError,
-    UnicodeError,
-)
+# What a value may be to blame for. Everything else has its cause in the database, and trying again can help.
+_REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, OverflowError, UnicodeError)
 
 
 class SqliteDatabase:
@@ -43,6 +36,7 @@ class SqliteDatabase:
 
     def _connection(self) -> sqlite3.Connection:
         if self._open is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             # Each connection belongs to one executor thread at a time; close() may come from another.
             connection = sqlite3.connect(
                 self._path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
@@ -108,5 +102,5 @@ def _translated() -> Iterator[None]:
         yield
     except _REFUSED as error:
         raise LedgerRefused(reason=error) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise LedgerUnavailable(reason=error) from error

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The office's calls: each asks the ledger once and hands the report on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from fastapi import FastAPI, Query
+from starlette.responses import StreamingResponse
+
+from office import reports
+from office.api.errors import add_handlers
+from office.api.pages import add_pages
+from office.api.security import HostGate, Password, PasswordGate, SecurityHeaders
+from office.config import OfficeSettings
+from office.ledger import Ledger, reading
+from office.ledger.database import Database
+
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+Offset = Annotated[int, Query(ge=0, le=10_000_000)]
+T = TypeVar("T")
+Lab = Annotated[str | None, Query(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+def create_app(
+    settings: OfficeSettings, ledger: Ledger, broker_connected: Callable[[], bool], pages: Path | None
+) -> FastAPI:
+    """Return the office's ASGI app. `pages` is the folder of the built pages, if there is one."""
+    app = FastAPI(title="InfoMobil office", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    add_handlers(app)
+    _add_reports(app, settings, ledger, broker_connected)
+    _add_exports(app, ledger)
+    add_pages(app, pages)
+    if settings.http.password_file is not None:
+        app.add_middleware(PasswordGate, password=Password(settings.http.password_file))
+    if settings.http.loopback or settings.http.hosts:
+        own = {"127.0.0.1", "localhost", "::1", settings.http.host, *settings.http.hosts}
+        app.add_middleware(HostGate, hosts=frozenset(name.lower() for name in own))
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _add_reports(app: FastAPI, settings: OfficeSettings, ledger: Ledger, broker_connected: Callable[[], bool]) -> None:
+    @app.get("/api/progress")
+    async def progress() -> dict[str, Any]:
+        now = datetime.now(UTC)
+        return await ledger.read(lambda database: reports.progress(database, settings.pledge, now))
+
+    @app.get("/api/labs")
+    async def labs() -> list[dict[str, Any]]:
+        connected = broker_connected()
+        return await ledger.read(lambda database: reports.labs(database, broker_connected=connected))
+
+    @app.get("/api/visits")
+    async def visits(limit: Limit = 100, offset: Offset = 0, lab: Lab = None) -> dict[str, Any]:
+        return await ledger.read(lambda database: reports.visits(database, limit, offset, lab))
+
+    @app.get("/api/jobs")
+    async def jobs(limit: Limit = 100, offset: Offset = 0) -> dict[str, Any]:
+        return await ledger.read(lambda database: reports.jobs(database, limit, offset))
+
+    @app.get("/api/quality")
+    async def quality() -> dict[str, Any]:
+        return await ledger.read(reports.quality)
+
+
+def _add_exports(app: FastAPI, ledger: Ledger) -> None:
+    @app.get("/api/export/visits.csv")
+    async def visits_csv() -> StreamingResponse:
+        first = await ledger.read(lambda database: reading.visits_after(database, ("", "")))
+        return _download("visits.csv", _visit_lines(ledger, first))
+
+    @app.get("/api/export/jobs.csv")
+    async def jobs_csv() -> StreamingResponse:
+        first = await ledger.read(lambda database: reading.jobs_after(database, ("", "")))
+        return _download("jobs.csv", _job_lines(ledger, first))
+
+
+async def _visit_lines(ledger: Ledger, rows: Sequence[reading.VisitRow]) -> AsyncIterator[str]:
+    yield reports.csv_header(reports.VISIT_COLUMNS)
+    while rows:
+        yield reports.visits_csv(rows)
+        rows = await ledger.read(_next(reading.visits_after, (rows[-1].lab, rows[-1].visit)))
+
+
+async def _job_lines(ledger: Ledger, rows: Sequence[reading.JobRow]) -> AsyncIterator[str]:
+    yield reports.csv_header(reports.JOB_COLUMNS)
+    while rows:
+        yield reports.jobs_csv(rows)
+        rows = await ledger.read(_next(reading.jobs_after, (rows[-1].lab, rows[-1].job)))
+
+
+def _next(page: Callable[[Database, tuple[str, str]], T], after: tuple[str, str]) -> Callable[[Database], T]:
+    return lambda database: page(database, after)
+
+
+def _download(name: str, lines: AsyncIterator[str]) -> StreamingResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of the office."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from office.app import run as run_office
+from office.config import OfficeSettings, load
+from office.errors import ConfigInvalid, OfficeError
+from office.ledger import Ledger
+from office.ledger.recount import Recount
+
+app = typer.Typer(
+    help="InfoMobil's central office: ledger of all vans, and the dashboard.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+_out = Console()
+_errors = Console(stderr=True)
+
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The office's TOML file.", show_default=False)]
+
+
+@app.command()
+def run(config: ConfigFile) -> None:
+    """Take in what the vans send and serve the dashboard, until Ctrl-C."""
+    settings = _load(config)
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+        handlers=[RichHandler(console=_errors, show_path=False, rich_tracebacks=False)],
+    )
+    try:
+        asyncio.run(run_office(settings))
+    except (OSError, ValueError) as error:
+        _fail(f"The office cannot start: {error}.")
+
+
+@app.command("check-config")
+def check_config(file: Annotated[Path, typer.Argument(help="The TOML file to look at.")]) -> None:
+    """Say whether a configuration file is good, and otherwise what is wrong in which line."""
+    settings = _load(file)
+    table = Table("setting", "value", title=f"{file} is good", title_justify="left")
+    table.add_row("database", _without_password(settings.database))
+    table.add_row("broker", f"{settings.broker.host}:{settings.broker.port}{' with TLS' * settings.broker.tls}")
+    table.add_row("dashboard", f"http://{settings.http.host}:{settings.http.port}/")
+    table.add_row("password", "asked for" if settings.http.password_file is not None else "none")
+    table.add_row("pledge", f"{settings.pledge.people} pupils and teachers")
+    _out.print(table)
+
+
+@app.command()
+def recount(config: ConfigFile) -> None:
+    """Add up all stored facts again and say whether the figures agree with them; exit code 1 where they do not."""
+    result = _ask_for_recount(_load(config))
+    if not result.differences:
+        _out.print(f"{result.facts} facts, {result.figures} figures: all agree.")
+        return
+    table = Table("figure", "kept", "counted again", title="These figures are not what the facts add up to")
+    for item in result.differences:
+        table.add_row(item.figure, str(item.kept), str(item.counted))
+    _out.print(table)
+    raise typer.Exit(1)
+
+
+def _ask_for_recount(settings: OfficeSettings) -> Recount:
+    async def ask() -> Recount:
+        ledger = Ledger(settings.database)
+        try:
+            return await ledger.recount()
+        finally:
+            await ledger.close()
+
+    try:
+        return asyncio.run(ask())
+    except OfficeError as error:
+        _fail(str(error))
+
+
+def _load(file: Path) -> OfficeSettings:
+    try:
+        return load(file)
+    except ConfigInvalid as error:
+        _fail(str(error))
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}{at}{host}"
+
+
+def _fail(sentence: str) -> NoReturn:
+    _errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

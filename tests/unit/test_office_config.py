@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from datetime import date
+
+import pytest
+
+from office.config import load
+from office.errors import ConfigInvalid
+
+GOOD = """
+database = "sqlite:///data/office.sqlite3"
+
+[broker]
+host = "mqtt.example.lt"
+port = 8883
+tls = true
+password_file = "secret"
+
+[http]
+password_file = "/etc/office/password"
+
+[pledge]
+people = 500
+due = 2027-06-30
+
+[[pledge.indicators]]
+id = "teachers"
+label = "Teachers"
+roles = ["teacher"]
+
+[[pledge.indicators]]
+id = "pieces"
+label = "Pieces"
+counts = "pieces"
+target = 1000
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "office.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_good_file_is_read_and_paths_are_taken_from_its_folder(tmp_path):
+    settings = load(write(tmp_path, GOOD))
+    assert settings.database == f"sqlite:///{tmp_path}/data/office.sqlite3"
+    assert settings.broker.password_file == tmp_path / "secret"
+    assert str(settings.http.password_file) == "/etc/office/password"
+    assert settings.pledge.due == date(2027, 6, 30)
+    assert [item.target for item in settings.pledge.indicators] == [None, 1000]
+
+
+def test_an_empty_file_is_the_default_office_on_loopback(tmp_path):
+    settings = load(write(tmp_path, ""))
+    assert (settings.http.host, settings.http.port, settings.http.loopback) == ("127.0.0.1", 8090, True)
+    assert settings.pledge.people == 6_000
+    assert settings.database == f"sqlite:///{tmp_path}/office.sqlite3"
+
+
+def test_a_server_url_stays_as_it_is(tmp_path):
+    url = "postgresql://office@db.example.lt/office"
+    assert load(write(tmp_path, f'database = "{url}"')).database == url
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("tls = true", "tsl = true", 7, "broker.tsl is not a setting"),
+        ("port = 8883", 'port = "many"', 6, "broker.port"),
+        ("port = 8883", "port = 70000", 6, "broker.port"),
+        ("people = 500", "people = 0", 14, "pledge.people"),
+        ('database = "sqlite:///data/office.sqlite3"', 'database = "mysql://x"', 2, "database: a database is sqlite"),
+        ('roles = ["teacher"]', 'roles = ["alien"]', 20, "pledge.indicators.0.roles"),
+        ('id = "pieces"', 'id = "Pieces!"', 23, "pledge.indicators.1.id"),
+        ('label = "Pieces"', "", 22, "pledge.indicators.1.label is missing"),
+        ("[http]", "[htpp]", 10, "htpp is not a setting"),
+    ],
+)
+def test_what_is_wrong_is_named_with_line_and_key(tmp_path, old, new, line, words):
+    path = write(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(ConfigInvalid) as caught:
+        load(path)
+    assert f"{path}, line {line}: " in str(caught.value)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"), [(b"[broker", "is not TOML"), (b"\xff\xfe", "is not UTF-8"), (None, "cannot be read")]
+)
+def test_what_is_no_file_of_ours_is_said(tmp_path, raw, words):
+    path = tmp_path / "office.toml"
+    if raw is not None:
+        path.write_bytes(raw)
+    with pytest.raises(ConfigInvalid, match=words):
+        load(path)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import csv
+import io
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from office import reports
+from office.ledger.reading import JobRow, VisitRow
+
+TODAY = date(2026, 6, 1)
+
+
+def days(*people: int, step: int = 7) -> list[tuple[str, int]]:
+    start = TODAY - timedelta(step * len(people))
+    return [((start + timedelta(step * n)).isoformat(), count) for n, count in enumerate(people)]
+
+
+def test_a_steady_pace_is_drawn_on():
+    found = reports.forecast(days(*[100] * 20), 2_000, 6_000, TODAY)
+    assert found is not None
+    # 2,000 people in 141 days, 4,000 to go: 282 days.
+    assert found["mid"] == (TODAY + timedelta(282)).isoformat()
+    assert found["low"] < found["mid"] < found["high"]
+
+
+def test_more_visits_make_the_band_narrower():
+    def width(found):
+        return date.fromisoformat(found["high"]) - date.fromisoformat(found["low"])
+
+    few, many = days(*[400] * 5, step=28), days(*[100] * 20, step=7)
+    assert width(reports.forecast(many, 2_000, 6_000, TODAY)) < width(reports.forecast(few, 2_000, 6_000, TODAY))
+
+
+@pytest.mark.parametrize(
+    ("daily", "reached"),
+    [
+        ([], 0),
+        (days(30, 30), 60),
+        (days(0, 0, 0, 0), 0),
+        (days(3_000, 3_000, 1), 6_001),
+        (days(9, 9, 9, step=-400), 27),
+    ],
+)
+def test_no_forecast_where_none_can_be_made(daily, reached):
+    assert reports.forecast(daily, reached, 6_000, TODAY) is None
+
+
+@given(
+    st.dictionaries(st.dates(), st.integers(-100, 10_000), max_size=12),
+    st.integers(-100, 10**9),
+    st.integers(1, 10**8),
+    st.dates(),
+)
+def test_a_forecast_is_ordered_and_always_a_date(daily, reached, target, today):
+    ordered = sorted((day.isoformat(), count) for day, count in daily.items())
+    found = reports.forecast(ordered, reached, target, today)
+    if found is not None:
+        assert today.isoformat() <= found["low"] <= found["mid"] <= found["high"]
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, None),
+        (-5, None),
+        (2**63 - 1, "2262-04-11T23:47:16Z"),
+        (10**30, None),
+        (1_900_000_000_000_000_000, "2030-03-17T17:46:40Z"),
+    ],
+)
+def test_times_are_iso_utc_or_none(ns, text):
+    assert reports.iso(ns) == text
+
+
+def visit(school: str, **people: int) -> VisitRow:
+    return VisitRow("van-1", "v1", school, "Vilnius", "2026-03-02", "5a", 25, 3, False, people)
+
+
+def parsed(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text.removeprefix(reports.BOM))))
+
+
+@pytest.mark.parametrize("evil", ["=1+1", "+1", "-2", "@x", "\t=1", "\r=1", "  =HYPERLINK()", "\n=1"])
+def test_no_text_becomes_a_formula(evil):
+    ((_, _, _, school, *_),) = parsed(reports.visits_csv([visit(evil)]))
+    assert school == f"'{evil}"
+    job = JobRow("van-1", evil, 1, "m", "p", "kiosk", "FAILED", None, None, 1.5, None, None, evil, -1, 1)
+    ((_, name, *_, reason, clock, _),) = parsed(reports.jobs_csv([job]))
+    assert (name, reason, clock) == (f"'{evil}", f"'{evil}", "")
+
+
+def test_visits_csv_has_a_mark_iso_dates_and_all_roles():
+    text = reports.csv_header(reports.VISIT_COLUMNS) + reports.visits_csv([visit('Š "a, b"', pupil=20, teacher=-1)])
+    assert text.startswith("\ufefflab,visit,date")
+    header, row = parsed(text)
+    found = dict(zip(header, row, strict=True))
+    assert found["school"] == 'Š "a, b"'
+    assert (found["date"], found["pupil"], found["teacher"], found["trainee"]) == ("2026-03-02", "20", "-1", "0")
+    assert (found["total"], found["open"]) == ("19", "no")
