@@ -113,6 +113,9 @@ class OpcUaDriver:
         """Raise DriverRefused."""
         self._refuse("unlock")
 
+    def clear_fault(self) -> None:
+        """Do nothing: the fault follows the machine's own alarms, which are cleared at its panel."""
+
     async def run_program(self, program: ProgramText) -> None:
         """Raise DriverRefused."""
         self._refuse(f"program {program.program_id}")
