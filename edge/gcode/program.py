@@ -20,7 +20,7 @@ from edge.gcode.diagnostics import Diagnostic, Severity, grbl_error
 from edge.gcode.modal import Modal
 from edge.gcode.model import Bounds, Command, Dialect, Kind, Program, Segments, Stop, StopKind
 from edge.gcode.segments import SegmentBuilder
-from edge.gcode.words import BOM, clean, realtime_bytes, source_column, unify_line_ends
+from edge.gcode.words import BOM, clean, realtime_bytes, slashed_lines, source_column, unify_line_ends
 
 __all__ = ["Bounds", "Command", "Dialect", "Kind", "Program", "Segments", "Stop", "StopKind", "interpret"]
 
@@ -98,6 +98,11 @@ class _Interpreter:
             self._note(1, "byte-order-mark", text)
         for line in self.cleaned.tape_marks:
             self._note(line, "tape-mark", "The tape mark % is not sent to the controller.")
+        for line in slashed_lines(self.unified, _MAX_USES):
+            text = "The slash does not skip this line: the controller executes it."
+            self.findings.append(
+                Diagnostic(Severity.WARNING, line, 0, "slash-ignored", text, "Remove the line if it is not wanted.")
+            )
         for line, column, byte in realtime_bytes(self.unified, MAX_FINDINGS):
             shown = f"'{chr(byte)}'" if byte in b"!~?" else f"0x{byte:02X}"
             text = f"The character {shown} acts on the machine at once, also inside a comment."

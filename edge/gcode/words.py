@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 BOM = b"\xef\xbb\xbf"
 MAX_LINE = 79
 """Characters that fit GRBL's line buffer, without spaces and comments (trace line_too_long)."""
 
 _REALTIME = re.compile(rb"[!~?\x18\x80-\xff]")
+_SLASHED = re.compile(rb"^[ \t]*/", re.MULTILINE)
 _COMMENT = re.compile(rb"\([^)\n]*\)?|;[^\n]*")
 _UPPER = bytes(range(256)).upper()
 _DROPPED = bytes(c for c in range(0x21) if c != 0x0A) + b"/!~?" + bytes(range(0x80, 0x100))
@@ -72,14 +74,24 @@ def _without_tape_marks(text: bytes) -> tuple[bytes, list[int]]:
 
 def realtime_bytes(unified: bytes, limit: int) -> Iterator[tuple[int, int, int]]:
     """Yield (line, column, byte) of the first `limit` bytes that the controller would act on at once."""
-    line, line_start = 1, 0
-    for found, match in enumerate(_REALTIME.finditer(unified)):
-        if found >= limit:
-            return
+    for match, line in _numbered(unified, _REALTIME, limit):
         at = match.start()
-        line += unified.count(b"\n", line_start, at)
-        line_start = unified.rfind(b"\n", 0, at) + 1
-        yield line, at - line_start + 1, unified[at]
+        yield line, at - unified.rfind(b"\n", 0, at), unified[at]
+
+
+def slashed_lines(unified: bytes, limit: int) -> Iterator[int]:
+    """Yield the first `limit` lines that begin with a slash, which other controllers can skip and GRBL does not."""
+    if b"/" in unified:
+        for _, line in _numbered(unified, _SLASHED, limit):
+            yield line
+
+
+def _numbered(unified: bytes, pattern: re.Pattern[bytes], limit: int) -> Iterator[tuple[re.Match[bytes], int]]:
+    line, counted = 1, 0
+    for match in islice(pattern.finditer(unified), limit):
+        line += unified.count(b"\n", counted, match.start())
+        counted = match.start()
+        yield match, line
 
 
 class WordError(ValueError):

@@ -111,6 +111,11 @@ def test_what_is_not_known_is_said_and_not_passed_over() -> None:
         assert [(item.severity, item.code) for item in found] == [(Severity.WARNING, "travel-unchecked")]
 
 
+def test_a_slash_does_not_skip_and_says_so() -> None:
+    (found,) = findings(b"G0 X1 (1/2)\n /G0 X2\n")
+    assert (found.severity, found.line, found.code) == (Severity.WARNING, 2, "slash-ignored")
+
+
 def test_an_unused_feed_is_no_matter() -> None:
     assert errors(b"G0 X1 F99999\n") == []
 
