@@ -39,6 +39,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--wirelog", type=Path, help="JSON lines of all bytes on the wire")
     parser.add_argument("--physical", default="-150,-100,-40", help="where the axes stand; 0 is the limit switch")
     parser.add_argument("--probe-plate", type=float, metavar="Z", help="physical Z at which the probe makes contact")
+    parser.add_argument("--lockstep", action="store_true", help="time goes on only by `advance` control lines")
     parser.add_argument("--seed", type=int, default=1, help="of noise and drop")
     return parser.parse_args()
 
@@ -54,6 +55,7 @@ def main() -> None:
         boot_delay=arguments.boot_delay,
         line_cost=arguments.line_cost / 1000,
         wirelog=arguments.wirelog,
+        lockstep=arguments.lockstep,
     )
     board = runner.board
     board.interference.seed(arguments.seed)

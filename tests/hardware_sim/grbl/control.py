@@ -9,6 +9,7 @@ One command a line::
     unplug                    plug [LINK]
     noise P                   drop P                    stall MS
     state [FILE]              physical X Y Z
+    advance T BYTES           (with --lockstep) see Runner.advance
 """
 
 import contextlib
@@ -39,6 +40,16 @@ class ControlPipe:
         # Opened for both directions, so that a writer that leaves is not an end of file.
         self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._rest = ""
+        self._answers = -1
+
+    def answer(self, text: str) -> None:
+        """Write a line into ``<FIFO>.clock``."""
+        if self._answers < 0:
+            path = clock_path(self.path)
+            if not path.exists():
+                os.mkfifo(path)
+            self._answers = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.write(self._answers, text.encode() + b"\n")
 
     def lines(self) -> list[str]:
         """Complete lines that have arrived."""
@@ -49,6 +60,13 @@ class ControlPipe:
 
     def close(self) -> None:
         os.close(self.fd)
+        if self._answers >= 0:
+            os.close(self._answers)
+
+
+def clock_path(control: Path) -> Path:
+    """Where a simulator in lockstep answers."""
+    return control.with_name(control.name + ".clock")
 
 
 def _switch(word: str, on: str, off: str) -> bool:
@@ -106,6 +124,8 @@ def _obey(runner: "Runner", words: list[str]) -> None:
             board.interference.drop = float(probability)
         case ["stall", milliseconds]:
             runner.stall(float(milliseconds) / 1000)
+        case ["advance", when, received]:
+            runner.advance(float(when), int(received))
         case ["state"]:
             write_state(runner, runner.default_state_file())
         case ["state", file]:

@@ -48,9 +48,10 @@ from .world import World
 
 READ_FAILED, LOCKED, LINE_TOO_LONG = 7, 9, 11
 PARSE_S = 0.0015
-# The main program looks at the request flags this late, so a burst of equal override bytes counts once
-# (trace overrides_feed_rapid).
-NOTICE_S = 0.0005
+# The main program looks at overrides this late, so a burst of equal bytes counts once (overrides_feed_rapid), and
+# while it is suspended ``~?`` are seen in one look (hold_in_idle, door_run_resume).
+OVERRIDE_NOTICE_S = 0.0005
+SUSPENDED_NOTICE_S = 0.0002
 _SETTINGS_LENGTH = len(Settings().pack())
 _NO_DELAY = 255
 
@@ -404,8 +405,8 @@ class Firmware:
                 self.rx.interrupts_off(self.kernel.now + delay)
 
     def _realtime_byte(self, byte: int) -> None:
-        if not self.pending:
-            self.kernel.delay_main(NOTICE_S)
+        if self.suspend and not self.pending:
+            self.kernel.delay_main(SUSPENDED_NOTICE_S)
         if byte == 0x18:
             self.reset_interrupt()
         elif byte == 0x3F:
@@ -427,6 +428,8 @@ class Firmware:
             self._flag(self.accessory_bytes, byte)
 
     def _flag(self, flags: list[int], byte: int) -> None:
+        if not flags:
+            self.kernel.delay_main(OVERRIDE_NOTICE_S)
         if byte not in flags:
             flags.append(byte)
         self.kernel.wake()

@@ -113,15 +113,16 @@ class Port:
         except OSError:
             return b""
 
-    def write(self, data: bytes) -> None:
-        """Give `data` to the host; bytes that nobody reads are lost, as on a real line."""
+    def write(self, data: bytes) -> int:
+        """Give `data` to the host; bytes that nobody reads are lost, as on a real line. Returns how many went."""
         if not self.held:
-            return
+            return 0
         try:
             written = os.write(self.fd, data)
         except OSError:
             written = 0
         self.dropped += len(data) - written
+        return written
 
     def close(self) -> None:
         """Pull the plug: the device vanishes and the link with it."""

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from .clocks import LockstepClock, WallClock
 from .compare import Result, compare
 from .player import Player
 from .trace import load
@@ -34,14 +35,20 @@ def main() -> int:
     parser.add_argument("--port", type=Path, required=True)
     parser.add_argument("--ctl", type=Path, help="control FIFO of the simulator, for switches and the true state")
     parser.add_argument("--all", action="store_true", help="print every difference, not only the first")
+    parser.add_argument("--lockstep", action="store_true", help="the simulator was started with --lockstep")
     arguments = parser.parse_args()
+    if arguments.lockstep and arguments.ctl is None:
+        parser.error("--lockstep needs --ctl")
     results = []
     for path in arguments.traces:
         trace = load(path)
-        player = Player(trace, arguments.port, arguments.ctl)
+        clock = LockstepClock(arguments.ctl) if arguments.lockstep else WallClock()
+        player = Player(trace, arguments.port, arguments.ctl, clock)
         seen = player.play()
         results.append(compare(trace, seen, player.true_state()))
-        time.sleep(_REST_S)
+        clock.close()
+        if path is not arguments.traces[-1]:
+            time.sleep(_REST_S)
     sys.stdout.write(table(results) + "\n")
     if arguments.all:
         for result in results:

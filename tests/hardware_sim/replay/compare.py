@@ -94,7 +94,7 @@ def compare(trace: Trace, seen: list[Event], truth: dict[str, Any] | None) -> Re
             kind = "reports" if reports else "other replies"
             result.differences.append(f"{len(wanted)} {kind} recorded, {len(got)} seen")
     if truth is not None:
-        _compare_truth(trace, replies[-1], truth, result)
+        _compare_truth(trace, replies, truth, result)
     return result
 
 
@@ -180,7 +180,7 @@ def _same_text(want: str, got: str, reach: float) -> bool:
     return all(abs(float(a) - float(b)) <= reach for a, b in pairs)
 
 
-def _compare_truth(trace: Trace, last: Reply, truth: dict[str, Any], result: Result) -> None:
+def _compare_truth(trace: Trace, replies: list[Reply], truth: dict[str, Any], result: Result) -> None:
     reports = [reply for reply in trace.replies if _is_report(reply)]
     moving = not Status.parse(reports[-1].data).stands
     for name, want in trace.truth.items():
@@ -188,7 +188,7 @@ def _compare_truth(trace: Trace, last: Reply, truth: dict[str, Any], result: Res
             continue
         got = truth.get(name)
         if name.endswith("_mm"):
-            reach = max(last.reach, _STEP_MM if name == "physical_mm" else 0.0)
+            reach = max(reply.reach for reply in replies) + _STEP_MM if name == "physical_mm" else replies[-1].reach
             same = all(abs(a - b) <= reach for a, b in zip(want, got or [], strict=True))
         else:
             same = want == got

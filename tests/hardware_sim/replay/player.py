@@ -3,18 +3,16 @@
 
 import json
 import os
-import select
-import termios
 import time
-import tty
 from pathlib import Path
 from typing import Any
 
+from .clocks import Clock, Line
 from .trace import OPENED, Event, Trace, control_line
 
 _ACK_PATIENCE_S = 1.0
 _LAST_WORDS_S = 0.3
-_STATE_PATIENCE_S = 2.0
+_STATE_PATIENCE_S = 10.0
 
 
 def is_ack(line: str) -> bool:
@@ -29,13 +27,12 @@ class Player:
     time, or later if fewer acknowledgements have come than at that point of the recording (one second at most).
     """
 
-    def __init__(self, trace: Trace, port: Path, control: Path | None) -> None:
+    def __init__(self, trace: Trace, port: Path, control: Path | None, clock: Clock) -> None:
         self._trace = trace
-        self._port = port
+        self._line = Line(port)
         self._control = control
-        self._fd = -1
+        self._clock = clock
         self._rest = b""
-        self._start = 0.0
         self._acks = 0
         self.replies: list[Event] = []
 
@@ -51,7 +48,7 @@ class Player:
                 if not self._trace.damaged:
                     self._await_acks(expected_acks)
                 if event.direction == "tx":
-                    self._send(event.data.encode("latin-1"))
+                    self._line.send(event.data.encode("latin-1"))
                 else:
                     self._control_event(event)
             self._listen_until(self._trace.duration + _LAST_WORDS_S)
@@ -68,19 +65,15 @@ class Player:
         self._command(f"state {file}")
         deadline = time.monotonic() + _STATE_PATIENCE_S
         while not file.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+            time.sleep(0.005)
         state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return state
 
-    @property
-    def _now(self) -> float:
-        return time.monotonic() - self._start
-
     def _control_event(self, event: Event) -> None:
         if event.data == OPENED:
-            self._open()
+            self._line.open()
             if not event.t:
-                self._start = time.monotonic()
+                self._clock.start()
         line = control_line(event)
         if line is not None:
             if line == "unplug":
@@ -95,42 +88,22 @@ class Player:
             finally:
                 os.close(fd)
 
-    def _open(self) -> None:
-        self._fd = os.open(self._port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-        tty.setraw(self._fd)
-        attributes = termios.tcgetattr(self._fd)
-        attributes[2] |= termios.CLOCAL | termios.CREAD
-        attributes[4] = attributes[5] = termios.B115200
-        termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
-
     def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._line.close()
         self._rest = b""
 
-    def _send(self, data: bytes) -> None:
-        if self._fd >= 0:
-            os.write(self._fd, data)
-
     def _listen_until(self, t: float) -> None:
-        while (left := t - self._now) > 0:
-            self._listen(left)
+        while self._clock.now < t:
+            self._take(self._clock.listen(self._line, t))
 
     def _await_acks(self, count: int) -> None:
-        deadline = self._now + _ACK_PATIENCE_S
-        while self._acks < count and (left := deadline - self._now) > 0:
-            self._listen(left)
+        deadline = self._clock.now + _ACK_PATIENCE_S
+        while self._acks < count and self._clock.now < deadline:
+            self._take(self._clock.listen(self._line, deadline))
 
-    def _listen(self, timeout: float) -> None:
-        if self._fd < 0:
-            time.sleep(timeout)
-            return
-        if not select.select([self._fd], [], [], timeout)[0]:
-            return
-        *lines, self._rest = (self._rest + os.read(self._fd, 4096)).split(b"\n")
-        now = self._now
+    def _take(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             text = line.rstrip(b"\r").decode("latin-1")
-            self.replies.append(Event(now, "rx", text))
+            self.replies.append(Event(self._clock.now, "rx", text))
             self._acks += is_ack(text)
