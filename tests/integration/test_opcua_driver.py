@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from edge.domain.inputs import InputSample
 from edge.domain.machine import (
@@ -32,10 +33,19 @@ CIRCUIT = {
 }
 
 
-@pytest.fixture
-async def lathe(tmp_path: Path) -> AsyncIterator[Lathe]:
-    async with lathe_process(tmp_path, "--idle", "--speed", "100") as lathe:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def lathe_of_all(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lathe]:
+    async with lathe_process(tmp_path_factory.mktemp("lathe"), "--idle", "--speed", "100") as lathe:
         yield lathe
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def lathe(lathe_of_all: Lathe) -> Lathe:
+    await lathe_of_all.ctl("reset")
+    return lathe_of_all
 
 
 def nothing_is_known(state: MachineState) -> bool:

@@ -37,7 +37,7 @@ from edge.drivers.opcua.translate import (
 T = TypeVar("T")
 
 _READ_CHUNK = 100
-_SESSION_TIMEOUT_MS = 60_000
+_SESSION_TIMEOUT_MIN_S = 4.0
 _LIFETIME_S = 60.0
 _CLOSE_S = 2.0
 _LOST = "the connection was lost"
@@ -93,8 +93,9 @@ class Connection:
         client = Client(settings.endpoint, timeout=settings.timeout_s, watchdog_intervall=settings.timeout_s)
         client.name = client.description = "InfoMobil"
         client.application_uri = "urn:infomobil:edge"
-        # A session that we could not close must not block one of a control's few places for an hour.
-        client.session_timeout = _SESSION_TIMEOUT_MS
+        # A session lost with its connection blocks one of a control's few places until its time-out. Keep-alives come
+        # at least twice per watchdog time, so that a session in use never reaches this one.
+        client.session_timeout = 1000 * max(_SESSION_TIMEOUT_MIN_S, 2 * settings.watchdog_s)
         client.connection_lost_callback = self._on_connection_lost
         if settings.user is not None and password is not None:
             client.set_user(settings.user)

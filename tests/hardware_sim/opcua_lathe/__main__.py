@@ -15,6 +15,7 @@ Prints one JSON line when ready and one for each control line. Control lines on 
     restart                      stop and start anew as after an update: other namespace indices, vendor's type
     badquality on|off            every value has a Bad status
     slow MS                      answers come MS milliseconds late
+    reset                        everything as at the start, the program stopped
     state                        print what the lathe does and who is connected
 """
 
@@ -121,6 +122,8 @@ class Simulator:
                 self._server.bad_quality = {"on": True, "off": False}[argument]
             case "slow":
                 self._relay.delay_s = float(argument) / 1000
+            case "reset":
+                await self._reset()
             case "state":
                 pass
             case _:
@@ -135,6 +138,13 @@ class Simulator:
         for code, old_text in list(self._lathe.alarms.items()):
             del self._lathe.alarms[code]
             await self._server.raise_alarm(code, old_text, active=False)
+
+    async def _reset(self) -> None:
+        await self._alarm("")
+        self._relay.silence(silent=False)
+        self._relay.delay_s = 0.0
+        self._server.bad_quality = False
+        vars(self._lathe).update(vars(Lathe(cycling=False)))
 
     async def _restart(self) -> None:
         self._relay.cut()

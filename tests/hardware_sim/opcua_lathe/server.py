@@ -140,9 +140,7 @@ class LatheServer:
         return {
             "Monitoring/MachineTool/OperationMode": ua.Variant(int(lathe.operation_mode), ua.VariantType.Int32),
             "Monitoring/MachineTool/FeedOverride": override,
-            "Monitoring/MachineTool/MachineryItemState/CurrentState": _text(
-                "Executing" if executing else "NotExecuting"
-            ),
+            "Monitoring/MachineTool/MachineryItemState/CurrentState": item_text,
             "Monitoring/MachineTool/MachineryItemState/CurrentState/Id": _node_id(item_state),
             "Monitoring/MachineTool/MachineryOperationMode/CurrentState": _text("Processing"),
             "Monitoring/MachineTool/MachineryOperationMode/CurrentState/Id": _node_id(mode),
