@@ -9,9 +9,9 @@ import logging
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
-from edge import __version__
 from edge.api.app import create_app as create_console
 from edge.config import EdgeSettings, MachineSettings, settings_hash
 from edge.domain.errors import InfoMobilError
@@ -43,6 +43,7 @@ from edge.uplink import Uplink
 log = logging.getLogger(__name__)
 
 DRAIN_S = 2.0
+FLUSH_S = 1.0
 PACKAGED_CONTENT = Path(__file__).parent / "content"
 CHECKOUT_CONTENT = Path(__file__).parent.parent / "content"
 
@@ -90,7 +91,7 @@ class Edge:
             database = await asyncio.to_thread(Database.open, path, settings.store, self._clock.boot_id())
             stack.callback(database.close)
             store, outbox = SqliteStore(database), SqliteOutbox(database)
-            uplink = Uplink(settings, outbox, self._clock, database.epoch, __version__, self._config_hash)
+            uplink = Uplink(settings, outbox, self._clock, database.epoch, self._config_hash)
             recorder = Recorder(store, self._clock, uplink.notify)
             guardian = GuardianClient(self._guardian_acted)
             await guardian.start()
@@ -123,7 +124,7 @@ class Edge:
                 bus=self._bus,
                 sync_status=uplink.status,
             )
-            uplink.show_machines(self._bus, self._machines)
+            uplink.follow(self._bus, self._machines)
             # What was made so far stays: the collector need not walk it while machines run.
             gc.freeze()
             await self._live(
@@ -133,21 +134,25 @@ class Edge:
                     "jobs": jobs.run,
                     **{f"machine {key}": machine.run for key, machine in self._machines.items()},
                     **{
-                        f"inputs {name}": lambda name=name, source=source: source.run(self._router.reporter(name))
+                        f"inputs {name}": partial(source.run, self._router.reporter(name))
                         for name, source in self._sources
                     },
-                    "console": lambda: serve(create_console(lab), console_socket),
-                    "kiosk": lambda: serve(create_kiosk(lab), kiosk_socket),
+                    "console": partial(serve, create_console(lab), console_socket),
+                    "kiosk": partial(serve, create_kiosk(lab), kiosk_socket),
                 },
-                recorder,
+                lambda: self._settle(recorder, uplink),
             )
 
-    async def _live(self, parts: dict[str, Callable[[], Coroutine[None, None, None]]], recorder: Recorder) -> None:
+    async def _live(
+        self,
+        parts: dict[str, Callable[[], Coroutine[None, None, None]]],
+        settle: Callable[[], Coroutine[None, None, None]],
+    ) -> None:
         try:
             async with asyncio.TaskGroup() as root:
                 for name, run in parts.items():
                     root.create_task(self._eternal(name, run), name=name)
-                root.create_task(self._until_signal(recorder), name="signals")
+                root.create_task(self._until_signal(settle), name="signals")
         except* ShutdownAsked:
             log.info("the service has ended")
 
@@ -156,7 +161,13 @@ class Edge:
         await run()
         raise PartEnded(name=name)
 
-    async def _until_signal(self, recorder: Recorder) -> None:
+    async def _settle(self, recorder: Recorder, uplink: Uplink) -> None:
+        """Stop what moves, then bring what was noted to the disk and, where it can be reached, to the office."""
+        await asyncio.gather(*(machine.shut_down() for machine in self._machines.values()))
+        await recorder.drain(DRAIN_S)
+        await uplink.flush(FLUSH_S)
+
+    async def _until_signal(self, settle: Callable[[], Coroutine[None, None, None]]) -> None:
         loop, asked = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, asked.set)
@@ -168,8 +179,7 @@ class Edge:
         )
         await asked.wait()
         log.info("the service ends: stopping what moves")
-        await asyncio.gather(*(machine.shut_down() for machine in self._machines.values()))
-        await recorder.drain(DRAIN_S)
+        await settle()
         raise ShutdownAsked
 
     def _guardian_acted(self, machine_id: str) -> None:
@@ -209,7 +219,8 @@ class Edge:
                 serial = GrblDriver(machine.id, machine.name, machine.kind, grbl, self._clock, guardian)
                 return serial, GrblPinInputs(serial, f"the controller of {machine.name}", self._clock)
             case OpcUaSettings() as opcua:
-                from edge.drivers.opcua import OpcUaDriver, OpcUaInputs
+                from edge.drivers.opcua.driver import OpcUaDriver
+                from edge.drivers.opcua.inputs import OpcUaInputs
 
                 remote = OpcUaDriver(machine.id, machine.name, opcua, self._clock)
                 return remote, OpcUaInputs(remote)

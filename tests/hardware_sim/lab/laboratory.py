@@ -178,16 +178,17 @@ kind = "router"
 driver = "grbl"
 port = "{self.serial_link}"
 door_pin = true
+stop_pin = true
 [[machine.interlock]]
 input = "door"
 source = "controller"
 label = "Door of the router"
 remedy = "Close the door, then press Reset."
 [[machine.interlock]]
-input = "controller-alarm"
+input = "stop-circuit"
 source = "controller"
-label = "Controller of the router"
-remedy = "Look at the alarm, then home the machine."
+label = "Stop circuit of the router"
+remedy = "Release the stop button at the machine, then press Reset."
 {lathe if self.options.with_lathe else ""}"""
 
     def prepare_router(self) -> None:

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way to the office as `app.py` plugs it in: relay and publisher, or the outbox alone where no broker is set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from edge import __version__
+from edge.config import EdgeSettings
+from edge.domain.errors import StoreUnavailable
+from edge.domain.ports import Clock, Outbox
+from edge.services.bus import EventBus, MachineChanged, Message
+from edge.services.lab import SyncStatus
+from edge.services.supervisor import MachineSupervisor
+from edge.sync.live import LiveTopics
+from edge.sync.publisher import MqttPublisher
+from edge.sync.relay import OutboxRelay
+from edge.sync.settings import SyncSettings
+from edge.sync.status import LabIdentity, waiting
+
+LOOK_S = 0.5
+FLUSHED_EVERY_S = 0.02
+NOT_CONFIGURED = "No broker is configured: everything waits in the outbox."
+
+
+class _Connected:
+    """Relay, publisher and live topics over one broker."""
+
+    def __init__(self, settings: SyncSettings, outbox: Outbox, clock: Clock, identity: LabIdentity) -> None:
+        self._clock = clock
+        self._publisher = MqttPublisher(settings, identity.lab)
+        self._live = LiveTopics(self._publisher, identity.lab)
+        self._relay = OutboxRelay(outbox, self._publisher, clock, identity, settings)
+        self.notify = self._relay.notify
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._relay.run(), name="relay")
+                group.create_task(self._publisher.run(), name="publisher")
+        finally:
+            self._live.close()
+
+    def follow(self, bus: EventBus, machines: Mapping[str, MachineSupervisor]) -> None:
+        """Publish the live state of machines."""
+
+        def changed(message: Message) -> None:
+            if isinstance(message, MachineChanged):
+                self._live.show(message.machine_id, machines[message.machine_id].state)
+
+        bus.subscribe(changed)
+
+    def status(self) -> SyncStatus:
+        """Return what the console shows."""
+        status = self._relay.status()
+        acknowledged = status.acknowledged
+        age_ns = self._clock.boot_ns() - acknowledged.boot_ns if acknowledged else None
+        return SyncStatus(
+            connected=status.connected,
+            waiting=status.waiting,
+            oldest_waiting_s=None if status.oldest_waiting_s is None else round(status.oldest_waiting_s, 1),
+            last_ack_age_s=None if age_ns is None else round(age_ns / 1e9, 1),
+            sent=status.batches_sent,
+            resent=status.batches_resent,
+            last_error=status.last_error,
+        )
+
+
+class _OutboxOnly:
+    """Counts what waits, for the console."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._wake = asyncio.Event()
+        self._wake.set()
+        self._status = SyncStatus(connected=False, waiting=waiting([]), last_error=NOT_CONFIGURED)
+        self.notify = self._wake.set
+
+    async def run(self) -> None:
+        """Look whenever facts came, at most twice a second, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                counted, error = waiting(await self._outbox.heads()), NOT_CONFIGURED
+            except StoreUnavailable as unavailable:
+                counted, error = dict(self._status.waiting), str(unavailable)
+            self._status = SyncStatus(connected=False, waiting=counted, last_error=error)
+            await asyncio.sleep(LOOK_S)
+
+    def follow(self, bus: EventBus, machines: Mapping[str, MachineSupervisor]) -> None:
+        """Publish nothing: there is nobody to hear it."""
+
+    def status(self) -> SyncStatus:
+        """Return what the console shows."""
+        return self._status
+
+
+class Uplink:
+    """What `app.py` and the console need of the way to the office."""
+
+    def __init__(self, settings: EdgeSettings, outbox: Outbox, clock: Clock, epoch: str, config_hash: str) -> None:
+        identity = LabIdentity(settings.lab.id, clock.boot_id(), epoch, __version__, config_hash)
+        self._way = _OutboxOnly(outbox) if settings.sync is None else _Connected(settings.sync, outbox, clock, identity)
+        self.notify = self._way.notify
+        self.status = self._way.status
+        self.run = self._way.run
+        self.follow = self._way.follow
+
+    async def flush(self, timeout: float) -> None:
+        """Wait until the office has everything, where it can be reached; at most `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                # Polled: the end of a service is no place for one more subscription.
+                while self.status().connected and any(self.status().waiting.values()):  # noqa: ASYNC110
+                    await asyncio.sleep(FLUSHED_EVERY_S)
+        except TimeoutError:
+            return
