@@ -25,8 +25,8 @@ HEAD_BYTES = 1024
 MOST_PEOPLE = 10_000_000
 """More than any lab can count in one boot: a claim beyond it is a mistake, not a figure."""
 
-_INT64 = range(-(2**63), 2**63)
-_WHOLE = range(-(2**53), 2**53 + 1)
+_WHOLE = 2**53
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 
 
@@ -72,18 +72,23 @@ def _batch(batch: Batch, sha256: bytes, received_ns: int) -> ReceivedBatch:
     for name, value in (("epoch", batch.epoch), ("boot", batch.boot)):
         if not _PLAIN.fullmatch(value):
             raise BadMessage(f"{name} holds characters that no id has")
-    facts = tuple(_fact(batch.s0 + i, event) for i, event in enumerate(batch.events))
+    if not all(_PLAIN.fullmatch(kind) for kind in {event.type for event in batch.events}):
+        raise BadMessage("a type holds characters that no type has")
+    clocks = [clock for event in batch.events for clock in (event.boot_ns, event.wall_ns)]
+    if min(clocks) < -(2**63) or max(clocks) >= 2**63:
+        raise BadMessage("a clock value is beyond 64 bits")
+    facts = tuple(_fact(seq, event) for seq, event in enumerate(batch.events, batch.s0))
     return ReceivedBatch(batch.lab, batch.stream, batch.epoch, batch.boot, batch.prev, sha256, facts, received_ns)
 
 
 def _fact(seq: int, event: WireEvent) -> Fact:
-    if not _PLAIN.fullmatch(event.type):
-        raise BadMessage(f"the type of event {seq} holds characters that no type has")
-    if event.boot_ns not in _INT64 or event.wall_ns not in _INT64:
-        raise BadMessage(f"a clock value of event {seq} is beyond 64 bits")
-    standing = judge(event.type, event.body)
-    body = {key: None if _no_number(value) else value for key, value in event.body.items()}
-    text = json.dumps(body, separators=(",", ":"), allow_nan=False)
+    standing, body = judge(event.type, event.body), event.body
+    try:
+        text = _JSON.encode(body)
+    except ValueError:
+        # NaN and infinity have no JSON.
+        body = {key: None if _no_number(value) else value for key, value in body.items()}
+        text = _JSON.encode(body)
     return Fact(seq, event.type, standing, event.boot_ns, event.wall_ns, body, text)
 
 
@@ -92,10 +97,11 @@ def judge(kind: str, body: dict[str, Scalar]) -> Standing:
     model = BODIES.get(kind)
     if model is None:
         return Standing.UNKNOWN
-    if any(_no_number(value) or (isinstance(value, int) and value not in _WHOLE) for value in body.values()):
-        return Standing.INVALID
     # The columns of a batch hold null where a body lacks the field.
     known = {key: value for key, value in body.items() if value is not None}
+    for value in known.values():
+        if _no_number(value) or (isinstance(value, int) and not -_WHOLE <= value <= _WHOLE):
+            return Standing.INVALID
     try:
         model.model_validate(known)
         if kind == "visit.opened":
