@@ -95,7 +95,7 @@ class Connection:
         client.application_uri = "urn:infomobil:edge"
         # A session lost with its connection blocks one of a control's few places until its time-out. Keep-alives come
         # at least twice per watchdog time, so that a session in use never reaches this one.
-        client.session_timeout = 1000 * max(_SESSION_TIMEOUT_MIN_S, 2 * settings.watchdog_s)
+        client.session_timeout = round(1000 * max(_SESSION_TIMEOUT_MIN_S, 2 * settings.watchdog_s))
         client.connection_lost_callback = self._on_connection_lost
         if settings.user is not None and password is not None:
             client.set_user(settings.user)
@@ -113,24 +113,30 @@ class Connection:
         protocol = self._client.uaclient.protocol
         transport = None if protocol is None else protocol.transport
         ending = asyncio.create_task(self._end(), name="opcua-close")
-        _, pending = await asyncio.wait({ending}, timeout=_CLOSE_S)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(ending, return_exceptions=True)
-        self._client.disconnect_socket()
-        if transport is not None:
-            transport.abort()
-        # One turn for the cancelled publish loop, one for the transport's own ending.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        self._lost.cancel()
+        deadline = self._loop.time() + _CLOSE_S
+        try:
+            await asyncio.wait({ending}, timeout=_CLOSE_S)
+        finally:
+            # Cancelled meanwhile or not: what was begun is ended within its time.
+            await asyncio.wait({ending}, timeout=max(0.0, deadline - self._loop.time()))
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
+            self._client.disconnect_socket()
+            if transport is not None:
+                transport.abort()
+            # One turn for the cancelled publish loop, one for the transport's own ending.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            self._lost.cancel()
 
     async def _end(self) -> None:
-        try:
-            if self._subscription is not None and not self._lost.done():
-                await self._client.uaclient.delete_subscriptions([self._subscription])
-        finally:
-            await self._client.disconnect()
+        if self._subscription is not None and not self._lost.done():
+            try:
+                async with asyncio.timeout(_CLOSE_S / 2):
+                    await self._client.uaclient.delete_subscriptions([self._subscription])
+            except FOREIGN as error:
+                _log.debug("the subscription was not deleted: %r", error)
+        await self._client.disconnect()
 
     async def browse(self, node_id: str) -> list[Reference]:
         """Return the hierarchical children of a node. Raises LinkError."""

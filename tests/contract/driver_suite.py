@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every MachineDriver has to do, whatever it speaks.
+
+A driver plugs in with a subclass named `Test...` and a fixture `driver_case` that yields a DriverCase: the driver,
+not running yet, beside a machine that answers it. The suite runs it, takes the link away and gives it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Protocol
+
+import pytest
+
+from edge.domain.errors import DriverRefused, StopNotDelivered
+from edge.domain.machine import Availability, Capability, ControllerMode, Execution, MachineState
+from edge.domain.ports import Clock, MachineDriver, ProgramText
+
+PATIENCE_S = 30.0
+PROGRAM = ProgramText("contract-1", ("G21", "G90", "G1 X1 F100"), (1, 2, 3))
+
+
+class DriverCase(Protocol):
+    """A driver and the machine at its other end."""
+
+    driver: MachineDriver
+    clock: Clock
+
+    async def lose_link(self) -> None:
+        """Take the link away as cables and switched-off machines do."""
+        ...
+
+    async def restore_link(self) -> None:
+        """Give the link back."""
+        ...
+
+    async def leftovers(self) -> str:
+        """Say what the machine's end still holds of us (sessions, open ports), "" where nothing."""
+        ...
+
+
+@asynccontextmanager
+async def running(driver: MachineDriver) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a driver, and cancel and await it at the end."""
+    task = asyncio.create_task(driver.run(), name="driver under test")
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(driver: MachineDriver, predicate: Callable[[MachineState], bool], what: str) -> MachineState:
+    """Wait until the driver reports a state as told; return it."""
+    arrived = asyncio.Event()
+    unsubscribe = driver.subscribe(lambda _state: arrived.set())
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not predicate(driver.state()):
+                arrived.clear()
+                await arrived.wait()
+    except TimeoutError:
+        raise AssertionError(f"never came: {what}; last: {driver.state()}") from None
+    finally:
+        unsubscribe()
+    return driver.state()
+
+
+def is_available(state: MachineState) -> bool:
+    """Whether the machine is heard."""
+    return state.availability is Availability.AVAILABLE
+
+
+def is_unavailable(state: MachineState) -> bool:
+    """Whether the machine is not heard."""
+    return state.availability is Availability.UNAVAILABLE
+
+
+def assert_nothing_is_known(state: MachineState) -> None:
+    """Check that a state without a link says nothing that may be untrue by now."""
+    assert state.availability is Availability.UNAVAILABLE
+    assert state.execution is Execution.UNAVAILABLE
+    assert state.mode is ControllerMode.UNAVAILABLE
+    assert (state.emergency_stop.value, state.door.value, state.spindle.value) == ("UNAVAILABLE",) * 3
+    assert not state.in_motion
+    assert (state.machine_position, state.work_position, state.feed, state.overrides) == (None,) * 4
+
+
+class DriverSuite:
+    """The contract; every test takes a fresh `driver_case`."""
+
+    async def test_it_says_who_the_machine_is_before_a_link(self, driver_case: DriverCase) -> None:
+        info = driver_case.driver.info()
+        assert info.machine_id
+        assert info.name
+        assert info.kind
+        assert info.driver
+
+    async def test_nothing_is_known_before_a_link(self, driver_case: DriverCase) -> None:
+        assert_nothing_is_known(driver_case.driver.state())
+        assert driver_case.driver.state().taken_ns == 0
+
+    async def test_it_becomes_available_and_complete(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        async with running(driver):
+            state = await until(driver, is_available, "available")
+            assert state.execution is not Execution.UNAVAILABLE
+            info = driver.info()
+            assert info.machine_id
+            assert (info.travel is not None) == (Capability.RUN_PROGRAM in info.capabilities)
+
+    async def test_readings_carry_the_time_of_the_clock(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        before = driver_case.clock.boot_ns()
+        async with running(driver):
+            first = await until(driver, is_available, "available")
+            assert before <= first.taken_ns <= driver_case.clock.boot_ns()
+            later = await until(driver, lambda state: state.taken_ns > first.taken_ns, "a newer reading")
+            assert later.taken_ns <= driver_case.clock.boot_ns()
+
+    async def test_listeners_are_called_until_they_leave(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        staying: list[MachineState] = []
+        leaving: list[MachineState] = []
+        driver.subscribe(staying.append)
+        leave = driver.subscribe(leaving.append)
+        async with running(driver):
+            state = await until(driver, is_available, "available")
+            assert state in staying
+            assert leaving == staying
+            leave()
+            leave()
+            count = len(leaving)
+            await until(driver, lambda newer: newer.taken_ns > state.taken_ns, "a newer reading")
+            assert len(leaving) == count
+            assert len(staying) > count
+        assert_nothing_is_known(staying[-1])
+
+    async def test_a_listener_may_leave_while_it_is_called(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        called: list[str] = []
+
+        def once(_state: MachineState) -> None:
+            called.append("once")
+            leave()
+
+        leave = driver.subscribe(once)
+        driver.subscribe(lambda _state: called.append("always"))
+        async with running(driver):
+            state = await until(driver, is_available, "available")
+            await until(driver, lambda newer: newer.taken_ns > state.taken_ns, "a newer reading")
+        assert called.count("once") == 1
+        assert called.count("always") > 1
+
+    async def test_it_survives_a_lost_link(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        async with running(driver) as task:
+            heard = await until(driver, is_available, "available")
+            await driver_case.lose_link()
+            lost = await until(driver, is_unavailable, "unavailable")
+            assert_nothing_is_known(lost)
+            assert not task.done()
+            await driver_case.restore_link()
+            back = await until(driver, is_available, "available again")
+            assert back.taken_ns > heard.taken_ns
+
+    async def test_it_waits_for_a_machine_that_comes_later(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        await driver_case.lose_link()
+        async with running(driver) as task:
+            await asyncio.sleep(0.3)
+            assert not task.done()
+            assert_nothing_is_known(driver.state())
+            await driver_case.restore_link()
+            await until(driver, is_available, "available")
+
+    async def test_a_stop_without_a_link_is_not_delivered(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        with pytest.raises(StopNotDelivered):
+            driver.hold()
+        with pytest.raises(StopNotDelivered):
+            await driver.stop()
+        async with running(driver):
+            await until(driver, is_available, "available")
+            await driver_case.lose_link()
+            await until(driver, is_unavailable, "unavailable")
+            with pytest.raises(StopNotDelivered):
+                driver.hold()
+            with pytest.raises(StopNotDelivered):
+                await driver.stop()
+
+    async def test_what_it_cannot_do_it_refuses(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        async with running(driver):
+            await until(driver, is_available, "available")
+            capabilities = driver.info().capabilities
+            if Capability.RUN_PROGRAM not in capabilities:
+                with pytest.raises(DriverRefused):
+                    await driver.run_program(PROGRAM)
+            if Capability.HOME not in capabilities:
+                with pytest.raises(DriverRefused):
+                    await driver.home()
+            if Capability.UNLOCK not in capabilities:
+                with pytest.raises(DriverRefused):
+                    await driver.unlock()
+            if Capability.HOLD not in capabilities:
+                with pytest.raises(DriverRefused):
+                    await driver.resume()
+                with pytest.raises(StopNotDelivered):
+                    driver.hold()
+            if Capability.STOP not in capabilities:
+                with pytest.raises(StopNotDelivered):
+                    await driver.stop()
+
+    async def test_a_fault_may_be_cleared_at_any_time(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        driver.clear_fault()
+        async with running(driver):
+            await until(driver, is_available, "available")
+            driver.clear_fault()
+            driver.clear_fault()
+
+    @pytest.mark.parametrize("when", ["available", "at once", "lost"])
+    async def test_cancelling_leaves_nothing_behind(self, driver_case: DriverCase, when: str) -> None:
+        driver = driver_case.driver
+        before = asyncio.all_tasks()
+        async with running(driver):
+            if when != "at once":
+                await until(driver, is_available, "available")
+            if when == "lost":
+                await driver_case.lose_link()
+                await until(driver, is_unavailable, "unavailable")
+        assert_nothing_is_known(driver.state())
+        assert asyncio.all_tasks() == before
+        if when == "lost":
+            await driver_case.restore_link()
+        async with asyncio.timeout(PATIENCE_S):
+            while await driver_case.leftovers():
+                await asyncio.sleep(0.05)
+
+    async def test_it_runs_again_after_a_cancellation(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        for _ in range(2):
+            async with running(driver):
+                await until(driver, is_available, "available")
