@@ -300,11 +300,13 @@ async def test_a_host_name_that_is_not_known() -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (None, "no answer (connection) within"),
+        (None, "no answer in time (connecting)"),
         (b"", "closed the connection: is it an OPC UA server?"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ""),
-        (b"ACKF\x1c\x00\x00\x00", "no answer (connection) within"),
-        (b"ERRF\x10\x00\x00\x00\x00\x00\x83\x80\x00\x00\x00\x00", ""),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "closed the connection: is it an OPC UA server?"),
+        (b"ACKF\x1c\x00\x00\x00", "no answer in time (connecting)"),
+        # An OPC UA server that refuses the URL: BadTcpEndpointUrlInvalid, 0x80830000.
+        (b"ERRF\x10\x00\x00\x00\x00\x00\x83\x80\x00\x00\x00\x00", "the server does not know this endpoint"),
+        (b"MSGF\xff\xff\xff\xff", "closed the connection: is it an OPC UA server?"),
     ],
 )
 async def test_a_port_that_speaks_something_else(answer: bytes | None, words: str) -> None:

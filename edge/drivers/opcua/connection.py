@@ -104,7 +104,7 @@ class Connection:
 
     async def start(self) -> None:
         """Connect and open a session. Raises LinkError."""
-        await self._ask("connection", self._client.connect(), 2 * self._settings.timeout_s)
+        await self._ask("connecting", self._client.connect(), 2 * self._settings.timeout_s)
         self.namespaces = tuple(await self._ask("reading the namespaces", self._client.get_namespace_array()))
 
     async def close(self) -> None:
@@ -173,9 +173,7 @@ class Connection:
         parameters.RequestedMaxKeepAliveCount = KEEP_ALIVE_COUNT
         parameters.RequestedLifetimeCount = max(3 * KEEP_ALIVE_COUNT, int(_LIFETIME_S * 1000 / settings.publishing_ms))
         parameters.PublishingEnabled = True
-        result = await self._ask(
-            "the subscription", self._client.uaclient.create_subscription(parameters, self._on_publish)
-        )
+        result = await self._ask("subscribing", self._client.uaclient.create_subscription(parameters, self._on_publish))
         self._subscription = result.SubscriptionId
         self._silence_limit_s = silence_limit_s(
             settings, result.RevisedPublishingInterval, result.RevisedMaxKeepAliveCount
@@ -187,7 +185,7 @@ class Connection:
         create.SubscriptionId = self._subscription
         create.ItemsToCreate = requests
         create.TimestampsToReturn = ua.TimestampsToReturn.Source
-        results = await self._ask("the subscription", self._client.uaclient.create_monitored_items(create))
+        results = await self._ask("subscribing", self._client.uaclient.create_monitored_items(create))
         for request, one in zip(requests, results, strict=True):
             if not one.StatusCode.is_good():
                 node = request.ItemToMonitor.NodeId.to_string()
@@ -208,7 +206,7 @@ class Connection:
         call.ObjectId = ua.NodeId(CONDITION_TYPE)
         call.MethodId = ua.NodeId(_CONDITION_REFRESH)
         call.InputArguments = [ua.Variant(self._subscription, ua.VariantType.UInt32)]
-        (result,) = await self._ask("the alarms", self._client.uaclient.call([call]))
+        (result,) = await self._ask("asking for alarms", self._client.uaclient.call([call]))
         if not result.StatusCode.is_good():
             # Optional in the standard: without it alarms raised before we came stay unknown.
             _log.debug("no condition refresh: %s", result.StatusCode.name)
@@ -253,7 +251,7 @@ class Connection:
             async with asyncio.timeout(limit):
                 return await answer
         except TimeoutError as error:
-            raise LinkError(reason=f"no answer ({what}) within {limit:g} s") from error
+            raise LinkError(reason=f"no answer in time ({what})") from error
         except FOREIGN as error:
             if type(error).__name__ in REFUSED_USER:
                 raise CredentialsRefused(reason="the server refuses this user and password") from error
