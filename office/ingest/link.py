@@ -267,8 +267,20 @@ def _stop(loop: asyncio.AbstractEventLoop, sock: mqtt.SocketLike) -> None:
         loop.remove_writer(sock)
 
 
+class _TlsSocket(ssl.SSLSocket):
+    """A socket that a failed handshake does not leave open: paho forgets it there."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - ssl's own signature
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def _tls(settings: BrokerSettings) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=settings.ca_file)
+    context.sslsocket_class = _TlsSocket
     if settings.cert_file is not None:
         context.load_cert_chain(settings.cert_file, settings.key_file)
     return context

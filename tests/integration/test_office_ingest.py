@@ -6,7 +6,10 @@ import contextlib
 import logging
 import socket
 import sqlite3
+import subprocess
+import uuid
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import psycopg
@@ -42,14 +45,20 @@ async def until(condition: Callable[[], object], what: str = "the awaited never 
 class Lab:
     """A lab's MQTT end: a thread of its own publishes, and keeps the acks that come."""
 
-    def __init__(self, broker: Mosquitto, name: str = "van-1") -> None:
+    def __init__(
+        self, broker: Mosquitto, name: str = "van-1", tls: Path | None = None, password: str | None = None
+    ) -> None:
         self.name = name
         self.acks: list[Ack] = []
         self._subscribed = False
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         self._client.on_message = self._on_message
         self._client.on_subscribe = lambda *_: setattr(self, "_subscribed", True)
-        self._client.connect(broker.host, broker.port)
+        if tls is not None:
+            self._client.tls_set(str(tls))
+        if password is not None:
+            self._client.username_pw_set("office", password)
+        self._client.connect("localhost" if tls is not None else broker.host, broker.port)
         self._client.loop_start()
         self._client.subscribe(topics.ack_filter(name), qos=1)
 
@@ -83,7 +92,12 @@ class Lab:
 @contextlib.asynccontextmanager
 async def ingesting(broker: Mosquitto, ledger: Ledger) -> AsyncIterator[Ingest]:
     settings = BrokerSettings(host=broker.host, port=broker.port, retry_first=0.02, retry_longest=0.05)
-    ingest = Ingest(settings, ledger)
+    async with running(Ingest(settings, ledger)) as ingest:
+        yield ingest
+
+
+@contextlib.asynccontextmanager
+async def running(ingest: Ingest) -> AsyncIterator[Ingest]:
     task = asyncio.create_task(ingest.run())
     try:
         yield ingest
@@ -285,16 +299,73 @@ async def test_a_broker_that_refuses_us_is_asked_again(tmp_path, caplog):
     await ledger.close()
 
 
+def certificates(folder: Path) -> None:
+    """Make a certificate authority and a broker's certificate for localhost."""
+    make = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(folder / "broker.key"), "-out", str(folder / "broker.pem")]
+    subprocess.run([*make, *name, *files], check=True, capture_output=True)
+
+
+async def test_tls_and_a_password(tmp_path, caplog):
+    await asyncio.to_thread(certificates, tmp_path)
+    secrets = {"passwords": "office:secret\n", "right": "secret\n", "wrong": "guess\n"}
+    for name, text in secrets.items():
+        (tmp_path / name).write_text(text)
+    await asyncio.to_thread(subprocess.run, ["mosquitto_passwd", "-U", str(tmp_path / "passwords")], check=True)
+    tls = f"certfile {tmp_path}/broker.pem\nkeyfile {tmp_path}/broker.key\n"
+    listener = f"{tls}allow_anonymous false\npassword_file {tmp_path}/passwords\n"
+    ledger = Ledger(f"sqlite:///{tmp_path / 'office.sqlite3'}")
+    with Mosquitto(tmp_path, listener=listener) as broker:
+        settings = BrokerSettings(
+            host="localhost",
+            port=broker.port,
+            tls=True,
+            ca_file=tmp_path / "broker.pem",
+            username="office",
+            password_file=tmp_path / "right",
+            retry_first=0.02,
+        )
+        async with running(Ingest(settings, ledger)) as ingest:
+            await asyncio.wait_for(ingest.wait_connected(), DEADLINE_S)
+            lab = Lab(broker, tls=tmp_path / "broker.pem", password="secret")
+            await lab.ready()
+            feed = Sender()
+            # Batches of more than one TLS record, so that packets wait inside the socket where no selector sees them.
+            big = [feed.payload([headcount(uuid.uuid4().hex, 1) for _ in range(500)]) for _ in range(20)]
+            for payload in big:
+                lab.send(payload)
+            await lab.acked(10_000)
+            lab.close()
+        for update in ({"password_file": tmp_path / "wrong"}, {"ca_file": None}):
+            async with running(Ingest(settings.model_copy(update=update), ledger)):
+                word = "Not authorized" if "password_file" in update else "CERTIFICATE_VERIFY_FAILED"
+                await until(lambda word=word: word in caplog.text, word)
+        for update in ({"password_file": tmp_path / "none"}, {"ca_file": tmp_path / "none"}):
+            caplog.clear()
+            async with running(Ingest(settings.model_copy(update=update), ledger)):
+                await until(lambda: "No such file" in caplog.text)
+    await ledger.close()
+
+
 async def test_something_that_is_no_broker_is_given_up(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.2)
     server = socket.create_server(("127.0.0.1", 0))
     ledger = Ledger(f"sqlite:///{tmp_path / 'office.sqlite3'}")
     settings = BrokerSettings(port=server.getsockname()[1], retry_first=0.02)
-    task = asyncio.create_task(Ingest(settings, ledger).run())
-    await until(lambda: "it does not answer" in caplog.text)
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with running(Ingest(settings, ledger)):
+        await until(lambda: "it does not answer" in caplog.text)
     server.close()
     await ledger.close()
 
