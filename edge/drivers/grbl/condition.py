@@ -28,7 +28,7 @@ class Condition:
 
     homed: machine coordinates are trusted; homing: `$H` runs, in which nothing is answered; until_reset: an alarm
     waits for 0x18 and answers nothing else; hold_asked: our own `!` has not been followed by `~` or a reset;
-    stale: reports have stopped; quiet_until_ns: no report is expected before.
+    stale: reports have stopped; quiet_until_ns: no report is expected before; changed_ns: the last alarm, reset or start.
     """
 
     reading: Reading | None = None
@@ -42,6 +42,12 @@ class Condition:
     fault: Fault = Fault.NONE
     fault_reason: str = ""
     quiet_until_ns: int = 0
+    changed_ns: int = 0
+
+    @property
+    def current(self) -> Reading | None:
+        """Return the newest report, or None where an alarm, a reset or a start has come since: it says nothing now."""
+        return self.reading if self.reading is not None and self.reading.taken_ns > self.changed_ns else None
 
     def connected(self, now_ns: int) -> None:
         """Forget what an earlier connection said; the fault stays."""
@@ -91,7 +97,8 @@ class Condition:
         self.allow_quiet(now_ns, QUIET_AFTER_ALARM_NS)
 
     def allow_quiet(self, now_ns: int, span_ns: int) -> None:
-        """Expect no report for a while."""
+        """Expect no report for a while after an alarm, a reset or a start."""
+        self.changed_ns = now_ns
         self.quiet_until_ns = max(self.quiet_until_ns, now_ns + span_ns)
 
     def overdue(self, now_ns: int, stale_ns: int) -> bool:

@@ -359,7 +359,7 @@ class Controller:
     @property
     def available(self) -> bool:
         """Whether the controller is known and heard."""
-        return self.session.phase is Phase.READY and self.condition.reading is not None and not self.condition.stale
+        return self.session.phase is Phase.READY and not self.condition.stale
 
     def now_ns(self) -> int:
         """Return the boot-time clock."""

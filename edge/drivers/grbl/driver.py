@@ -333,7 +333,7 @@ class GrblDriver:
     def _trusted(self, command: str) -> Reading:
         """Return a reading to decide on. Raises DriverUnavailable, or DriverRefused in fault."""
         controller = self._controller
-        reading = controller.condition.reading
+        reading = controller.condition.current
         if not controller.available or reading is None:
             reason = controller.state.fault_reason or "it is not connected"
             raise DriverUnavailable(machine_id=self._machine_id, reason=reason)
