@@ -9,8 +9,9 @@ import signal
 import sys
 from pathlib import Path
 
+from .builds import BUILDS
 from .control import ControlPipe
-from .firmware import BUILDS, PARSE_S
+from .firmware import PARSE_S
 from .runner import Runner
 from .settings import prepare
 

@@ -4,8 +4,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from . import interrupts
+from .builds import Build
 from .eeprom import Eeprom
-from .firmware import Build, Firmware
+from .firmware import Firmware
 from .kernel import Kernel
 from .uart import Interference, Receiver, Transmitter
 from .world import World
@@ -50,7 +52,7 @@ class Board:
         """Something in the world changed from outside."""
         if self.firmware is not None:
             self.firmware.stepper.sync()
-            self.firmware.inputs_changed()
+            interrupts.inputs_changed(self.firmware)
 
     def truth(self) -> dict[str, Any]:
         """The true state, in the terms of the traces' `truth` objects."""

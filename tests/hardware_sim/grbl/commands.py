@@ -4,7 +4,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from . import homing, interpreter, report
+from . import homing, interpreter, interrupts, report
 from .eeprom import write_time
 from .kernel import Task
 from .numbers import read_number
@@ -82,7 +82,7 @@ def _single(firmware: "Firmware", name: str) -> Task[int]:
         yield from firmware.send(report.modes(firmware))
     elif name == "C":
         if state is State.CHECK:
-            firmware.reset_interrupt(masked=False)
+            interrupts.reset(firmware, masked=False)
             yield from firmware.send(report.message("Disabled"))
         elif state is not State.IDLE:
             return NOT_IDLE
@@ -152,7 +152,7 @@ def _restore(firmware: "Firmware", text: str) -> Task[int]:
     yield from write_time(firmware.kernel, firmware.rx, changed)
     firmware.reload_settings()
     yield from firmware.send(report.message("Restoring defaults"))
-    firmware.reset_interrupt(masked=False)
+    interrupts.reset(firmware, masked=False)
     return 0
 
 
@@ -165,7 +165,8 @@ def _assign(firmware: "Firmware", text: str) -> Task[int]:
     parsed = read_number(text, 2 if startup else 1)
     if parsed is None:
         return BAD_NUMBER
-    number, at = parsed
+    value, at = parsed
+    number = math.trunc(value)
     if text[at : at + 1] != "=":
         return BAD_STATEMENT
     at += 1
@@ -175,15 +176,15 @@ def _assign(firmware: "Firmware", text: str) -> Task[int]:
         line = text[at:]
         if line:
             yield from interpreter.execute(firmware, line)
-        yield from _write_text(firmware, startup_address(math.trunc(number)), at)
+        yield from _write_text(firmware, startup_address(number), at)
         return 0
-    value = read_number(text, at)
-    if value is None:
+    parsed = read_number(text, at)
+    if parsed is None:
         return BAD_NUMBER
-    if value[1] != len(text) or number > 255:
+    if parsed[1] != len(text) or value > 255:
         return BAD_STATEMENT
     try:
-        firmware.settings.assign(math.trunc(number), value[0])
+        firmware.settings.assign(number, parsed[0])
     except SettingRefused as refusal:
         return refusal.code
     if number == 13:

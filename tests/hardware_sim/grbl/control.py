@@ -18,6 +18,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import interrupts
+
 if TYPE_CHECKING:
     from .runner import Runner
 
@@ -111,7 +113,7 @@ def _obey(runner: "Runner", words: list[str]) -> None:
             pressed = _switch(position, "press", "release")
             (world.buttons.add if pressed else world.buttons.discard)(name)
             if pressed and board.firmware is not None:
-                board.firmware.button(name)
+                interrupts.button(board.firmware, name)
         case ["unplug"]:
             runner.unplug()
         case ["plug"]:

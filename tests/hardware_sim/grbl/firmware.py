@@ -2,12 +2,14 @@
 """The controller's program: start, line reader, and what interrupts do. One instance is one life of the processor."""
 
 import math
-from dataclasses import dataclass
+from functools import partial
 
-from . import commands, interpreter, realtime, report
+from . import commands, interpreter, interrupts, realtime, report
+from .builds import Build
 from .checks import GcodeState
 from .eeprom import Eeprom
 from .kernel import Kernel, Task
+from .linereader import LineReader
 from .planner import Planner
 from .settings import (
     ADDRESS_SETTINGS,
@@ -23,53 +25,20 @@ from .settings import (
     unpack_coordinates,
 )
 from .state import (
-    ALARM_ABORT,
-    ALARM_HARD_LIMIT,
-    ALARM_HOMING_RESET,
     CYCLE_START,
     CYCLE_STOP,
-    FEED_BYTES,
-    FEED_HOLD,
-    FLOOD_TOGGLE,
-    MIST_TOGGLE,
-    MOTION_CANCEL,
-    RAPID_BYTES,
-    REPORT,
-    RESET,
     SAFETY_DOOR,
-    SPINDLE_BYTES,
-    SPINDLE_STOP,
     State,
 )
-from .stepper import Segment, Stepper
+from .stepper import Stepper
 from .uart import Receiver, Transmitter
 from .words import Refused
 from .world import World
 
 READ_FAILED, LOCKED, LINE_TOO_LONG = 7, 9, 11
 PARSE_S = 0.0015
-# The main program looks at overrides this late, so a burst of equal bytes counts once (overrides_feed_rapid), and
-# while it is suspended ``~?`` are seen in one look (hold_in_idle, door_run_resume).
-OVERRIDE_NOTICE_S = 0.0005
-SUSPENDED_NOTICE_S = 0.0002
 _SETTINGS_LENGTH = len(Settings().pack())
 _NO_DELAY = 255
-
-
-@dataclass(frozen=True)
-class Build:
-    """Compile-time options. `stock` has none of them; the recorded door pin build has all but the bent axis."""
-
-    door_pin: bool = False
-    mist: bool = False
-    line_numbers: bool = False
-    single_axis_homing: bool = False
-    options: str = "V"
-
-
-STOCK = Build()
-DOOR = Build(door_pin=True, mist=True, line_numbers=True, single_axis_homing=True, options="VNMH+")
-BUILDS = {"stock": STOCK, "door": DOOR}
 
 
 class Firmware:
@@ -85,7 +54,7 @@ class Firmware:
         self.planner = Planner(self.settings, self.stepper.refresh_block)
         self.stepper.planner = self.planner
         self.stepper.on_segment = kernel.wake
-        self.stepper.on_segment_start = self._watch_segment
+        self.stepper.on_segment_start = partial(interrupts.watch_segment, self)
         self.stepper.on_empty = self._steps_ended
         self.state = State.IDLE
         self.gcode = GcodeState()
@@ -106,11 +75,11 @@ class Firmware:
         self.probe_active = self.probe_away = False
         self.homing_unlocked = [True] * 3
         self.limits_watched = True
-        self._limit_inputs = [False] * 3
+        self.limit_inputs = [False] * 3
         self.line_cost = PARSE_S
         self.line_buffer = bytearray(LINE_SIZE)
-        self._door_input = False
-        rx.realtime = self._realtime_byte
+        self.door_input = False
+        rx.realtime = partial(interrupts.realtime_byte, self)
 
     # --- start and main loop -------------------------------------------------------------------------------------
 
@@ -125,8 +94,8 @@ class Firmware:
             yield from self.send("".join(line + "\r\n" for line in self.settings.listing()))
         if self.settings.homing_enable:
             self.state = State.ALARM
-        self._limit_inputs = self.world.limits
-        self._door_input = self.door_ajar
+        self.limit_inputs = self.world.limits
+        self.door_input = self.door_ajar
         while True:
             yield from self._reset_all()
             yield from self.send(report.WELCOME)
@@ -201,7 +170,7 @@ class Firmware:
             rx.pump()
             rx.draining = False
 
-    def _line(self, reader: "LineReader") -> Task[None]:
+    def _line(self, reader: LineReader) -> Task[None]:
         text = reader.text
         if reader.overflow:
             code = LINE_TOO_LONG
@@ -321,7 +290,8 @@ class Firmware:
 
     # --- stepper -------------------------------------------------------------------------------------------------
 
-    def _idle_delay(self) -> float:
+    def idle_delay(self) -> float:
+        """Seconds that the motors need to settle (``$1``), none while homing."""
         delay = self.settings.idle_lock_ms
         if self.state is State.HOME or (delay == _NO_DELAY and not self.alarm and self.state is not State.SLEEP):
             return 0.0
@@ -330,7 +300,7 @@ class Firmware:
     def motors_idle(self) -> Task[None]:
         """Stop stepping and wait for the motors to settle (``$1``)."""
         self.stepper.stop()
-        yield self.kernel.now + self._idle_delay()
+        yield self.kernel.now + self.idle_delay()
 
     def reset_stepper(self) -> Task[None]:
         yield from self.motors_idle()
@@ -347,163 +317,5 @@ class Firmware:
 
     def _steps_ended(self) -> None:
         self.stepper.stop()
-        self.kernel.block_main(self._idle_delay())
+        self.kernel.block_main(self.idle_delay())
         self.request(CYCLE_STOP)
-
-    def _watch_segment(self, segment: Segment) -> None:
-        """Be there at the first step of the segment at which a switch or the probe changes."""
-        for axis in range(3):
-            if segment.block.steps[axis]:
-                count = self._first_change(segment, axis)
-                if count:
-                    reached = self.stepper.step_time(count) + segment.lag
-                    self.kernel.at(reached, lambda: self._switch_reached(segment))
-
-    def _first_change(self, segment: Segment, axis: int) -> int:
-        """Number of the step event that changes an input, 0 for none."""
-        world, block = self.world, segment.block
-        here, before = world.physical[axis], block.taken(axis, block.done)
-        per_step = block.signs[axis] / self.settings.steps_per_mm[axis]
-
-        def inputs(count: int) -> tuple[bool, bool]:
-            where = here + (block.taken(axis, block.done + count) - before) * per_step
-            return world.limit_at(axis, where), axis == 2 and world.probe_at(where)
-
-        now = inputs(0)
-        if inputs(segment.count) == now:
-            return 0
-        low, high = 0, segment.count
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if inputs(middle) == now else (low, middle)
-        return high
-
-    def _switch_reached(self, segment: Segment) -> None:
-        if self.stepper.running and self.stepper.segments and self.stepper.segments[0] is segment:
-            self.stepper.sync()
-            self.inputs_changed()
-
-    # --- interrupts ----------------------------------------------------------------------------------------------
-
-    def reset_interrupt(self, *, masked: bool = True) -> None:
-        """Soft reset: outputs off now, motion off now, the rest in the main program."""
-        if self.requests & RESET:
-            return
-        self.request(RESET)
-        self.set_spindle(0, 0.0)
-        self.set_coolant(flood=False, mist=False)
-        stepper = self.stepper
-        if self.state in (State.RUN, State.HOME, State.JOG) or stepper.hold or stepper.use_system_block:
-            if self.state is not State.HOME:
-                self.alarm = ALARM_ABORT
-            elif not self.alarm:
-                self.alarm = ALARM_HOMING_RESET
-            stepper.stop()
-            delay = self._idle_delay()
-            self.kernel.block_main(delay)
-            if masked and delay:
-                self.rx.interrupts_off(self.kernel.now + delay)
-
-    def _realtime_byte(self, byte: int) -> None:
-        if self.suspend and not self.pending:
-            self.kernel.delay_main(SUSPENDED_NOTICE_S)
-        if byte == 0x18:
-            self.reset_interrupt()
-        elif byte == 0x3F:
-            self.request(REPORT)
-        elif byte == 0x7E:
-            self.request(CYCLE_START)
-        elif byte == 0x21:
-            self.request(FEED_HOLD)
-        elif byte == 0x84:
-            self.request(SAFETY_DOOR)
-        elif byte == 0x85:
-            if self.state is State.JOG:
-                self.request(MOTION_CANCEL)
-        elif byte in FEED_BYTES or byte in RAPID_BYTES:
-            self._flag(self.motion_override_bytes, byte)
-        elif byte in SPINDLE_BYTES or byte in (SPINDLE_STOP, FLOOD_TOGGLE):
-            self._flag(self.accessory_bytes, byte)
-        elif byte == MIST_TOGGLE and self.build.mist:
-            self._flag(self.accessory_bytes, byte)
-
-    def _flag(self, flags: list[int], byte: int) -> None:
-        if not flags:
-            self.kernel.delay_main(OVERRIDE_NOTICE_S)
-        if byte not in flags:
-            flags.append(byte)
-        self.kernel.wake()
-
-    def button(self, name: str) -> None:
-        """A control input closed: ``reset``, ``hold`` or ``start``."""
-        if name == "reset":
-            self.reset_interrupt()
-        elif name == "start":
-            self.request(CYCLE_START)
-        elif name == "hold":
-            self.request(FEED_HOLD)
-
-    def inputs_changed(self) -> None:
-        """Limit, probe or door inputs may have changed."""
-        limits = self.world.limits
-        changed = limits != self._limit_inputs
-        self._limit_inputs = limits
-        if changed and self.settings.hard_limits and self.limits_watched and self.state is not State.ALARM:
-            if not self.alarm:
-                self.reset_interrupt()
-                self.alarm = ALARM_HARD_LIMIT
-        if self.probe_active and self.world.probe != self.probe_away:
-            self.probe_active = False
-            self.stepper.sync()
-            self.probe_position = list(self.stepper.position)
-            self.request(MOTION_CANCEL)
-        ajar = self.door_ajar
-        if ajar and not self._door_input:
-            self.request(SAFETY_DOOR)
-        self._door_input = ajar
-        self.kernel.wake()
-
-
-class LineReader:
-    """Collects a line: blanks, ``/`` and comments go, letters become capitals, 79 characters fit."""
-
-    def __init__(self, buffer: bytearray) -> None:
-        self._buffer = buffer
-        self._length = 0
-        self._parenthesis = self._rest = False
-        self.overflow = False
-
-    def start(self) -> None:
-        self._length = 0
-        self._parenthesis = self._rest = self.overflow = False
-
-    @property
-    def text(self) -> str:
-        return self._buffer[: self._length].decode("latin-1")
-
-    def take(self, ring: bytearray) -> bool:
-        """Consume `ring` up to and including the first line end; True if there was one."""
-        used = 0
-        for byte in ring:
-            used += 1
-            if byte in (10, 13):
-                del ring[:used]
-                if self._length < LINE_SIZE:
-                    self._buffer[self._length] = 0
-                return True
-            if self._parenthesis or self._rest or self.overflow:
-                if byte == 41:
-                    self._parenthesis = False
-            elif byte <= 32 or byte == 47:
-                continue
-            elif byte == 40:
-                self._parenthesis = True
-            elif byte == 59:
-                self._rest = True
-            elif self._length >= LINE_SIZE - 1:
-                self.overflow = True
-            else:
-                self._buffer[self._length] = byte - 32 if 97 <= byte <= 122 else byte
-                self._length += 1
-        del ring[:used]
-        return False

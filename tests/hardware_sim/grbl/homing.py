@@ -7,7 +7,7 @@ No request is answered while it runs, only a reset or the door ends it (traces h
 import math
 from typing import TYPE_CHECKING
 
-from . import realtime
+from . import interrupts, realtime
 from .kernel import Task
 from .planner import MoveOptions
 from .state import (
@@ -90,7 +90,7 @@ def _travel(firmware: "Firmware", axes: tuple[int, ...], way: float, rate: float
         if firmware.requests & (SAFETY_DOOR | RESET | CYCLE_STOP):
             _raise_alarm(firmware, axes, approach=approach)
             if firmware.alarm:
-                firmware.reset_interrupt(masked=False)
+                interrupts.reset(firmware, masked=False)
                 yield from realtime.execute(firmware)
                 return False
             firmware.requests &= ~CYCLE_STOP

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from . import realtime, report
+from . import interrupts, realtime, report
 from .checks import PLANES, Command
 from .kernel import Task
 from .planner import MoveOptions
@@ -52,16 +52,20 @@ def _soft_limit(firmware: "Firmware") -> Task[None]:
     firmware.soft_limit = True
     if firmware.state is State.RUN:
         firmware.request(FEED_HOLD)
-        while True:
-            yield from realtime.execute(firmware)
-            if firmware.aborted:
-                return
-            if firmware.state is State.IDLE:
-                break
-            yield from firmware.wait()
-    firmware.reset_interrupt(masked=False)
+        yield from _until_idle(firmware)
+        if firmware.aborted:
+            return
+    interrupts.reset(firmware, masked=False)
     firmware.alarm = ALARM_SOFT_LIMIT
     yield from realtime.execute(firmware)
+
+
+def _until_idle(firmware: "Firmware") -> Task[None]:
+    while True:
+        yield from realtime.execute(firmware)
+        if firmware.aborted or firmware.state is State.IDLE:
+            return
+        yield from firmware.wait()
 
 
 def drain(firmware: "Firmware") -> Task[None]:
@@ -156,13 +160,9 @@ def probe(firmware: "Firmware", command: Command, options: MoveOptions) -> Task[
     yield from line(firmware, command.target, options)
     firmware.probe_active = True
     firmware.requests |= CYCLE_START
-    while True:
-        yield from realtime.execute(firmware)
-        if firmware.aborted:
-            return False
-        if firmware.state is State.IDLE:
-            break
-        yield from firmware.wait()
+    yield from _until_idle(firmware)
+    if firmware.aborted:
+        return False
     if firmware.probe_active:
         if kind in (383, 385):
             firmware.probe_position = list(firmware.stepper.position)

@@ -33,7 +33,7 @@ def _state_text(firmware: "Firmware") -> str:
     state, suspend = firmware.state, firmware.suspend
     if state is State.HOLD:
         if suspend & CANCEL_JOG:
-            return "Jog"
+            return State.JOG.value
         return "Hold:0" if suspend & HOLD_COMPLETE else "Hold:1"
     if state is State.DOOR:
         if suspend & INITIATE_RESTORE:
@@ -41,7 +41,7 @@ def _state_text(firmware: "Firmware") -> str:
         if suspend & RETRACT_COMPLETE:
             return "Door:1" if suspend & DOOR_AJAR else "Door:0"
         return "Door:2"
-    return state.value
+    return str(state.value)
 
 
 def _pins(firmware: "Firmware") -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .board import Board
+from .builds import Build
 from .control import ControlError, ControlPipe, obey
-from .firmware import Build
 from .kernel import INFINITY
 from .port import Port
 from .wirelog import WireLog

@@ -48,7 +48,24 @@ _FLAG_FIELDS = {
 }
 _AXIS_FIELDS = ("steps_per_mm", "max_rate", "acceleration", "max_travel")
 # Order of the flag bits is free: only how many stored bytes change matters for the timing.
-_FLAG_ORDER = ("report_inches", "soft_limits", "hard_limits", "homing_enable", "invert_enable", "invert_limits")
+_FLAG_ORDER = tuple(_FLAG_FIELDS.values())
+_SCALARS = (
+    "pulse_us",
+    "step_invert",
+    "direction_invert",
+    "idle_lock_ms",
+    "report_mask",
+    "junction_deviation",
+    "arc_tolerance",
+    "rpm_max",
+    "rpm_min",
+    "flags",
+    "homing_direction",
+    "homing_feed",
+    "homing_seek",
+    "homing_debounce_ms",
+    "homing_pulloff",
+)
 
 
 class SettingRefused(Exception):
@@ -144,53 +161,38 @@ class Settings:
             lines += [f"${100 + 10 * kind + axis}={fixed(value, 3)}" for axis, value in enumerate(getattr(self, name))]
         return lines
 
+    @property
+    def flags(self) -> int:
+        """The switches as bits."""
+        return sum(1 << bit for bit, name in enumerate(_FLAG_ORDER) if getattr(self, name))
+
+    @flags.setter
+    def flags(self, value: int) -> None:
+        for bit, name in enumerate(_FLAG_ORDER):
+            setattr(self, name, bool(value >> bit & 1))
+
     def pack(self) -> bytes:
         """The stored form."""
-        flags = sum(1 << bit for bit, name in enumerate(_FLAG_ORDER) if getattr(self, name))
-        flags |= 0x80 if self.invert_probe else 0
         return _LAYOUT.pack(
             *self.steps_per_mm,
             *self.max_rate,
-            *(a * 3600 for a in self.acceleration),
-            *(-t for t in self.max_travel),
-            self.pulse_us,
-            self.step_invert,
-            self.direction_invert,
-            self.idle_lock_ms,
-            self.report_mask,
-            self.junction_deviation,
-            self.arc_tolerance,
-            self.rpm_max,
-            self.rpm_min,
-            flags,
-            self.homing_direction,
-            self.homing_feed,
-            self.homing_seek,
-            self.homing_debounce_ms,
-            self.homing_pulloff,
+            *(value * 3600 for value in self.acceleration),
+            *(-value for value in self.max_travel),
+            *(getattr(self, name) for name in _SCALARS),
         )
 
     @classmethod
     def unpack(cls, data: bytes) -> "Settings":
         """Settings from their stored form (single precision, tidied to seven digits)."""
-        values = [float(f"{v:.7g}") if isinstance(v, float) else v for v in _LAYOUT.unpack(data)]
+        floats = [float(f"{value:.7g}") for value in struct.unpack_from("<12f", data)]
         new = cls(
-            steps_per_mm=values[0:3],
-            max_rate=values[3:6],
-            acceleration=[v / 3600 for v in values[6:9]],
-            max_travel=[-v for v in values[9:12]],
+            steps_per_mm=floats[0:3],
+            max_rate=floats[3:6],
+            acceleration=[value / 3600 for value in floats[6:9]],
+            max_travel=[-value for value in floats[9:12]],
         )
-        names = ("pulse_us", "step_invert", "direction_invert", "idle_lock_ms", "report_mask")
-        names += ("junction_deviation", "arc_tolerance", "rpm_max", "rpm_min")
-        for name, value in zip(names, values[12:21], strict=True):
-            setattr(new, name, value)
-        flags = values[21]
-        for bit, name in enumerate(_FLAG_ORDER):
-            setattr(new, name, bool(flags >> bit & 1))
-        new.invert_probe = bool(flags & 0x80)
-        (new.homing_direction, new.homing_feed, new.homing_seek, new.homing_debounce_ms, new.homing_pulloff) = values[
-            22:
-        ]
+        for name, value in zip(_SCALARS, _LAYOUT.unpack(data)[12:], strict=True):
+            setattr(new, name, float(f"{value:.7g}") if isinstance(value, float) else value)
         return new
 
 

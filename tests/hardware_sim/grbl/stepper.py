@@ -20,6 +20,9 @@ _STEP_MARGIN = 1.25
 _CPU_HZ = 16_000_000
 # Below these step rates (cycles per step) the step interrupt runs 2, 4 or 8 times as fast.
 _SMOOTHING_CYCLES = (2000, 4000, 8000)
+# The step timer counts from 0 in 16 bits: no step takes longer than 8 * 65536 cycles (32.8 ms), so slower feeds
+# run too fast.
+_TIMER_MAX = 0xFFFF
 
 
 class Ramp(Enum):
@@ -279,7 +282,7 @@ class Stepper:
         cycles = math.ceil(_CPU_HZ * period)
         if count:
             level = sum(cycles >= bound for bound in _SMOOTHING_CYCLES)
-            ticks = (cycles >> level) << level
+            ticks = (min(cycles >> level, _TIMER_MAX) + 1) << level
             self.segments.append(Segment(shape, count, ticks / _CPU_HZ, ticks / _CPU_HZ / (1 << level)))
         block.mm = mm
         self._steps_left = left

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What interrupts the main program: real-time bytes, control buttons, limit switches, probe and door."""
+
+from typing import TYPE_CHECKING
+
+from .state import (
+    ALARM_ABORT,
+    ALARM_HARD_LIMIT,
+    ALARM_HOMING_RESET,
+    CYCLE_START,
+    FEED_BYTES,
+    FEED_HOLD,
+    FLOOD_TOGGLE,
+    MIST_TOGGLE,
+    MOTION_CANCEL,
+    RAPID_BYTES,
+    REPORT,
+    RESET,
+    SAFETY_DOOR,
+    SPINDLE_BYTES,
+    SPINDLE_STOP,
+    State,
+)
+from .stepper import Segment
+
+if TYPE_CHECKING:
+    from .firmware import Firmware
+
+# The main program looks at overrides this late, so a burst of equal bytes counts once (overrides_feed_rapid), and
+# while it is suspended ``~?`` are seen in one look (hold_in_idle, door_run_resume).
+OVERRIDE_NOTICE_S = 0.0005
+SUSPENDED_NOTICE_S = 0.0002
+
+
+def watch_segment(firmware: "Firmware", segment: Segment) -> None:
+    """Be there at the first step of the segment at which a switch or the probe changes."""
+    for axis in range(3):
+        if segment.block.steps[axis]:
+            count = _first_change(firmware, segment, axis)
+            if count:
+                reached = firmware.stepper.step_time(count) + segment.lag
+                firmware.kernel.at(reached, lambda: _switch_reached(firmware, segment))
+
+
+def _first_change(firmware: "Firmware", segment: Segment, axis: int) -> int:
+    """Number of the step event that changes an input, 0 for none."""
+    world, block = firmware.world, segment.block
+    here, before = world.physical[axis], block.taken(axis, block.done)
+    per_step = block.signs[axis] / firmware.settings.steps_per_mm[axis]
+
+    def inputs(count: int) -> tuple[bool, bool]:
+        where = here + (block.taken(axis, block.done + count) - before) * per_step
+        return world.limit_at(axis, where), axis == 2 and world.probe_at(where)
+
+    now = inputs(0)
+    if inputs(segment.count) == now:
+        return 0
+    low, high = 0, segment.count
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if inputs(middle) == now else (low, middle)
+    return high
+
+
+def _switch_reached(firmware: "Firmware", segment: Segment) -> None:
+    if firmware.stepper.running and firmware.stepper.segments and firmware.stepper.segments[0] is segment:
+        firmware.stepper.sync()
+        inputs_changed(firmware)
+
+
+def reset(firmware: "Firmware", *, masked: bool = True) -> None:
+    """Soft reset: outputs off now, motion off now, the rest in the main program."""
+    if firmware.requests & RESET:
+        return
+    firmware.request(RESET)
+    firmware.set_spindle(0, 0.0)
+    firmware.set_coolant(flood=False, mist=False)
+    stepper = firmware.stepper
+    if firmware.state in (State.RUN, State.HOME, State.JOG) or stepper.hold or stepper.use_system_block:
+        if firmware.state is not State.HOME:
+            firmware.alarm = ALARM_ABORT
+        elif not firmware.alarm:
+            firmware.alarm = ALARM_HOMING_RESET
+        stepper.stop()
+        delay = firmware.idle_delay()
+        firmware.kernel.block_main(delay)
+        if masked and delay:
+            firmware.rx.interrupts_off(firmware.kernel.now + delay)
+
+
+def realtime_byte(firmware: "Firmware", byte: int) -> None:
+    if firmware.suspend and not firmware.pending:
+        firmware.kernel.delay_main(SUSPENDED_NOTICE_S)
+    if byte == 0x18:
+        reset(firmware)
+    elif byte == 0x3F:
+        firmware.request(REPORT)
+    elif byte == 0x7E:
+        firmware.request(CYCLE_START)
+    elif byte == 0x21:
+        firmware.request(FEED_HOLD)
+    elif byte == 0x84:
+        firmware.request(SAFETY_DOOR)
+    elif byte == 0x85:
+        if firmware.state is State.JOG:
+            firmware.request(MOTION_CANCEL)
+    elif byte in FEED_BYTES or byte in RAPID_BYTES:
+        _flag(firmware, firmware.motion_override_bytes, byte)
+    elif byte in SPINDLE_BYTES or byte in (SPINDLE_STOP, FLOOD_TOGGLE):
+        _flag(firmware, firmware.accessory_bytes, byte)
+    elif byte == MIST_TOGGLE and firmware.build.mist:
+        _flag(firmware, firmware.accessory_bytes, byte)
+
+
+def _flag(firmware: "Firmware", flags: list[int], byte: int) -> None:
+    if not flags:
+        firmware.kernel.delay_main(OVERRIDE_NOTICE_S)
+    if byte not in flags:
+        flags.append(byte)
+    firmware.kernel.wake()
+
+
+def button(firmware: "Firmware", name: str) -> None:
+    """A control input closed: ``reset``, ``hold`` or ``start``."""
+    if name == "reset":
+        reset(firmware)
+    elif name == "start":
+        firmware.request(CYCLE_START)
+    elif name == "hold":
+        firmware.request(FEED_HOLD)
+
+
+def inputs_changed(firmware: "Firmware") -> None:
+    """Limit, probe or door inputs may have changed."""
+    limits = firmware.world.limits
+    changed = limits != firmware.limit_inputs
+    firmware.limit_inputs = limits
+    if changed and firmware.settings.hard_limits and firmware.limits_watched and firmware.state is not State.ALARM:
+        if not firmware.alarm:
+            reset(firmware)
+            firmware.alarm = ALARM_HARD_LIMIT
+    if firmware.probe_active and firmware.world.probe != firmware.probe_away:
+        firmware.probe_active = False
+        firmware.stepper.sync()
+        firmware.probe_position = list(firmware.stepper.position)
+        firmware.request(MOTION_CANCEL)
+    ajar = firmware.door_ajar
+    if ajar and not firmware.door_input:
+        firmware.request(SAFETY_DOOR)
+    firmware.door_input = ajar
+    firmware.kernel.wake()
