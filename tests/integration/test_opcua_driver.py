@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from asyncua.client.ua_client import UaClient
+from asyncua.ua.uaerrors import BadServiceUnsupported
 
 from edge.domain.inputs import InputSample
 from edge.domain.machine import (
@@ -109,6 +111,19 @@ async def test_alarms_come_go_and_are_known_after_a_reconnection(lathe: Lathe) -
         await lathe.ctl("alarm")
         state = await watch.until(lambda state: not state.alarms, "cleared")
         assert state.fault is Fault.NONE
+
+
+async def test_a_server_that_has_no_methods_is_watched_all_the_same(
+    lathe: Lathe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def call(_client: UaClient, _methods: object) -> None:
+        raise BadServiceUnsupported
+
+    monkeypatch.setattr(UaClient, "call", call)
+    async with watched(lathe.endpoint) as watch:
+        await watch.until_available()
+        await lathe.ctl("alarm Door contact worn")
+        await watch.until(lambda state: bool(state.alarms), "an alarm raised after we came")
 
 
 async def test_a_silent_machine_is_unknown_and_recovers(lathe: Lathe, caplog: pytest.LogCaptureFixture) -> None:

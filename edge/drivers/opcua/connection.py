@@ -206,10 +206,16 @@ class Connection:
         call.ObjectId = ua.NodeId(CONDITION_TYPE)
         call.MethodId = ua.NodeId(_CONDITION_REFRESH)
         call.InputArguments = [ua.Variant(self._subscription, ua.VariantType.UInt32)]
-        (result,) = await self._ask("asking for alarms", self._client.uaclient.call([call]))
-        if not result.StatusCode.is_good():
-            # Optional in the standard: without it alarms raised before we came stay unknown.
-            _log.debug("no condition refresh: %s", result.StatusCode.name)
+        # Optional in the standard: without it alarms raised before we came stay unknown.
+        try:
+            (result,) = await self._ask("asking for alarms", self._client.uaclient.call([call]))
+        except LinkError as error:
+            if not isinstance(error.__cause__, ua.UaStatusCodeError):
+                raise
+            _log.debug("no condition refresh: %s", error)
+        else:
+            if not result.StatusCode.is_good():
+                _log.debug("no condition refresh: %s", result.StatusCode.name)
 
     def _item_request(self, handle: int, key: str, item: Item) -> Any:
         self._keys[handle] = key
@@ -239,7 +245,7 @@ class Connection:
             self._listener(values, events)
 
     async def _on_connection_lost(self, error: Exception) -> None:
-        self._set_lost("the server does not answer" if isinstance(error, TimeoutError) else "the connection was lost")
+        self._set_lost("the server does not answer" if isinstance(error, TimeoutError) else _LOST)
 
     def _set_lost(self, reason: str) -> None:
         if not self._lost.done():
