@@ -45,7 +45,7 @@ def run(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )
-    for noisy in ("asyncua", "asyncio", "gpiozero"):
+    for noisy in ("asyncua", "asyncio", "gpiozero", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # Imported here: check-config and set-pin answer at once, without drivers and servers.
     from edge.app import run_edge

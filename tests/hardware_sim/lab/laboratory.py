@@ -104,7 +104,7 @@ class Laboratory:
             "tests.hardware_sim.grbl",
             *("--link", self.serial_link, "--ctl", self.router_ctl, "--wirelog", self.wirelog),
             *("--speed", self.options.speed, "--build", "door", "--settings", self.folder / "router.json"),
-            *("--physical", "-60,-40,-20"),
+            "--physical=-60,-40,-20",
         )
         return Process("router", command, self._log("router"), ready)
 
