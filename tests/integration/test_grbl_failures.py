@@ -165,6 +165,50 @@ async def test_lost_acknowledgements_never_freeze_a_program(tmp_path: Path) -> N
         await machine.until(ready)
 
 
+class Forgetful:
+    """A controller that stands still and loses one acknowledgement."""
+
+    def __init__(self, lost: int) -> None:
+        self._lost = lost
+        self._lines = 0
+        self._held = False
+
+    def __call__(self, data: bytes) -> bytes:
+        answer = b""
+        for line in data.replace(b"?", b"?\n").replace(b"!", b"!\n").replace(b"\x18", b"\x18\n").splitlines():
+            match line:
+                case b"?":
+                    answer += b"<Hold:0|MPos:0,0,0>\r\n" if self._held else b"<Idle|MPos:0,0,0|FS:0,0>\r\n"
+                case b"!":
+                    self._held = True
+                case b"\x18":
+                    self._held = False
+                    answer += b"\r\nGrbl 1.1h ['$' for help]\r\n"
+                case b"$I":
+                    answer += b"[VER:1.1h.20190830:]\r\n[OPT:V,15,128]\r\nok\r\n"
+                case b"$$":
+                    numbers = (1, 11, 12, 13, 22, 30, 100, 101, 102, 110, 111, 112, 120, 121, 122, 130, 131, 132)
+                    answer += b"".join(b"$%d=0\r\n" % number for number in numbers) + b"ok\r\n"
+                case b"$#" | b"$G":
+                    answer += b"ok\r\n"
+                case _:
+                    self._lines += 1
+                    answer += b"o\r\n" if self._lines == self._lost else b"ok\r\n"
+        return answer
+
+
+@pytest.mark.parametrize("lost", [1, 7, 20])
+async def test_one_lost_ok_ends_in_a_reason_instead_of_silence(lost: int) -> None:
+    with Stranger(Forgetful(lost)) as stranger:
+        async with running(stranger.port, welcome_s=0.1, stall_s=1.0) as machine:
+            await machine.available()
+            with pytest.raises(ProgramFailed, match="none of 1 lines was acknowledged; 1 unreadable lines came in"):
+                await machine.driver.run_program(program(*("G1X1" for _ in range(20))))
+            assert machine.state.execution is Execution.READY
+            heard = stranger.heard.replace(b"?", b"")
+            assert heard.endswith(b"!\x18")
+
+
 async def test_a_stalled_link_is_stale_and_holds(tmp_path: Path) -> None:
     async with simulator(tmp_path, speed=5) as sim, running(sim.port) as machine:
         await machine.homed()

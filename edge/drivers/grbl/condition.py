@@ -28,7 +28,8 @@ class Condition:
 
     homed: machine coordinates are trusted; homing: `$H` runs, in which nothing is answered; until_reset: an alarm
     waits for 0x18 and answers nothing else; hold_asked: our own `!` has not been followed by `~` or a reset;
-    stale: reports have stopped; quiet_until_ns: no report is expected before; changed_ns: the last alarm, reset or start.
+    stale: reports have stopped; quiet_until_ns: no report is expected before; changed_ns: the newest alarm, reset or
+    start.
     """
 
     reading: Reading | None = None

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guardian: stops a cutting machine when the process that holds it is killed or stuck, and else does nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+import tty
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from edge.domain.errors import DriverUnavailable
+from edge.guardian.client import GuardianClient
+from tests.support.grbl import ROOT, Simulator, eventually, simulator
+
+STATUS = "?"
+
+
+class Port:
+    """A pty of which the test is the controller."""
+
+    def __init__(self) -> None:
+        self.controller, self.host = os.openpty()
+        os.set_blocking(self.controller, False)
+        os.set_blocking(self.host, False)
+        tty.setraw(self.host)
+
+    def heard(self) -> bytes:
+        with suppress(BlockingIOError):
+            return os.read(self.controller, 65536)
+        return b""
+
+    def close(self) -> None:
+        for descriptor in (self.controller, self.host):
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+@pytest.fixture
+def port() -> Port:
+    return Port()
+
+
+@asynccontextmanager
+async def guarding(trips: list[str]) -> AsyncIterator[GuardianClient]:
+    client = GuardianClient(trips.append)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.stop()
+
+
+def about(client: GuardianClient, what: str) -> str:
+    """Return what the kernel says about the process."""
+    return Path(f"/proc/{client.pid}/{what}").read_text(encoding="utf-8")
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended (a zombie that waits for its parent counts)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+class Holder:
+    """The process that cuts."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.guardian = 0
+
+    async def hears(self, word: str) -> str:
+        """Return the rest of the next line that begins with `word`."""
+        assert self.process.stdout is not None
+        while line := (await asyncio.wait_for(self.process.stdout.readline(), 20)).decode():
+            if line.startswith(word):
+                return line.removeprefix(word).strip()
+        raise AssertionError(f"the holder never said {word}")
+
+
+@asynccontextmanager
+async def holding(sim: Simulator) -> AsyncIterator[Holder]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.support.grbl_holder", str(sim.port), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    holder = Holder(process)
+    try:
+        holder.guardian = int(await holder.hears("guardian"))
+        await holder.hears("cutting")
+        yield holder
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+        await eventually(lambda: gone(holder.guardian), "the guardian ended with its holder")
+
+
+def after_hold(sim: Simulator) -> list[tuple[str, str]]:
+    """Return direction and bytes from the first hold on, without status requests."""
+    wire = [(entry["dir"], entry["data"].replace(STATUS, "")) for entry in sim.wire()]
+    first = next(number for number, (direction, data) in enumerate(wire) if direction == "rx" and "!" in data)
+    return [entry for entry in wire[first:] if entry[1]]
+
+
+async def check_stopped_in_order(sim: Simulator) -> None:
+    """Check hold, stand, reset, in this order, on the wire; spindle off, position kept."""
+    await eventually(lambda: "Grbl" in str(after_hold(sim)), "the controller restarted")
+    wire = after_hold(sim)
+    standing = next(n for n, (direction, data) in enumerate(wire) if direction == "tx" and "<Hold:0" in data)
+    reset = next(n for n, (direction, data) in enumerate(wire) if direction == "rx" and "\x18" in data)
+    assert wire[0] == ("rx", "!")
+    assert 0 < standing < reset
+    assert not any("ALARM" in data for _, data in wire)
+    truth = await sim.truth()
+    assert truth["spindle"] == "off"
+    assert truth["lost_steps"] == 0
+    assert truth["mcu_restarts"] == 1
+
+
+async def test_kill_in_mid_cut(tmp_path: Path) -> None:
+    async with simulator(tmp_path, speed=5) as sim, holding(sim) as holder:
+        holder.process.kill()
+        await eventually(lambda: "\x18" in sim.received())
+        await check_stopped_in_order(sim)
+        await eventually(lambda: gone(holder.guardian))
+
+
+async def test_hang_in_mid_cut(tmp_path: Path) -> None:
+    async with simulator(tmp_path, speed=5) as sim, holding(sim) as holder:
+        holder.process.send_signal(signal.SIGSTOP)
+        await eventually(lambda: "\x18" in sim.received())
+        holder.process.send_signal(signal.SIGCONT)
+        assert await holder.hears("tripped") == "router"
+        reason = await holder.hears("failed")
+        assert "restarted" in reason or "reset" in reason
+        await check_stopped_in_order(sim)
+        assert await holder.process.wait() == 0
+
+
+async def test_an_orderly_end_writes_nothing(tmp_path: Path) -> None:
+    async with simulator(tmp_path, speed=40) as sim, holding(sim) as holder:
+        await holder.hears("finished")
+        assert await holder.process.wait() == 0
+        await eventually(lambda: gone(holder.guardian))
+        assert "!" not in sim.received()
+        assert "\x18" not in sim.received()
+
+
+async def test_ctrl_c_is_not_for_the_guardian(tmp_path: Path) -> None:
+    trips: list[str] = []
+    async with guarding(trips) as client:
+        pid = client.pid
+        assert pid is not None
+        assert os.getpgid(pid) != os.getpgid(0)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(pid, number)
+        heard = asyncio.get_running_loop().time()
+        await eventually(lambda: asyncio.get_running_loop().time() > heard + 0.5)
+        assert client.alive
+        assert client.pid == pid
+
+
+async def test_silence_stops_only_what_is_armed() -> None:
+    armed, other = Port(), Port()
+    trips: list[str] = []
+    async with guarding(trips) as client:
+        client.watch("a", armed.host)
+        client.watch("b", other.host)
+        assert not client.alive
+        await eventually(lambda: client.alive)
+        await client.arm("a")
+        await client.arm("b")
+        await client.disarm("b")
+        time.sleep(0.4)  # noqa: ASYNC251 - the loop hangs, which is the point
+        await eventually(lambda: trips)
+        assert trips == ["a"]
+        heard = armed.heard()
+        # No answer came, so the reset follows after the longest wait.
+        assert heard[:1] == b"!"
+        assert heard[-1:] == b"\x18"
+        assert set(heard[1:-1]) == {ord("?")}
+        assert other.heard() == b""
+        # It has acted once; only a person's new start arms it again.
+        time.sleep(0.4)  # noqa: ASYNC251
+        await eventually(lambda: client.alive)
+        assert armed.heard() == b""
+    armed.close()
+    other.close()
+
+
+async def test_a_short_hang_is_forgiven(port: Port) -> None:
+    trips: list[str] = []
+    async with guarding(trips) as client:
+        client.watch("a", port.host)
+        await client.arm("a")
+        for _ in range(3):
+            time.sleep(0.15)  # noqa: ASYNC251
+            await asyncio.sleep(0.06)
+        await client.disarm("a")
+        assert port.heard() == b""
+    port.close()
+
+
+async def test_the_end_of_the_client_while_armed_stops_the_machine(port: Port) -> None:
+    async with guarding([]) as client:
+        client.watch("a", port.host)
+        await client.arm("a")
+        os.write(port.controller, b"<Idle|MPos:0,0,0>\r\n")
+        os.write(port.controller, b"<Run|MPos:0,0,0>\r\n")
+    heard = port.heard()
+    assert (heard[:1], heard[-1:]) == (b"!", b"\x18")
+    port.close()
+
+
+async def test_the_guardian_keeps_its_own_descriptor(port: Port) -> None:
+    """A number that now means another file is not written to."""
+    bait_read, bait_write = os.pipe()
+    async with guarding([]) as client:
+        client.watch("a", port.host)
+        await client.arm("a")
+        os.dup2(bait_write, port.host)
+    os.set_blocking(bait_read, False)
+    with pytest.raises(BlockingIOError):
+        os.read(bait_read, 10)
+    for descriptor in (bait_read, bait_write):
+        os.close(descriptor)
+    port.close()
+
+
+async def test_a_port_that_is_gone_holds_nobody_up(port: Port) -> None:
+    trips: list[str] = []
+    other = Port()
+    async with guarding(trips) as client:
+        client.watch("gone", port.host)
+        client.watch("here", other.host)
+        await client.arm("gone")
+        await client.arm("here")
+        os.close(port.controller)
+        time.sleep(0.4)  # noqa: ASYNC251
+        await eventually(lambda: len(trips) == 2)
+        assert other.heard()[:1] == b"!"
+    port.close()
+    other.close()
+
+
+async def test_arming_what_is_not_watched_is_refused(port: Port) -> None:
+    async with guarding([]) as client:
+        with pytest.raises(DriverUnavailable, match="port is not open"):
+            await client.arm("a")
+        client.watch("a", port.host)
+        await client.arm("a")
+        client.unwatch("a")
+        with pytest.raises(DriverUnavailable, match="port is not open"):
+            await client.arm("a")
+        await client.disarm("a")
+        client.unwatch("a")
+    assert port.heard() == b""
+    port.close()
+
+
+async def test_without_a_process_nothing_is_armed(port: Port) -> None:
+    client = GuardianClient(lambda _: None)
+    assert not client.alive
+    assert client.pid is None
+    client.watch("a", port.host)
+    with pytest.raises(DriverUnavailable, match="does not run"):
+        await client.arm("a")
+    with pytest.raises(DriverUnavailable):
+        await client.disarm("a")
+    await client.stop()
+    port.close()
+
+
+async def test_a_dead_guardian_is_seen_and_replaced(port: Port) -> None:
+    trips: list[str] = []
+    async with guarding(trips) as client:
+        client.watch("a", port.host)
+        await client.arm("a")
+        first = client.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await eventually(lambda: not client.alive)
+        with pytest.raises(DriverUnavailable):
+            await client.arm("a")
+        await eventually(lambda: client.alive)
+        assert client.pid != first
+        assert gone(first)
+        # The new one was told everything: it acts.
+        time.sleep(0.4)  # noqa: ASYNC251
+        await eventually(lambda: trips == ["a"])
+        assert port.heard()[:1] == b"!"
+    port.close()
+
+
+async def test_a_stuck_guardian_is_not_alive(port: Port) -> None:
+    async with guarding([]) as client:
+        assert client.pid is not None
+        os.kill(client.pid, signal.SIGSTOP)
+        await eventually(lambda: not client.alive)
+        client.watch("a", port.host)
+        with pytest.raises(DriverUnavailable, match="does not answer"):
+            await client.arm("a")
+        os.kill(client.pid, signal.SIGCONT)
+        await eventually(lambda: client.alive)
+        await client.disarm("a")
+    port.close()
+
+
+async def test_the_process_is_small_and_imports_nothing_of_ours() -> None:
+    async with guarding([]) as client:
+        status = about(client, "status")
+        resident_kb = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+        assert resident_kb < 20_000
+        assert "site-packages" not in about(client, "maps")
