@@ -158,13 +158,17 @@ class EventStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StreamHead:
-    """Where a stream of an epoch stands: newest seq given out and acknowledged watermark. boot is the epoch's boot."""
+    """Where a stream of an epoch stands: newest seq given out and acknowledged watermark.
+
+    boot is the boot to which the epoch's clock values belong, oldest_boot_ns that of the oldest waiting fact.
+    """
 
     stream: Stream
     epoch: str
     boot: str
     last_seq: int
     watermark: int
+    oldest_boot_ns: int | None = None
 
     @property
     def waiting(self) -> int:

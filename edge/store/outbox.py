@@ -14,7 +14,8 @@ from edge.store.sqlite_store import ROW_OVERHEAD
 ANNOUNCED_EPOCHS = 8
 
 _HEADS = """
-SELECT head.stream, epoch.name, epoch.boot, head.last_seq, head.watermark
+SELECT head.stream, epoch.name, epoch.boot, head.last_seq, head.watermark,
+(SELECT boot_ns FROM fact WHERE fact.epoch = head.epoch AND fact.stream = head.stream ORDER BY seq LIMIT 1)
 FROM head JOIN epoch ON epoch.id = head.epoch
 WHERE head.watermark < head.last_seq OR epoch.id = ? ORDER BY epoch.id
 """

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stays connected to the broker. A broker that is away is normal: it is logged once, and its return once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from edge.domain.ports import Outgoing
+from edge.sync.connection import Connection
+from edge.sync.settings import SyncSettings
+from wire import topics
+from wire.batch import Presence
+from wire.codec import encode_presence
+
+log = logging.getLogger(__name__)
+
+
+def offline(lab: str) -> Outgoing:
+    """Return the retained word that the lab is away: its will, and its farewell."""
+    return Outgoing(topics.presence(lab), encode_presence(Presence(lab, "offline")), qos=1, retain=True)
+
+
+class MqttPublisher:
+    """Publisher over MQTT 5 with clean start and session expiry 0: the broker keeps nothing for us but presence."""
+
+    def __init__(self, settings: SyncSettings, lab: str) -> None:
+        self._settings = settings
+        self._lab = lab
+        self._connection: Connection | None = None
+        self._on_link: Callable[[bool], None] = lambda up: None
+        self._on_message: Callable[[str, bytes], None] = lambda topic, payload: None
+        self._reported = False
+        self._error = ""
+
+    @property
+    def connected(self) -> bool:
+        """Return whether the broker accepted us and our subscriptions, and the connection is not known to be lost."""
+        return self._connection is not None and not self._connection.lost.done()
+
+    @property
+    def last_error(self) -> str:
+        """Return why there is, or last was, no connection; empty where there always was."""
+        return self._error
+
+    def listen(self, on_link: Callable[[bool], None], on_message: Callable[[str, bytes], None]) -> None:
+        """Call `on_link` when the connection is there or gone, and `on_message` with topic and payload."""
+        self._on_link, self._on_message = on_link, on_message
+
+    def publish(self, message: Outgoing) -> None:
+        """Hand over one message now; raises ConnectionError while away or congested."""
+        if self._connection is None:
+            raise ConnectionError("not connected")
+        self._connection.publish(message)
+
+    async def run(self) -> None:
+        """Connect and stay connected until cancelled; then leave the word that the lab is away."""
+        delay = self._settings.retry_min_s
+        while True:
+            came_up = False
+            connection = Connection(
+                self._settings, f"infomobil-{self._lab}", offline(self._lab), topics.PRESENCE_WILL_DELAY_S
+            )
+            try:
+                await connection.connect([topics.ack_filter(self._lab)])
+                came_up = True
+                self._came_up(connection)
+                self._failed(await asyncio.shield(connection.lost))
+            except TimeoutError:
+                self._failed("the broker does not answer")
+            except (OSError, ValueError) as error:
+                self._failed(str(error))
+            except asyncio.CancelledError:
+                if came_up:
+                    await connection.goodbye(offline(self._lab))
+                raise
+            finally:
+                connection.close()
+                self._connection = None
+                if came_up:
+                    self._on_link(False)  # noqa: FBT003 - the callback's only argument
+            # Jitter: ten thousand labs must not come back in the same second after an outage of the broker.
+            delay = self._settings.retry_min_s if came_up else min(delay * 2, self._settings.retry_max_s)
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+
+    def _came_up(self, connection: Connection) -> None:
+        connection.on_message = lambda topic, payload: self._on_message(topic, payload)
+        self._connection = connection
+        if self._reported:
+            log.info("The broker %s:%s is there again.", self._settings.host, self._settings.port)
+        self._reported = False
+        self._on_link(True)  # noqa: FBT003 - the callback's only argument
+
+    def _failed(self, reason: str) -> None:
+        self._error = reason
+        if not self._reported:
+            log.warning(
+                "No connection to the broker %s:%s (%s): facts wait.", self._settings.host, self._settings.port, reason
+            )
+        self._reported = True

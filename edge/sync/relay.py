@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Empties the outbox towards the office: live before backlog, by priority, until everything is acknowledged.
+
+What is under way is known for one connection only. After a new one everything above the watermark is sent again,
+which is harmless: the office counts an identity once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import suppress
+
+from edge.domain.errors import StoreUnavailable
+from edge.domain.events import Stream
+from edge.domain.ports import Clock, Outbox, Publisher, StreamHead
+from edge.sync.pacing import RoundTrip, TokenBucket
+from edge.sync.presence import PresenceKeeper
+from edge.sync.settings import SyncSettings
+from edge.sync.status import Acknowledged, Counters, LabIdentity, RelayStatus, oldest_waiting_s, waiting
+from edge.sync.track import Flight, MissingFacts, Track
+from wire import topics
+from wire.batch import Ack, BadMessage
+from wire.codec import decode_ack
+
+log = logging.getLogger(__name__)
+
+LOOK_AWAY_S = 0.5
+CONGESTED_S = 0.25
+STORE_RETRY_S = 1.0
+MAX_ACKS = 1_000
+
+# Places in the window that a stream leaves to those above it, so that a backlog, or batches that the office cannot
+# take, never keep a visitor waiting.
+LEFT_FREE = {Stream.VISITS: 0, Stream.SAFETY: 1, Stream.JOBS: 1, Stream.METRICS: 2}
+
+
+class OutboxRelay:
+    """Sends batches, takes acknowledgements, keeps presence current. `run` is its only task."""
+
+    def __init__(
+        self, outbox: Outbox, publisher: Publisher, clock: Clock, lab: LabIdentity, settings: SyncSettings
+    ) -> None:
+        self._outbox = outbox
+        self._publisher = publisher
+        self._clock = clock
+        self._lab = lab
+        self._settings = settings
+        self._heads: dict[tuple[Stream, str], StreamHead] = {}
+        self._tracks: dict[tuple[Stream, str], Track] = {}
+        self._acks: deque[tuple[str, bytes]] = deque(maxlen=MAX_ACKS)
+        self._presence = PresenceKeeper(outbox, publisher, lab)
+        self._bucket = TokenBucket(settings.batches_per_s)
+        self._round_trip = RoundTrip(settings.resend_min_s)
+        self._counters = Counters()
+        self._acknowledged: Acknowledged | None = None
+        self._store_error = ""
+        self._wake = asyncio.Event()
+        self._facts_came = True
+        self._looked_at = 0.0
+        self._metrics_at = 0.0
+        self._link = self._greeted = 0
+
+    def notify(self) -> None:
+        """Say that facts were stored. Cheap; any number of calls makes one look."""
+        self._facts_came = True
+        self._wake.set()
+
+    def status(self) -> RelayStatus:
+        """Return what is known now, without I/O."""
+        heads = list(self._heads.values())
+        return RelayStatus(
+            connected=self._publisher.connected,
+            waiting=waiting(heads),
+            oldest_waiting_s=oldest_waiting_s(heads, self._clock.boot_id(), self._clock.boot_ns()),
+            acknowledged=self._acknowledged,
+            last_error=self._store_error or self._publisher.last_error,
+            batches_sent=self._counters.sent,
+            batches_resent=self._counters.resent,
+            acks_ignored=self._counters.ignored,
+        )
+
+    async def run(self) -> None:
+        """Relay until cancelled. What was not acknowledged by then stays in the outbox."""
+        self._publisher.listen(self._on_link, self._on_message)
+        while True:
+            self._wake.clear()
+            try:
+                pause = await self._step()
+                self._store_error = ""
+            except StoreUnavailable as error:
+                self._store_error = str(error)
+                pause = STORE_RETRY_S
+            except ConnectionError:
+                pause = CONGESTED_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+
+    def _on_link(self, up: bool) -> None:  # noqa: FBT001 - the publisher's callback
+        self._link += up
+        self._wake.set()
+
+    def _on_message(self, topic: str, payload: bytes) -> None:
+        self._acks.append((topic, payload))
+        self._wake.set()
+
+    async def _step(self) -> float | None:
+        """Do what can be done now; return the seconds until there is more to do, None for when something comes."""
+        if not self._publisher.connected:
+            self._acks.clear()
+            return await self._look_while_away()
+        link = self._link
+        if self._greeted != link:
+            self._tracks.clear()
+            await self._look()
+            await self._presence.greet(self._heads.values())
+            self._greeted = link
+        while self._acks:
+            await self._take_ack(*self._acks.popleft())
+        if self._facts_came:
+            await self._look()
+        # The time-outs come last: they must know of what was sent just now.
+        pauses = (await self._presence.keep(self._heads.values()), await self._send(link), self._resend())
+        return min((pause for pause in pauses if pause is not None), default=None)
+
+    async def _look_while_away(self) -> float | None:
+        """Keep the backlog's figures for the screens, without a read for each fact."""
+        if not self._facts_came:
+            return None
+        if (wait := self._looked_at + LOOK_AWAY_S - _now()) > 0:
+            return wait
+        await self._look()
+        return None
+
+    async def _look(self) -> None:
+        """Read where the streams stand."""
+        self._facts_came = False
+        self._looked_at = _now()
+        try:
+            self._heads = {(head.stream, head.epoch): head for head in await self._outbox.heads()}
+            for key, head in self._heads.items():
+                if key in self._tracks:
+                    self._tracks[key].head = head
+                else:
+                    self._tracks[key] = await Track.begin(self._lab.lab, head, self._outbox)
+        except StoreUnavailable:
+            self._facts_came = True
+            raise
+        self._presence.touch()
+
+    async def _take_ack(self, topic: str, payload: bytes) -> None:
+        understood = self._understand(topic, payload)
+        if understood is None:
+            self._counters.ignored += 1
+            return
+        track, ack = understood
+        watermark = await self._outbox.acknowledge(track.head.stream, ack.epoch, ack.watermark)
+        self._acknowledged = Acknowledged(self._clock.boot_ns(), ack.office_ns)
+        self._facts_came = True
+        if watermark is not None:
+            for flight in track.acknowledged(watermark):
+                if flight.tries == 1:
+                    self._round_trip.sample(_now() - flight.sent_at)
+        for flight in track.missed(ack):
+            # One round trip must have passed: before that the office cannot have known of the last sending.
+            flight.due_at = min(flight.due_at, flight.sent_at + (self._round_trip.smoothed_s or 0.0))
+
+    def _understand(self, topic: str, payload: bytes) -> tuple[Track, Ack] | None:
+        """Return the track and the acknowledgement, None for garbage and for facts that were never sent."""
+        parsed = topics.parse(topic)
+        if parsed is None or parsed.channel != "ack" or parsed.lab != self._lab.lab:
+            return None
+        try:
+            ack = decode_ack(parsed.name, payload)
+        except BadMessage:
+            return None
+        track = self._tracks.get((Stream(parsed.name), ack.epoch))
+        if track is None or ack.watermark > track.sent_to:
+            return None
+        return track, ack
+
+    def _resend(self) -> float | None:
+        """Send again what has been silent for too long; return the seconds until the next is due."""
+        flights = [flight for track in self._tracks.values() for flight in track.flights]
+        for flight in sorted(flights, key=lambda flight: flight.due_at):
+            if (wait := max(flight.due_at - _now(), self._bucket.wait(_now()))) > 0:
+                return wait
+            self._fly(flight)
+        return max(CONGESTED_S, min(flight.due_at for flight in flights) - _now()) if flights else None
+
+    async def _send(self, link: int) -> float | None:
+        """Send new batches by priority, as far as window and bucket allow; return when to try again."""
+        while self._publisher.connected and self._link == link and not self._acks:
+            track = next((track for key in self._heads if self._may_send(track := self._tracks[key])), None)
+            if track is None:
+                return self._metrics_pause()
+            if (wait := self._bucket.wait(_now())) > 0:
+                return wait
+            try:
+                flight = await track.next_flight(self._outbox)
+            except MissingFacts as error:
+                track.stuck = True
+                log.error("The stream %s of epoch %s cannot go on: %s.", track.head.stream, track.head.epoch, error)  # noqa: TRY400
+                continue
+            if track.head.stream is Stream.METRICS:
+                self._metrics_at = _now()
+            self._fly(flight)
+        return 0.0
+
+    def _may_send(self, track: Track) -> bool:
+        stream = track.head.stream
+        if not track.ready or (stream is Stream.METRICS and not track.full and self._metrics_wait() > 0):
+            return False
+        under_way = sum(len(other.flights) for other in self._tracks.values())
+        return under_way < max(1, self._settings.in_flight - LEFT_FREE[stream])
+
+    def _metrics_wait(self) -> float:
+        return self._metrics_at + self._settings.metrics_linger_s - _now()
+
+    def _metrics_pause(self) -> float | None:
+        lingering = any(track.ready for key, track in self._tracks.items() if key[0] is Stream.METRICS)
+        return self._metrics_wait() if lingering and self._metrics_wait() > 0 else None
+
+    def _fly(self, flight: Flight) -> None:
+        now = _now()
+        try:
+            self._publisher.publish(flight.message)
+        except ConnectionError:
+            flight.due_at = now + CONGESTED_S
+            return
+        self._bucket.take()
+        self._counters.sent += 1
+        self._counters.resent += flight.again or flight.tries > 0
+        flight.tries += 1
+        flight.sent_at, flight.due_at = now, now + self._round_trip.timeout_s(flight.tries)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the relay says of itself to the lab's own screens, and who the lab is for the office."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edge.domain.events import Stream
+from edge.domain.ports import StreamHead
+
+
+@dataclass(frozen=True, slots=True)
+class LabIdentity:
+    """What presence says of the lab: its id, boot, epoch, software version and the hash of its configuration."""
+
+    lab: str
+    boot: str
+    epoch: str
+    software: str
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """When the office last acknowledged something: by the lab's boot-time clock and by the office's UTC, ns."""
+
+    boot_ns: int
+    office_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStatus:
+    """The way to the office, for the console.
+
+    waiting counts facts per stream. oldest_waiting_s is the age of the oldest of them; for one of an earlier boot it
+    is the time since this boot, a lower bound, because no clock ran through. The counters run since the start.
+    """
+
+    connected: bool
+    waiting: Mapping[str, int]
+    oldest_waiting_s: float | None
+    acknowledged: Acknowledged | None
+    last_error: str
+    batches_sent: int
+    batches_resent: int
+    acks_ignored: int
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts of the relay since its start."""
+
+    sent: int = 0
+    resent: int = 0
+    ignored: int = 0
+
+
+def waiting(heads: Sequence[StreamHead]) -> dict[str, int]:
+    """Return the number of waiting facts per stream, all streams named."""
+    return {stream.value: sum(head.waiting for head in heads if head.stream is stream) for stream in Stream}
+
+
+def oldest_waiting_s(heads: Sequence[StreamHead], boot: str, now_ns: int) -> float | None:
+    """Return the age of the oldest waiting fact in seconds; see RelayStatus."""
+    ages = [
+        now_ns - head.oldest_boot_ns if head.boot == boot else now_ns
+        for head in heads
+        if head.oldest_boot_ns is not None
+    ]
+    return max(ages) / 1e9 if ages else None
