@@ -45,7 +45,7 @@ def forecast(daily: Sequence[tuple[str, int]], reached: int, target: int, today:
     sum. The band is that of the logarithm of the pace and holds four of five outcomes if the year is like the last.
     """
     days = [(date.fromisoformat(day), people) for day, people in daily if people > 0]
-    window = [(day, people) for day, people in days if today - timedelta(WINDOW_DAYS) <= day <= today]
+    window = [(day, people) for day, people in days if 0 <= (today - day).days <= WINDOW_DAYS]
     if len(window) < FORECAST_DAYS or reached >= target:
         return None
     people = sum(count for _, count in window)
@@ -156,7 +156,7 @@ def jobs(database: Database, limit: int, offset: int) -> dict[str, Any]:
 
 def _job(row: JobRow) -> dict[str, Any]:
     fields = asdict(row)
-    del fields["wall_ns"], fields["received_ns"]
+    del fields["wall_ns"], fields["latest_ns"], fields["received_ns"]
     return {**fields, "received": iso(row.received_ns)}
 
 
@@ -183,7 +183,7 @@ VISIT_COLUMNS = (
 )
 JOB_COLUMNS = (
     *("lab", "job", "claim", "machine", "program", "origin", "state", "estimate_s", "guess_s", "actual_s"),
-    *("lines", "visit", "reason", "van_clock", "received"),
+    *("lines", "visit", "reason", "van_clock", "no_later_than", "received"),
 )
 
 
@@ -210,7 +210,7 @@ def jobs_csv(rows: Iterable[JobRow]) -> str:
         [
             *(row.lab, row.job, row.claim, row.machine, row.program, row.origin, row.state),
             *(row.estimate_s, row.guess_s, row.actual_s, row.lines, row.visit, row.reason),
-            *(iso(row.wall_ns), iso(row.received_ns)),
+            *(iso(row.wall_ns), iso(row.latest_ns), iso(row.received_ns)),
         ]
         for row in rows
     )

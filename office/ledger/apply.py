@@ -36,10 +36,10 @@ _COUNT = (
 )
 _JOB_FIELDS = (
     "rank, epoch, seq, claim, machine, program, origin, state, reason, visit,"
-    " estimate_s, guess_s, actual_s, lines, wall_ns, received_ns"
+    " estimate_s, guess_s, actual_s, lines, boot_ns, wall_ns, received_ns"
 )
 _JOB = (
-    f"insert into job (lab, job, {_JOB_FIELDS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f"insert into job (lab, job, {_JOB_FIELDS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " on conflict (lab, job) do update set "
     + ", ".join(f"{name} = excluded.{name}" for name in _JOB_FIELDS.split(", "))
     + " where (job.rank, job.epoch, job.seq) < (excluded.rank, excluded.epoch, excluded.seq)"

@@ -155,6 +155,7 @@ MIGRATIONS = (
                 guess_s {real},
                 actual_s {real},
                 lines bigint,
+                boot_ns bigint not null,
                 wall_ns bigint not null,
                 received_ns bigint not null,
                 primary key (lab, job))""",

@@ -71,6 +71,7 @@ class JobState:
     guess_s: float | None
     actual_s: float | None
     lines: int | None
+    boot_ns: int
     wall_ns: int
     received_ns: int
 
@@ -175,6 +176,7 @@ class Changes:
             _real(body, "guess_s"),
             _real(body, "actual_s"),
             _whole(body, "lines") if body.get("lines") is not None else None,
+            fact.boot_ns,
             fact.wall_ns,
             received_ns,
         )

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from office.ledger import ranges as seqs
@@ -74,7 +73,11 @@ class VisitRow:
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job as its newest change describes it; wall_ns is the van's raw clock at that change."""
+    """A job as its newest change describes it, with what is known of when that was, UTC ns.
+
+    wall_ns is the van's own clock, raw; latest_ns is derived: since a fact cannot have happened after it came, the
+    batch of that boot that came soonest after its making says when the boot began at the latest.
+    """
 
     lab: str
     job: str
@@ -91,6 +94,7 @@ class JobRow:
     reason: str
     wall_ns: int
     received_ns: int
+    latest_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,23 +223,27 @@ def visits_after(database: Database, after: tuple[str, str]) -> list[VisitRow]:
     return _with_people(database, database.query(sql, (*after, PAGE)))
 
 
-def _with_people(database: Database, rows: Iterable[Row]) -> list[VisitRow]:
-    found = []
-    for lab, visit, school, municipality, day, group, expected, sessions, closed in rows:
-        people: dict[str, int] = defaultdict(int)
-        for role, count in database.query(
-            "select role, sum(people) from visit_count where lab = ? and visit = ? group by role", (lab, visit)
+def _with_people(database: Database, rows: Sequence[Row]) -> list[VisitRow]:
+    people: dict[tuple[str, str], dict[str, int]] = {(lab, visit): {} for lab, visit, *_ in rows}
+    if rows:
+        marks = ", ".join(["(?, ?)"] * len(people))
+        keys = [part for key in people for part in key]
+        for lab, visit, role, count in database.query(
+            "select lab, visit, role, sum(people) from visit_count"
+            f" where (lab, visit) in (values {marks}) group by lab, visit, role",
+            keys,
         ):
-            people[role] = int(count)
-        found.append(
-            VisitRow(lab, visit, school, municipality, day, group, expected, sessions, not closed, dict(people))
-        )
-    return found
+            people[lab, visit][role] = int(count)
+    return [
+        VisitRow(lab, visit, school, municipality, day, group, expected, sessions, not closed, people[lab, visit])
+        for lab, visit, school, municipality, day, group, expected, sessions, closed in rows
+    ]
 
 
 _JOB = (
-    "select lab, job, claim, machine, program, origin, state, estimate_s, guess_s, actual_s, lines, visit, reason,"
-    " wall_ns, received_ns from job"
+    "select job.lab, job.job, claim, machine, program, origin, state, estimate_s, guess_s, actual_s, lines, visit,"
+    " reason, wall_ns, received_ns, boot_ns, anchor_ns from job"
+    " left join feed on feed.lab = job.lab and feed.epoch = job.epoch and feed.stream = 'jobs'"
 )
 
 
@@ -246,14 +254,21 @@ def count_jobs(database: Database) -> int:
 
 def jobs(database: Database, limit: int, offset: int) -> list[JobRow]:
     """Return a page of jobs, those that were heard of last first."""
-    order = " order by received_ns desc, lab, job limit ? offset ?"
-    return [JobRow(*row) for row in database.query(_JOB + order, (limit, offset))]
+    order = " order by job.received_ns desc, job.lab, job.job limit ? offset ?"
+    return [_job(row) for row in database.query(_JOB + order, (limit, offset))]
 
 
 def jobs_after(database: Database, after: tuple[str, str]) -> list[JobRow]:
     """Return the next PAGE jobs after (lab, job), in the order of these."""
-    sql = f"{_JOB} where (lab, job) > (?, ?) order by lab, job limit ?"
-    return [JobRow(*row) for row in database.query(sql, (*after, PAGE))]
+    sql = f"{_JOB} where (job.lab, job.job) > (?, ?) order by job.lab, job.job limit ?"
+    return [_job(row) for row in database.query(sql, (*after, PAGE))]
+
+
+def _job(row: Row) -> JobRow:
+    *facts, received_ns, boot_ns, anchor_ns = row
+    known = anchor_ns is not None and boot_ns >= 0
+    latest_ns = min(received_ns, boot_ns + anchor_ns) if known else received_ns
+    return JobRow(*facts, received_ns, latest_ns)
 
 
 def quality(database: Database) -> Quality:

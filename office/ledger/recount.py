@@ -105,7 +105,7 @@ def _kept(database: Database) -> dict[str, object]:
             figures[f"opening {lab}/{visit}"] = tuple(opening)
     for lab, job, *state in database.query(
         "select lab, job, rank, epoch, seq, claim, machine, program, origin, state, reason, visit, estimate_s,"
-        " guess_s, actual_s, lines, wall_ns, received_ns from job"
+        " guess_s, actual_s, lines, boot_ns, wall_ns, received_ns from job"
     ):
         figures[f"job {lab}/{job}"] = tuple(state)
     return figures

@@ -23,6 +23,8 @@ from wire.batch import Ack
 
 MOST_MISSING = 100
 """Ranges named in one ack: a lab that lacks more hears of the rest when these are filled."""
+LONGEST_BOOT_NS = 1 << 60
+"""36 years: a boot-time clock beyond it is a mistake, and no anchor."""
 QUARANTINE_ROWS = 1_000
 """Payloads kept for a look; the count of all that were ever set aside goes on."""
 
@@ -124,8 +126,10 @@ def _take(database: Database, work: _Work, feed: _Feed, batch: ReceivedBatch) ->
     feed.watermark = seqs.watermark(feed.ranges)
     feed.newest = max(feed.newest, batch.last)
     # A fact cannot have happened after it came: the smallest difference is the nearest to this boot's true start.
-    anchor = batch.received_ns - batch.facts[-1].boot_ns
-    feed.anchor_ns = anchor if feed.anchor_ns is None else min(anchor, feed.anchor_ns)
+    boot_ns = batch.facts[-1].boot_ns
+    if 0 <= boot_ns < LONGEST_BOOT_NS:
+        anchor = batch.received_ns - boot_ns
+        feed.anchor_ns = anchor if feed.anchor_ns is None else min(anchor, feed.anchor_ns)
 
 
 def _save_feed(database: Database, feed: _Feed, batches: Sequence[ReceivedBatch]) -> None:

@@ -4,6 +4,7 @@
 import asyncio
 import itertools
 import sqlite3
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -445,3 +446,32 @@ async def test_a_server_that_is_not_there_is_unavailable(tmp_path):
 def test_an_unknown_url_is_refused():
     with pytest.raises(ValueError, match="sqlite"):
         connect("mysql://office")
+
+
+async def test_when_a_job_ended_is_bounded_by_the_batch_that_came_soonest(ledger):
+    """A van without a clock, a day offline: another batch of the same boot that came at once says when it booted."""
+    hour = 3_600_000_000_000
+    shop = Sender(stream="jobs")
+
+    def at(event: WireEvent, boot_ns: int) -> WireEvent:
+        return replace(event, boot_ns=boot_ns, wall_ns=1)
+
+    late = shop.payload([at(job("j1", "FINISHED"), 2 * hour)])
+    soon = shop.payload([at(job("j2", "FINISHED"), 26 * hour)])
+    topic = "im/v1/van-1/up/jobs"
+    await ledger.record([intake.read(message(topic, late, NOW_NS + 26 * hour))])
+    (row,) = await ledger.read(lambda db: reading.jobs(db, 10, 0))
+    assert (row.wall_ns, row.latest_ns) == (1, NOW_NS + 26 * hour)
+    await ledger.record([intake.read(message(topic, soon, NOW_NS + 26 * hour))])
+    rows = await ledger.read(lambda db: reading.jobs(db, 10, 0))
+    assert {row.job: row.latest_ns for row in rows} == {"j1": NOW_NS + 2 * hour, "j2": NOW_NS + 26 * hour}
+
+
+@pytest.mark.parametrize("boot_ns", [-(2**63), -1, 2**63 - 1])
+async def test_a_clock_that_cannot_be_stalls_nothing(ledger, boot_ns):
+    shop = Sender(stream="jobs")
+    event = replace(job("j1", "FINISHED"), boot_ns=boot_ns, wall_ns=boot_ns)
+    done = await ledger.record([shop.batch(event)])
+    assert done.acks[0][1].watermark == 1
+    (row,) = await ledger.read(lambda db: reading.jobs(db, 10, 0))
+    assert row.latest_ns == NOW_NS

@@ -87,8 +87,8 @@ def parsed(text: str) -> list[list[str]]:
 def test_no_text_becomes_a_formula(evil):
     ((_, _, _, school, *_),) = parsed(reports.visits_csv([visit(evil)]))
     assert school == f"'{evil}"
-    job = JobRow("van-1", evil, 1, "m", "p", "kiosk", "FAILED", None, None, 1.5, None, None, evil, -1, 1)
-    ((_, name, *_, reason, clock, _),) = parsed(reports.jobs_csv([job]))
+    job = JobRow("van-1", evil, 1, "m", "p", "kiosk", "FAILED", None, None, 1.5, None, None, evil, -1, 1, 1)
+    ((_, name, *_, reason, clock, _, _),) = parsed(reports.jobs_csv([job]))
     assert (name, reason, clock) == (f"'{evil}", f"'{evil}", "")
 
 
