@@ -102,7 +102,7 @@ async def unlock(machine_id: str, lab: Services) -> dict[str, bool]:
 @router.post("/api/machines/{machine_id}/reset")
 async def reset(machine_id: str, lab: Services) -> dict[str, bool]:
     """Reset interlock and fault. Starts nothing."""
-    _machine(lab, machine_id).reset()
+    await _machine(lab, machine_id).reset()
     return {"done": True}
 
 

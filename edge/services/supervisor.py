@@ -20,7 +20,7 @@ from edge.domain.errors import (
 )
 from edge.domain.events import EventType
 from edge.domain.inputs import InputRule, InputSample
-from edge.domain.machine import Capability, Fault, MachineInfo, MachineState
+from edge.domain.machine import Capability, Execution, Fault, MachineInfo, MachineState
 from edge.domain.ports import Clock, Guardian, MachineDriver, ProgramText
 from edge.safety import interlock as latch
 from edge.safety.interlock import Interlock, LatchState, Reading
@@ -333,9 +333,16 @@ class MachineSupervisor:
         if self._stop_task is not None:
             await asyncio.shield(self._stop_task)
 
-    def reset(self) -> None:
-        """Carry out a person's reset of latch and fault; starts nothing. Raises MotionRefused."""
+    async def reset(self) -> None:
+        """Carry out a person's reset of latch and fault; starts nothing. Raises MotionRefused, StopNotDelivered.
+
+        What a controller still holds behind a hold or a door is discarded first: nothing may be left that a later
+        resume would start.
+        """
         self.require(Command.RESET)
+        if not self._busy and self.state.execution in (Execution.FEED_HOLD, Execution.INTERRUPTED):
+            await self.stop("reset")
+            self.require(Command.RESET)
         self._interlock = latch.reset(self._interlock, self._readings(self._clock.boot_ns()))
         self._recorder.note(EventType.INTERLOCK_RESET, {"machine": self.machine_id})
         if self._fault or self.state.fault is Fault.FAULT:

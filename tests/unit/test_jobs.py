@@ -101,7 +101,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     task = asyncio.create_task(jobs.run())
     driver.ready()
     supervisor.on_input(InputSample("door", True, clock.boot_ns(), "controller"))
-    supervisor.reset()
+    await supervisor.reset()
     await asyncio.sleep(0)
     yield Shop(clock, store, driver, supervisor, catalog, jobs, bus)
     task.cancel()

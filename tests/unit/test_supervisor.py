@@ -35,10 +35,10 @@ class Bench:
     def door(self, healthy: bool | None) -> None:
         self.supervisor.on_input(InputSample("door", healthy, self.clock.boot_ns(), "controller"))
 
-    def permit(self) -> None:
+    async def permit(self) -> None:
         self.driver.ready()
         self.door(True)
-        self.supervisor.reset()
+        await self.supervisor.reset()
 
     async def recorded(self) -> list[str]:
         assert await self.recorder.drain(5)
@@ -76,7 +76,7 @@ async def test_nothing_moves_before_a_person_has_reset(bench: Bench) -> None:
 
 
 async def test_a_trip_while_cutting_writes_the_hold_before_the_input_returns(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
     task = await started(bench)
     bench.door(False)
     assert bench.driver.wire == ["start", "hold"]
@@ -90,7 +90,7 @@ async def test_a_trip_while_cutting_writes_the_hold_before_the_input_returns(ben
 
 
 async def test_a_trip_latches_and_a_reset_starts_nothing(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
     task = await started(bench)
     bench.door(False)
     with pytest.raises(ProgramAborted):
@@ -100,7 +100,7 @@ async def test_a_trip_latches_and_a_reset_starts_nothing(bench: Bench) -> None:
     with pytest.raises(MotionRefused):
         await bench.supervisor.run_program(PROGRAM)
     before = list(bench.driver.wire)
-    bench.supervisor.reset()
+    await bench.supervisor.reset()
     assert bench.supervisor.interlock.state is LatchState.PERMITTED
     assert bench.driver.wire == before
 
@@ -109,18 +109,18 @@ async def test_a_reset_is_refused_while_the_door_is_open(bench: Bench) -> None:
     bench.driver.ready()
     bench.door(False)
     with pytest.raises(MotionRefused, match="Door: open"):
-        bench.supervisor.reset()
+        await bench.supervisor.reset()
 
 
 async def test_an_idle_machine_is_not_held_by_a_trip(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
     bench.door(False)
     assert bench.supervisor.interlock.state is LatchState.TRIPPED
     assert bench.driver.wire == []
 
 
 async def test_an_input_that_falls_silent_trips(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
     task = await started(bench)
     bench.clock.pass_s(0.6)
     with pytest.raises(ProgramAborted):
@@ -130,14 +130,14 @@ async def test_an_input_that_falls_silent_trips(bench: Bench) -> None:
 
 
 async def test_the_machines_own_motion_is_held_too(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
     bench.driver.show(execution=Execution.ACTIVE)
     bench.door(None)
     assert bench.driver.wire[0] == "hold"
 
 
 async def test_a_hold_that_does_not_reach_the_wire_leaves_a_fault(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
     task = await started(bench)
     bench.driver.reachable = False
     bench.door(False)
@@ -165,7 +165,7 @@ async def test_a_stop_that_cannot_be_delivered_raises_and_is_recorded(bench: Ben
 
 
 async def test_a_failed_program_leaves_the_machine_in_fault_until_a_person_resets(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
     task = await started(bench)
     assert bench.driver.end is not None
     bench.driver.end.set_exception(ProgramFailed(program_id="p", reason="error:20 in line 3"))
@@ -174,7 +174,7 @@ async def test_a_failed_program_leaves_the_machine_in_fault_until_a_person_reset
     bench.driver.show(execution=Execution.READY)
     with pytest.raises(MotionRefused, match="error:20"):
         await bench.supervisor.run_program(PROGRAM)
-    bench.supervisor.reset()
+    await bench.supervisor.reset()
     assert bench.driver.wire[-1] == "clear"
     again = await asyncio.wait_for(asyncio.shield(started(bench)), 5)
     assert bench.driver.end is not None
@@ -183,7 +183,7 @@ async def test_a_failed_program_leaves_the_machine_in_fault_until_a_person_reset
 
 
 async def test_without_guardian_nothing_is_armed_and_nothing_moves(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
     bench.guardian.alive = False
     with pytest.raises(MotionRefused, match="guardian"):
         await bench.supervisor.home()
@@ -191,7 +191,7 @@ async def test_without_guardian_nothing_is_armed_and_nothing_moves(bench: Bench)
 
 
 async def test_a_guardian_that_dies_while_arming_stops_the_start(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
 
     async def dying(machine_id: str) -> None:
         raise DriverUnavailable(machine_id=machine_id, reason="the guardian does not answer")
@@ -203,7 +203,7 @@ async def test_a_guardian_that_dies_while_arming_stops_the_start(bench: Bench) -
 
 
 async def test_an_interlock_that_trips_while_the_guardian_is_armed_stops_the_start(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
 
     async def slow(machine_id: str) -> None:
         bench.guardian.armed.append(machine_id)
@@ -217,7 +217,7 @@ async def test_an_interlock_that_trips_while_the_guardian_is_armed_stops_the_sta
 
 
 async def test_what_the_guardian_stopped_waits_for_a_person(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
     bench.supervisor.guardian_acted()
     with pytest.raises(MotionRefused, match="guardian stopped"):
         await bench.supervisor.home()
@@ -242,7 +242,38 @@ async def test_a_crashed_driver_holds_faults_and_comes_back(monkeypatch: pytest.
 
 
 async def test_home_is_guarded_and_disarmed_afterwards(bench: Bench) -> None:
-    bench.permit()
+    await bench.permit()
     await bench.supervisor.home()
     assert bench.driver.wire == ["home"]
     assert bench.guardian.armed == []
+
+
+@pytest.mark.parametrize("execution", [Execution.FEED_HOLD, Execution.INTERRUPTED])
+async def test_a_reset_discards_what_a_later_resume_would_start(bench: Bench, execution: Execution) -> None:
+    bench.driver.ready()
+    bench.driver.show(execution=execution)
+    bench.door(True)
+    await bench.supervisor.reset()
+    assert bench.driver.wire == ["hold", "reset"]
+    assert bench.supervisor.interlock.state is LatchState.PERMITTED
+
+
+async def test_a_reset_that_cannot_discard_permits_nothing(bench: Bench) -> None:
+    bench.driver.ready()
+    bench.driver.show(execution=Execution.FEED_HOLD)
+    bench.door(True)
+    bench.driver.reachable = False
+    with pytest.raises(StopNotDelivered):
+        await bench.supervisor.reset()
+    assert bench.supervisor.interlock.state is LatchState.UNKNOWN
+
+
+async def test_a_reset_leaves_a_held_program_alone(bench: Bench) -> None:
+    await bench.permit()
+    task = await started(bench)
+    bench.driver.show(execution=Execution.FEED_HOLD)
+    await bench.supervisor.reset()
+    assert bench.driver.wire == ["start"]
+    assert bench.driver.end is not None
+    bench.driver.end.set_result(None)
+    await task
