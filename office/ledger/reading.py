@@ -265,10 +265,10 @@ def jobs_after(database: Database, after: tuple[str, str]) -> list[JobRow]:
 
 
 def _job(row: Row) -> JobRow:
-    *facts, received_ns, boot_ns, anchor_ns = row
+    received_ns, boot_ns, anchor_ns = row[-3:]
     known = anchor_ns is not None and boot_ns >= 0
     latest_ns = min(received_ns, boot_ns + anchor_ns) if known else received_ns
-    return JobRow(*facts, received_ns, latest_ns)
+    return JobRow(*row[:-2], latest_ns)
 
 
 def quality(database: Database) -> Quality:
