@@ -268,7 +268,8 @@ def _job(row: Row) -> JobRow:
     received_ns, boot_ns, anchor_ns = row[-3:]
     known = anchor_ns is not None and boot_ns >= 0
     latest_ns = min(received_ns, boot_ns + anchor_ns) if known else received_ns
-    return JobRow(*row[:-2], latest_ns)
+    fields = (*row[:-2], latest_ns)
+    return JobRow(*fields)
 
 
 def quality(database: Database) -> Quality:
