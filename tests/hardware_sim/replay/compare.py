@@ -6,7 +6,9 @@ each within 50 ms or 5 % of the time since the host's last action (a report may 
 computer had hiccups). So a report can only change places with an answer inside that tolerance.
 
 Positions and speeds in a report may differ by what the machine does in 50 ms, since the host's bytes arrive with
-that tolerance; while it stands after an undisturbed move they must be equal. A probing move may end one step aside.
+that tolerance. While it stands they must be equal, but for one thing: where a hold, reset, jog cancel, switch or plug
+broke into a motion, the machine may stop that much aside, and later positions either keep exactly this offset or
+have none. A probing move may end one step aside.
 """
 
 import re
@@ -19,7 +21,8 @@ from .trace import Event, Trace
 TIME_TOLERANCE_S = 0.05
 TIME_TOLERANCE_PART = 0.05
 _STEP_MM = 0.0045
-_EXACT_MM = 0.0005
+# Two rounded lengths and their rounded difference.
+_ROUNDING_MM = 0.0016
 _ACCELERATION = 200.0
 _INCH = 25.4
 _STANDING = re.compile(r"Idle|Alarm|Sleep|Check|Hold:0|Door:[013]|Home")
@@ -70,12 +73,41 @@ class Status:
 
 @dataclass
 class Reply:
-    """A recorded reply with what went before it: the host's last action, the reach of a standing position (mm)."""
+    """A recorded reply with what went before it. Lengths in mm.
+
+    `breaks` counts what could have stopped a motion aside, `reach` is how far the last of it could;
+    `reach_moving` is the way of 50 ms at the highest speed so far.
+    """
 
     event: Event
     cause: float
+    breaks: int
     reach: float
     reach_moving: float
+
+
+@dataclass
+class Offsets:
+    """Where the played machine stands aside of the recorded one since motions were broken into."""
+
+    breaks: int = 0
+    now: list[float] = field(default_factory=lambda: [0.0] * 3)
+    known: set[float] = field(default_factory=lambda: {0.0})
+
+    def explains(self, difference: float) -> bool:
+        return any(abs(abs(difference) - known) <= _ROUNDING_MM for known in self.known)
+
+    def stand(self, reply: Reply, differences: list[float]) -> bool:
+        """Whether a standing machine may differ by `differences`; new ones only after a new break."""
+        if reply.breaks > self.breaks:
+            self.breaks = reply.breaks
+            if any(abs(difference) > reply.reach for difference in differences):
+                return False
+            self.now = differences
+            self.known |= {abs(difference) for difference in differences}
+            return True
+        pairs = zip(differences, self.now, strict=True)
+        return all(min(abs(new), abs(new - old)) <= _ROUNDING_MM for new, old in pairs)
 
 
 def compare(trace: Trace, seen: list[Event], truth: dict[str, Any] | None) -> Result:
@@ -85,16 +117,17 @@ def compare(trace: Trace, seen: list[Event], truth: dict[str, Any] | None) -> Re
         _compare_damage(trace, seen, result)
         return result
     replies = _context(trace)
-    for reports in (False, True):
+    offsets = Offsets()
+    for reports in (True, False):
         wanted = [reply for reply in replies if _is_report(reply.event) == reports]
         got = [event for event in seen if _is_report(event) == reports]
         for index, (reply, event) in enumerate(zip(wanted, got, strict=False)):
-            _compare_reply(wanted, index, reply, event, result)
+            _compare_reply(wanted, index, reply, event, offsets, result)
         if len(wanted) != len(got):
             kind = "reports" if reports else "other replies"
             result.differences.append(f"{len(wanted)} {kind} recorded, {len(got)} seen")
     if truth is not None:
-        _compare_truth(trace, replies, truth, result)
+        _compare_truth(trace, replies, offsets, truth, result)
     return result
 
 
@@ -104,41 +137,41 @@ def _is_report(event: Event) -> bool:
 
 def _context(trace: Trace) -> list[Reply]:
     """Every recorded reply with the tolerance that its past gives."""
-    top_speed = 0.0
-    cause, reach = 0.0, _EXACT_MM
+    cause = top_speed = reach = 0.0
+    breaks = 0
     replies = []
     for event in trace.events:
-        if event.direction != "rx":
-            cause = event.t
-            if event.direction == "tx" and "$H" in event.data:
-                top_speed = max(top_speed, float(trace.settings["$25"]))
-            broken = event.direction == "ctl" or bool(_BREAKING.intersection(event.data))
-            if broken:
-                reach = max(reach, top_speed / 60 * TIME_TOLERANCE_S + _STEP_MM)
-            elif "G38" in event.data:
-                reach = max(reach, _STEP_MM)
+        way = top_speed / 60 * TIME_TOLERANCE_S + _STEP_MM
+        if event.direction == "rx":
+            if _is_report(event):
+                status = Status.parse(event.data)
+                top_speed = max(top_speed, status.speed * status.unit)
+                way = top_speed / 60 * TIME_TOLERANCE_S + _STEP_MM
+            replies.append(Reply(event, cause, breaks, reach, way))
             continue
-        if _is_report(event):
-            status = Status.parse(event.data)
-            top_speed = max(top_speed, status.speed * status.unit)
-            if status.state == "Idle" and not any(status.position):
-                reach = _EXACT_MM
-        replies.append(Reply(event, cause, reach, top_speed / 60 * TIME_TOLERANCE_S + _STEP_MM))
+        cause = event.t
+        if "$H" in event.data:
+            top_speed = max(top_speed, float(trace.settings["$25"]))
+        broken = event.direction == "ctl" or bool(_BREAKING.intersection(event.data))
+        if broken or "G38" in event.data:
+            breaks += 1
+            reach = way if broken else _STEP_MM
     return replies
 
 
-def _compare_reply(wanted: list[Reply], index: int, reply: Reply, got: Event, result: Result) -> None:
+def _compare_reply(wanted: list[Reply], index: int, reply: Reply, got: Event, offsets: Offsets, result: Result) -> None:
     want = reply.event
     late = got.t - want.t
     result.worst_s = max(result.worst_s, abs(late))
     allowed = max(TIME_TOLERANCE_S, TIME_TOLERANCE_PART * (want.t - reply.cause))
     if _is_report(want):
-        fault = _report_fault(reply, Status.parse(want.data), Status.parse(got.data))
-        if fault == "state" and _shifted(wanted, index, Status.parse(got.data).state):
+        status = Status.parse(got.data)
+        fault = _report_fault(reply, Status.parse(want.data), status, offsets)
+        if fault == "state" and _shifted(wanted, index, status.state):
             result.shifted += 1
             fault = ""
     else:
-        fault = "" if _same_text(want.data, got.data, reply.reach) else "text"
+        fault = "" if _same_text(want.data, got.data, offsets) else "text"
     place = f"reply at {want.t:.3f} s"
     if fault:
         result.differences.append(f"{place}: {fault}: recorded {want.data!r}, seen {got.data!r}")
@@ -148,14 +181,18 @@ def _compare_reply(wanted: list[Reply], index: int, reply: Reply, got: Event, re
         result.equal += 1
 
 
-def _report_fault(reply: Reply, want: Status, got: Status) -> str:
-    still = want.stands and got.stands
-    reach = (reply.reach if still else max(reply.reach, reply.reach_moving)) / want.unit
-    if any(abs(a - b) > reach for a, b in zip(want.position, got.position, strict=True)):
-        return "position"
+def _report_fault(reply: Reply, want: Status, got: Status, offsets: Offsets) -> str:
+    differences = [(b - a) * want.unit for a, b in zip(want.position, got.position, strict=True)]
+    if want.stands and got.stands:
+        if not offsets.stand(reply, differences):
+            return "position"
+    else:
+        reach = max(reply.reach_moving, *(abs(now) for now in offsets.now))
+        if any(abs(difference) > reach for difference in differences):
+            return "position"
     if want.rest.keys() != got.rest.keys():
         return "fields"
-    if not all(_same_text(text, got.rest[name], reply.reach) for name, text in want.rest.items()):
+    if not all(_same_text(text, got.rest[name], offsets) for name, text in want.rest.items()):
         return "fields"
     if want.state != got.state:
         return "state"
@@ -170,26 +207,28 @@ def _shifted(wanted: list[Reply], index: int, state: str) -> bool:
     return any(Status.parse(reply.event.data).state == state for reply in around)
 
 
-def _same_text(want: str, got: str, reach: float) -> bool:
-    """Equal, or equal but for lengths within `reach` where the past allows more than nothing."""
+def _same_text(want: str, got: str, offsets: Offsets) -> bool:
+    """Equal, or equal but for lengths that are aside by a known offset."""
     if want == got:
         return True
-    if reach <= _EXACT_MM or _NUMBER.sub("#", want) != _NUMBER.sub("#", got):
+    if _NUMBER.sub("#", want) != _NUMBER.sub("#", got):
         return False
     pairs = zip(_NUMBER.findall(want), _NUMBER.findall(got), strict=True)
-    return all(abs(float(a) - float(b)) <= reach for a, b in pairs)
+    return all(offsets.explains(float(a) - float(b)) for a, b in pairs)
 
 
-def _compare_truth(trace: Trace, replies: list[Reply], truth: dict[str, Any], result: Result) -> None:
+def _compare_truth(trace: Trace, replies: list[Reply], offsets: Offsets, truth: dict[str, Any], result: Result) -> None:
     reports = [reply for reply in trace.replies if _is_report(reply)]
     moving = not Status.parse(reports[-1].data).stands
+    reach = max(reply.reach for reply in replies)
     for name, want in trace.truth.items():
+        got = truth.get(name)
         if name == "max_rx_fill" or (moving and name.endswith("_mm")):
             continue
-        got = truth.get(name)
-        if name.endswith("_mm"):
-            reach = max(reply.reach for reply in replies) + _STEP_MM if name == "physical_mm" else replies[-1].reach
-            same = all(abs(a - b) <= reach for a, b in zip(want, got or [], strict=True))
+        if name == "mpos_steps_mm":
+            same = all(offsets.explains(a - b) for a, b in zip(want, got or [], strict=True))
+        elif name == "physical_mm":
+            same = all(abs(a - b) <= reach + _STEP_MM for a, b in zip(want, got or [], strict=True))
         else:
             same = want == got
         if not same:
