@@ -49,8 +49,13 @@ OVERFLOWING = """() => {
   }
   for (const key of document.querySelectorAll("button, input:not([type=file])")) {
     const box = key.getBoundingClientRect();
-    if (box.width > 0 && !key.closest("[data-scrolls]") && (box.right > innerWidth + 0.5 || box.left < -0.5)) {
-      cut.push(`key "${key.textContent.trim()}" runs from ${box.left} to ${box.right} px`);
+    if (box.width === 0 || key.closest("[data-scrolls], .unseen")) continue;
+    for (let around = key.parentElement; around !== null; around = around.parentElement) {
+      const edge = around.getBoundingClientRect();
+      if (getComputedStyle(around).overflowX === "visible" && around !== document.body) continue;
+      if (box.right > edge.right + 0.5 || box.left < edge.left - 0.5) {
+        cut.push(`key "${key.textContent.trim()}" runs from ${box.left} to ${box.right} px in .${around.className}`);
+      }
     }
   }
   return cut;

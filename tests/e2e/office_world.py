@@ -40,6 +40,7 @@ def progress(**changes: Any) -> Json:
     ledger = daily()[-1]["cumulative"]
     value: Json = {
         "target": 6000,
+        "due": "2027-06-30",
         "reached": ledger + 31,
         "ledger": ledger,
         "not_yet_received": 31,
@@ -47,10 +48,10 @@ def progress(**changes: Any) -> Json:
         "as_of": "2026-11-23T12:41:07Z",
         "forecast": {"low": "2027-05-04", "mid": "2027-05-27", "high": "2027-06-18"},
         "indicators": [
-            {"id": "pupils", "label": "Pupils", "target": 5400, "value": 2291},
-            {"id": "teachers", "label": "Teachers", "target": 400, "value": 171},
+            {"id": "people", "label": "Pupils and teachers reached", "target": 6000, "value": ledger + 31},
             {"id": "vet_trainers", "label": "VET trainers", "target": 100, "value": 22},
-            {"id": "municipalities", "label": "Municipalities visited", "target": 40, "value": 17},
+            {"id": "schools", "label": "Schools visited", "target": None, "value": 49},
+            {"id": "pieces", "label": "Pieces made", "target": None, "value": 1411},
         ],
         "daily": daily(),
     }

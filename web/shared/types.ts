@@ -321,12 +321,15 @@ export interface HeadcountPost {
 export interface Indicator {
   id: string;
   label: string;
-  target: number;
+  /** null where nothing was promised: the figure is only told. */
+  target: number | null;
   value: number;
 }
 
 export interface Progress {
   target: number;
+  /** The day of the pledge, ISO 8601, where there is one. */
+  due?: string | null;
   reached: number;
   ledger: number;
   not_yet_received: number;

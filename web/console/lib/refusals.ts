@@ -57,7 +57,8 @@ export class Refusals {
 
   private inputReason(refusal: Refusal, interlock: Interlock | null): Reason {
     const input = interlock?.inputs.find((candidate) => `input.${candidate.name}` === refusal.permissive);
-    if (input === undefined) return { why: refusal.why, remedy: refusal.remedy };
+    // Healthy again since the refusal was made: the refusal is told as it was.
+    if (input === undefined || input.status === "HEALTHY") return { why: refusal.why, remedy: refusal.remedy };
     const word = this.t(input.status === "OPEN" ? "input.open" : "input.unknown");
     const read = this.t("refusal.read", { age: this.age(refusal.age_ms), source: refusal.source });
     return { why: `${input.label}: ${word.toLocaleLowerCase("lt")}. ${read}`, remedy: refusal.remedy };
