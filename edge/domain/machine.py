@@ -8,7 +8,7 @@ minute, spindle speeds revolutions per minute, overrides per cent, times nanosec
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -166,7 +166,7 @@ class MachineState:
     alarms: tuple[Alarm, ...] = ()
     fault: Fault = Fault.NONE
     fault_reason: str = ""
-    pins: frozenset[str] = field(default_factory=frozenset)
+    pins: frozenset[str] = frozenset()
     taken_ns: int = 0
 
     @property

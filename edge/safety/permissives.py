@@ -77,7 +77,7 @@ def _available(facts: Facts) -> Iterator[Refusal]:
     if facts.state.availability is not Availability.AVAILABLE:
         yield Refusal(
             "available",
-            "The controller does not answer.",
+            f"The controller does not answer: {facts.state.fault_reason}".removesuffix(": ").removesuffix(".") + ".",
             "controller",
             _age_ms(age),
             "Check that the machine is switched on and its cable is plugged in.",
@@ -142,7 +142,9 @@ def _guardian(facts: Facts) -> Iterator[Refusal]:
 
 
 def _idle(facts: Facts, *, allow_alarm: bool = False) -> Iterator[Refusal]:
-    allowed = {Execution.READY, Execution.PROGRAM_COMPLETED} | ({Execution.STOPPED} if allow_alarm else set())
+    allowed = {Execution.READY, Execution.PROGRAM_COMPLETED}
+    if allow_alarm:
+        allowed.add(Execution.STOPPED)
     if facts.busy or facts.state.execution not in allowed:
         word = "busy" if facts.busy else facts.state.execution.value
         yield Refusal(
