@@ -222,7 +222,7 @@ class Edge:
                 from edge.drivers.opcua.driver import OpcUaDriver
                 from edge.drivers.opcua.inputs import OpcUaInputs
 
-                remote = OpcUaDriver(machine.id, machine.name, opcua, self._clock)
+                remote = OpcUaDriver(machine.id, machine.name, machine.kind, opcua, self._clock)
                 return remote, OpcUaInputs(remote)
 
 

@@ -23,7 +23,7 @@ class LatheCase:
         self._lathe = lathe
         inputs = ({"name": "door", "node": "Interlock/DoorClosed", "shows": "door"},)
         self.driver: MachineDriver = OpcUaDriver(
-            "lathe-1", "Lathe", settings(lathe.endpoint, inputs=inputs), self.clock
+            "lathe-1", "Lathe", "lathe", settings(lathe.endpoint, inputs=inputs), self.clock
         )
 
     async def lose_link(self) -> None:

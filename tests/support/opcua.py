@@ -146,7 +146,7 @@ class Watched:
 @asynccontextmanager
 async def watched(endpoint: str, **changes: Any) -> AsyncIterator[Watched]:
     """Run a driver for `endpoint`, and cancel it at the end."""
-    driver = OpcUaDriver("lathe-1", "Lathe", settings(endpoint, **changes), SystemClock())
+    driver = OpcUaDriver("lathe-1", "Lathe", "lathe", settings(endpoint, **changes), SystemClock())
     watch = Watched(driver)
     task = asyncio.create_task(driver.run(), name="lathe-1")
     try:

@@ -39,10 +39,10 @@ _URGENT = 667
 class OpcUaDriver:
     """One machine on an OPC UA server; implements MachineDriver and InputReporter, read-only."""
 
-    def __init__(self, machine_id: str, name: str, settings: OpcUaSettings, clock: Clock) -> None:
+    def __init__(self, machine_id: str, name: str, kind: str, settings: OpcUaSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._info = MachineInfo(machine_id=machine_id, name=name, kind=settings.kind, driver=settings.driver)
+        self._info = MachineInfo(machine_id=machine_id, name=name, kind=kind, driver=settings.driver)
         self._state = MachineState()
         self._listeners: dict[object, Callable[[MachineState], None]] = {}
         self._input_listeners: dict[object, Callable[[InputSample], None]] = {}

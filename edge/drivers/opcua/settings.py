@@ -45,7 +45,6 @@ class OpcUaSettings(BaseModel):
     endpoint: str
     model: Literal["umati"] = "umati"
     machine: str | None = None
-    kind: str = "lathe"
     user: str | None = None
     password_file: Path | None = None
     publishing_ms: int = Field(default=250, ge=50, le=5000)
