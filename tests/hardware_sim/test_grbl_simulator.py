@@ -218,6 +218,13 @@ def test_a_stall_delays_the_answer(simulator: Simulator, host: Host) -> None:
     assert time.monotonic() - before > QUIET_S / 4
 
 
+def test_a_flood_without_line_ends_is_taken(host: Host) -> None:
+    for _ in range(10):
+        host.send("X" * 300)
+    assert host.ask("") == "error:11"
+    assert host.ask("G21") == "ok"
+
+
 def test_a_nonsense_control_line_changes_nothing(simulator: Simulator, host: Host) -> None:
     simulator.command("limit q on")
     simulator.command("fly to the moon")

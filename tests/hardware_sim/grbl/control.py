@@ -10,6 +10,11 @@ One command a line::
     noise P                   drop P                    stall MS
     state [FILE]              physical X Y Z
     advance T BYTES           (with --lockstep) see Runner.advance
+
+``reset`` is a pulse on the processor's reset line and restarts it as ``powercycle`` does; ``button reset press`` is
+the control input of the firmware, a soft reset. ``estop on`` keeps the processor in reset, its outputs are off.
+``limit`` and ``probe`` force an input on; ``off`` lets the machine's position decide again. ``noise`` and ``drop`` are
+probabilities for each byte, both ways. ``stall`` leaves the host's bytes unread. ``state`` writes the true state.
 """
 
 import contextlib

@@ -20,6 +20,7 @@ from .wirelog import WireLog
 _WIRE_BACKLOG = 512
 # Events closer together than this are served in one go; their virtual times stay exact.
 _QUANTUM_S = 0.0004
+_BACKLOG_LOOK_S = 0.005
 _LOCKSTEP_PATIENCE_S = 2.0
 
 
@@ -137,6 +138,7 @@ class Runner:
         if due < now:
             self.late_s = max(self.late_s, (now - due) / self.speed)
         kernel.run_until(now)
+        self.board.rx.pump()
 
     def _wait(self) -> list[int]:
         fds = [self._wakeup]
@@ -154,6 +156,8 @@ class Runner:
                     timeout = min(timeout or INFINITY, self._stalled_until - now)
                 elif self.board.rx.backlog < _WIRE_BACKLOG:
                     fds.append(self.port.fd)
+                else:
+                    timeout = min(timeout or INFINITY, _BACKLOG_LOOK_S)
         return select.select(fds, [], [], timeout)[0]
 
     def _serve(self, readable: list[int]) -> None:
