@@ -186,7 +186,12 @@ class Connection:
     def _disconnected(
         self, client: mqtt.Client, data: object, flags: mqtt.DisconnectFlags, code: ReasonCode, properties: object
     ) -> None:
-        self._lose(f"the broker ended the connection: {code}" if flags.is_disconnect_packet_from_server else str(code))
+        if flags.is_disconnect_packet_from_server:
+            self._lose(f"the broker ended the connection: {code}")
+        elif code.getName() == "Keep alive timeout":
+            self._lose("the broker fell silent")
+        else:
+            self._lose("the connection was lost")
 
     def _lose(self, reason: str) -> None:
         if not self.lost.done():
@@ -198,8 +203,20 @@ class Connection:
             self.on_message(message.topic, bytes(message.payload))
 
 
+class _TidySocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails: paho forgets the socket then."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the class above
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def _tls(settings: SyncSettings) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=settings.ca_file)
+    context.sslsocket_class = _TidySocket
     if settings.cert_file is not None:
         context.load_cert_chain(settings.cert_file, settings.key_file)
     return context

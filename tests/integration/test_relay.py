@@ -140,7 +140,9 @@ async def test_the_farewell_is_retained(tmp_path: Path, broker: Mosquitto) -> No
         assert [presence.state for presence in office.presences] == ["offline"]
 
 
-async def test_the_will_is_the_farewell_after_thirty_seconds(tmp_path: Path, broker: Mosquitto, office: SmallOffice) -> None:
+async def test_the_will_is_the_farewell_after_thirty_seconds(
+    tmp_path: Path, broker: Mosquitto, office: SmallOffice
+) -> None:
     async with van(tmp_path, broker) as lab:
         await eventually(lambda: len(office.presences) == 1)
         connection = lab.publisher._connection
@@ -366,15 +368,15 @@ async def test_a_batch_that_changed_on_the_disk_is_sent_all_the_same(
 
 async def test_large_bodies_make_smaller_batches(tmp_path: Path, broker: Mosquitto, office: SmallOffice) -> None:
     def large(number: int) -> Event:
-        # Text that does not compress: 4 MB in 500 facts is more than a message may hold.
+        # Text that does not compress: 1.7 MB in 220 facts is more than a message may hold.
         text = "".join(chr(0x4E00 + (number * 7_919 + i * i * 104_729) % 20_000) for i in range(2_600))
         return Event(EventType.JOB_CHANGED, {"reason": text}, 1, 1)
 
     async with van(tmp_path, broker) as lab:
-        await lab.count(*(large(number) for number in range(500)))
+        await lab.count(*(large(number) for number in range(220)))
         await drained(lab)
     assert len(office.arrivals) > 1
-    assert len(office.bodies("jobs")) == 500
+    assert len(office.bodies("jobs")) == 220
     assert office.broken == []
 
 

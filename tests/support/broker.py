@@ -25,10 +25,12 @@ def free_port() -> int:
 class Mosquitto:
     """One broker on 127.0.0.1. `folder` holds its configuration and log; nothing is persisted across a restart.
 
-    extra: further lines of mosquitto.conf; they come before the listener, so global options go there.
+    extra: further global lines of mosquitto.conf; listener: lines that follow the listener and belong to it.
     """
 
-    def __init__(self, folder: Path, port: int | None = None, extra: str = "", listener: str = "") -> None:
+    def __init__(
+        self, folder: Path, port: int | None = None, *, extra: str = "", listener: str = "", anonymous: bool = True
+    ) -> None:
         executable = shutil.which("mosquitto", path=_PATHS)
         if executable is None:
             raise FileNotFoundError("mosquitto is not installed")
@@ -37,7 +39,7 @@ class Mosquitto:
         self.log = folder / f"mosquitto-{self.port}.log"
         self._config = folder / f"mosquitto-{self.port}.conf"
         self._config.write_text(
-            f"user root\npersistence false\nallow_anonymous true\nmax_queued_messages 0\n"
+            f"user root\npersistence false\nallow_anonymous {str(anonymous).lower()}\nmax_queued_messages 0\n"
             f"log_dest file {self.log}\n{extra}\nlistener {self.port} {self.host}\n{listener}\n"
         )
         self._command = [executable, "-c", str(self._config)]

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connection to the broker: TLS, passwords, refusals, and neighbours that are no broker at all."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from edge.domain.ports import Outgoing, Publisher
+from edge.sync.connection import MAX_UNSENT
+from edge.sync.publisher import MqttPublisher
+from edge.sync.settings import SyncSettings
+from tests.support.air import SmallOffice, eventually
+from tests.support.broker import Mosquitto, free_port
+from wire import topics
+
+LAB = "lab-1"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path) as running:
+        yield running
+
+
+@asynccontextmanager
+async def publishing(port: int, **settings: object) -> AsyncIterator[Publisher]:
+    quick = {"host": "127.0.0.1", "port": port, "retry_min_s": 0.05, "retry_max_s": 0.1, "connect_timeout_s": 5}
+    publisher = MqttPublisher(SyncSettings.model_validate(quick | settings), LAB)
+    task = asyncio.create_task(publisher.run())
+    try:
+        yield publisher
+    finally:
+        task.cancel()
+        async with asyncio.timeout(5):
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+
+@asynccontextmanager
+async def impostor(answers: list[bytes]) -> AsyncIterator[int]:
+    """Serve on loopback: answer each chunk read with the next of `answers`; an empty one closes the connection."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            for answer in answers:
+                if not await reader.read(4_096) or not answer:
+                    break
+                writer.write(answer)
+                await writer.drain()
+            else:
+                while await reader.read(4_096):
+                    pass
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hots": "x"},
+        {"port": 0},
+        {"cert_file": "x", "ca_file": "y"},
+        {"cert_file": "x", "key_file": "y"},
+        {"password_file": "x"},
+        {"retry_min_s": 9, "retry_max_s": 1},
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        SyncSettings.model_validate({"host": "office.example"} | wrong)
+
+
+def test_the_port_follows_tls() -> None:
+    assert SyncSettings.model_validate({"host": "h"}).port == 1883
+    assert SyncSettings.model_validate({"host": "h", "ca_file": "ca.pem"}).port == 8883
+    assert SyncSettings.model_validate({"host": "h", "port": 7}).port == 7
+
+
+CONNACK_OK = bytes([0x20, 3, 0, 0, 0])
+CONNACK_REFUSED = bytes([0x20, 3, 0, 0x87, 0])
+SUBACK_OK = bytes([0x90, 4, 0, 1, 0, 1])
+DISCONNECT_TAKEN_OVER = bytes([0xE0, 2, 0x8E, 0])
+SUBACK_REFUSED = bytes([0x90, 4, 0, 1, 0, 0x87])
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([b""], r"lost|closed"),
+        ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], r"."),
+        ([CONNACK_REFUSED], r"refused: Not authorized"),
+        ([CONNACK_OK, SUBACK_REFUSED], r"refused the subscription: Not authorized"),
+        ([], r"does not answer"),
+    ],
+)
+async def test_a_neighbour_that_is_no_broker_for_us_is_told_apart(answers: list[bytes], said: str) -> None:
+    async with impostor(answers) as port, publishing(port, connect_timeout_s=0.5) as publisher:
+        await eventually(lambda: publisher.last_error != "")
+        assert not publisher.connected
+        with pytest.raises(ConnectionError):
+            publisher.publish(Outgoing("im/v1/lab-1/up/visits", b"", 1))
+    assert re.search(said, publisher.last_error), publisher.last_error
+
+
+async def test_nobody_there_at_all() -> None:
+    async with publishing(free_port()) as publisher:
+        await eventually(lambda: "refused" in publisher.last_error)
+    async with publishing(free_port(), host="no-such-host.invalid") as publisher:
+        await eventually(lambda: publisher.last_error != "")
+
+
+async def test_a_shutdown_while_connecting_waits_for_nobody() -> None:
+    async with impostor([]) as port, publishing(port):
+        await asyncio.sleep(0)
+    async with impostor([]) as port, publishing(port) as publisher:
+        await asyncio.sleep(0.05)
+    assert not publisher.connected
+
+
+async def test_a_password_is_read_from_its_file_at_each_attempt(tmp_path: Path) -> None:
+    passwords, secret = tmp_path / "passwords", tmp_path / "secret"
+    if shutil.which("mosquitto_passwd") is None:
+        pytest.skip("mosquitto_passwd is not installed")
+    command = ["mosquitto_passwd", "-b", "-c", str(passwords), "van", "right"]
+    await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+    broker = Mosquitto(tmp_path, extra=f"password_file {passwords}", anonymous=False)
+    settings = {"username": "van", "password_file": secret}
+    with broker:
+        async with publishing(broker.port, **settings) as publisher:
+            await eventually(lambda: "No such file" in publisher.last_error)
+            secret.write_text("wrong\n")
+            await eventually(lambda: "Not authorized" in publisher.last_error)
+            secret.write_text("right\n")
+            await eventually(lambda: publisher.connected)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
+    openssl("req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
+    for name in ("broker", "van"):
+        openssl("req", "-new", "-newkey", "ed25519", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr",
+                "-subj", f"/CN={name}")  # fmt: skip
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-out", f"{name}.pem", "-extfile", "names", "-days", "1")  # fmt: skip
+    openssl(
+        "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", "other.key", "-out", "other.pem", "-subj", "/CN=o"
+    )
+    return folder
+
+
+async def test_tls_with_certificates_of_both_sides_carries_large_messages(tmp_path: Path, certificates: Path) -> None:
+    secure = free_port()
+    broker = Mosquitto(
+        tmp_path,
+        listener=f"listener {secure} 127.0.0.1\ncafile {certificates / 'ca.pem'}\nrequire_certificate true\n"
+        f"certfile {certificates / 'broker.pem'}\nkeyfile {certificates / 'broker.key'}",
+    )
+    files = {
+        "ca_file": certificates / "ca.pem",
+        "cert_file": certificates / "van.pem",
+        "key_file": certificates / "van.key",
+    }
+    received: list[bytes] = []
+    with broker, SmallOffice(broker.host, broker.port) as office:
+        async with publishing(secure, **files) as publisher:
+            publisher.listen(lambda up: None, lambda topic, payload: received.append(payload))
+            await eventually(lambda: publisher.connected)
+            for size in (10, 300_000, 20):
+                publisher.publish(Outgoing(topics.live(LAB, "router"), b"x" * size, 0))
+                office.say(topics.ack(LAB, "visits"), b"y" * size)
+            await eventually(lambda: [len(item[1]) for item in office.live] == [10, 300_000, 20])
+            await eventually(lambda: [len(item) for item in received] == [10, 300_000, 20])
+        async with publishing(secure, ca_file=certificates / "other.pem") as publisher:
+            await eventually(lambda: "verify failed" in publisher.last_error)
+        async with publishing(broker.port, ca_file=certificates / "ca.pem") as publisher:
+            await eventually(lambda: publisher.last_error != "")
+        async with publishing(secure, ca_file=certificates / "ca.pem") as publisher:
+            await eventually(lambda: publisher.last_error != "")
+        async with publishing(secure, ca_file=tmp_path / "none.pem") as publisher:
+            await eventually(lambda: "No such file" in publisher.last_error)
+
+
+async def test_a_line_that_takes_nothing_is_congested_and_bounded(broker: Mosquitto) -> None:
+    async with publishing(broker.port) as publisher:
+        await eventually(lambda: publisher.connected)
+        await asyncio.to_thread(broker.freeze)
+
+        def refused(size: int) -> str:
+            try:
+                publisher.publish(Outgoing(topics.live(LAB, "router"), b"x" * size, 0))
+            except ConnectionError as error:
+                return str(error)
+            return ""
+
+        handed = 0
+        while not (said := refused(500_000)):
+            handed += 1
+            await asyncio.sleep(0)
+        assert "congested" in said
+        assert handed < 3 * MAX_UNSENT
+        await asyncio.to_thread(broker.thaw)
+        await eventually(lambda: not refused(1))
+
+
+async def test_a_silent_broker_is_noticed_by_the_keepalive(broker: Mosquitto) -> None:
+    async with publishing(broker.port, keepalive_s=5) as publisher:
+        changes: list[bool] = []
+        publisher.listen(changes.append, lambda topic, payload: None)
+        await eventually(lambda: publisher.connected)
+        await asyncio.to_thread(broker.freeze)
+        await eventually(lambda: not publisher.connected, seconds=30)
+        await asyncio.to_thread(broker.thaw)
+        await eventually(lambda: publisher.connected)
+        assert changes == [True, False, True]
+
+
+async def test_what_the_broker_says_at_the_end_is_passed_on(broker: Mosquitto) -> None:
+    async with publishing(broker.port) as publisher:
+        await eventually(lambda: publisher.connected)
+        await asyncio.to_thread(broker.stop)
+        await eventually(lambda: publisher.last_error != "")
+        assert re.search("shutting down|refused|lost", publisher.last_error)
+    async with impostor([CONNACK_OK, SUBACK_OK + DISCONNECT_TAKEN_OVER]) as port, publishing(port) as publisher:
+        await eventually(lambda: "ended the connection: Session taken over" in publisher.last_error)
