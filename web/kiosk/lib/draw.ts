@@ -30,7 +30,7 @@ const LEAST_LABEL_PX = 64;
 /** Fit the stock into `width` x `height` with room for the rulers. */
 export function viewOf(path: Path, width: number, height: number): View {
   const frame = stockFrame(path);
-  const [side, top, foot] = width < 480 ? [36, 12, 34] : [64, 24, 56];
+  const [side, top, foot] = width < 480 ? [36, 12, 34] : [64, 24, 64];
   const scale = Math.min((width - 2 * side) / frame.width, (height - top - foot) / frame.height);
   const left = (width - frame.width * scale) / 2;
   const bottom = top + (height - top - foot + frame.height * scale) / 2;
@@ -53,7 +53,7 @@ function ruler(context: CanvasRenderingContext2D, view: View, colours: Colours):
   context.strokeStyle = colours.plan;
   context.fillStyle = colours.ruler;
   context.lineWidth = 1;
-  context.font = `500 ${small ? 12 : 16}px ${colours.font}`;
+  context.font = `500 ${small ? 12 : 19}px ${colours.font}`;
   context.textBaseline = "top";
   context.textAlign = "center";
   const long = small ? 8 : 14;

@@ -21,6 +21,7 @@ import { Attempt } from "./attempt.svelte";
 import { Claims } from "./claims.svelte";
 import { display } from "./display.svelte";
 import { Idle } from "./idle.svelte";
+import { spread } from "./path";
 import { words } from "./words";
 
 export type Screen =
@@ -152,7 +153,7 @@ export class Kiosk {
     this.pieces = pieces;
     for (const piece of pieces) {
       const path = await get<Path>(`api/kiosk/pieces/${encodeURIComponent(piece.id)}/path`);
-      if (path.points.length > 1) this.paths = { ...this.paths, [piece.id]: path };
+      if (path.points.length > 1) this.paths = { ...this.paths, [piece.id]: spread(path) };
     }
   }
 

@@ -37,6 +37,33 @@ export function stockFrame(path: Path): Frame {
   return { x: left, y: low, width: right - left || 1, height: high - low || 1 };
 }
 
+/**
+ * Return the path with a time of its own for each point.
+ *
+ * The server plans by lines of the program, and the points of one arc share their line's time; between two lines the time
+ * is spread along the way. Points without any times keep none.
+ */
+export function spread(path: Path): Path {
+  const seconds = [...path.seconds];
+  let [first, before] = [0, 0];
+  for (let at = 0; at < seconds.length; at += 1) {
+    const time = path.seconds[at] as number;
+    if (path.seconds[at + 1] === time) continue;
+    const steps = Array.from({ length: at - first + 1 }, (_, step) => {
+      const [a, b] = [path.points[first + step - 1], path.points[first + step] as Position];
+      return a === undefined ? 0 : Math.hypot(b[0] - a[0], b[1] - a[1], b[2] - a[2]);
+    });
+    const whole = steps.reduce((sum, step) => sum + step, 0);
+    let gone = 0;
+    for (let step = 0; step < steps.length - 1; step += 1) {
+      gone += steps[step] as number;
+      seconds[first + step] = whole > 0 ? before + ((time - before) * gone) / whole : before;
+    }
+    [first, before] = [at + 1, time];
+  }
+  return { ...path, seconds };
+}
+
 /** Return the way of the tool's tip in mm, rapid moves included. */
 export function lengthMm(path: Path): number {
   let sum = 0;
