@@ -46,7 +46,12 @@ async def run(settings: OfficeSettings) -> None:
         listener = _listen(settings)
         # timeout_graceful_shutdown: a page that keeps its connection open must not keep the service alive.
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=HTTP_GRACE_S
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=HTTP_GRACE_S,
         )
         server = Server(config)
         _log.info("the office's dashboard is at http://%s:%d/", settings.http.host, settings.http.port)

@@ -34,12 +34,7 @@ ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The office's T
 def run(config: ConfigFile) -> None:
     """Take in what the vans send and serve the dashboard, until Ctrl-C."""
     settings = _load(config)
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
-        handlers=[RichHandler(console=_errors, show_path=False, rich_tracebacks=False)],
-    )
+    _start_logging(settings.log_level)
     try:
         asyncio.run(run_office(settings))
     except (OSError, ValueError) as error:
@@ -85,6 +80,16 @@ def _ask_for_recount(settings: OfficeSettings) -> Recount:
         return asyncio.run(ask())
     except OfficeError as error:
         _fail(str(error))
+
+
+def _start_logging(level: str) -> None:
+    if _errors.is_terminal:
+        handler: logging.Handler = RichHandler(console=_errors, show_path=False)
+        form = "%(message)s"
+    else:
+        # A journal adds its own time, and wants one line for each message.
+        handler, form = logging.StreamHandler(), "%(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=level.upper(), format=form, datefmt="%H:%M:%S", handlers=[handler])
 
 
 def _load(file: Path) -> OfficeSettings:

@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from wire.batch import Presence, Scalar
+
+
+def clean(text: str) -> str:
+    """Return `text` without what a database cannot hold: NUL and halves of surrogate pairs become U+FFFD."""
+    return re.sub(r"[\x00\ud800-\udfff]", "\ufffd", text)
 
 
 class Standing(StrEnum):

@@ -15,7 +15,7 @@ from datetime import date
 
 from pydantic import ValidationError
 
-from office.facts import Fact, Item, Message, ReceivedBatch, ReceivedPresence, Rejected, Standing
+from office.facts import Fact, Item, Message, ReceivedBatch, ReceivedPresence, Rejected, Standing, clean
 from wire import topics
 from wire.batch import MAX_PAYLOAD, BadMessage, Batch, Presence, Scalar, WireEvent
 from wire.codec import decode_batch, decode_presence
@@ -61,11 +61,6 @@ def reject(message: Message, reason: str) -> Rejected:
         message.payload[:HEAD_BYTES],
         message.received_ns,
     )
-
-
-def clean(text: str) -> str:
-    """Return `text` without what a database cannot hold: NUL and halves of surrogate pairs become U+FFFD."""
-    return re.sub(r"[\x00\ud800-\udfff]", "\ufffd", text)
 
 
 def _batch(batch: Batch, sha256: bytes, received_ns: int) -> ReceivedBatch:

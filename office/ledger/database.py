@@ -52,6 +52,7 @@ class Database(Protocol):
 
 def connect(url: str) -> Database:
     """Return the database behind ``sqlite:///PATH`` or ``postgresql://...``; raises ValueError for another URL."""
+    # Each driver is loaded only where it is used: psycopg alone would cost an office on SQLite 24 MB.
     if url.startswith("sqlite:///"):
         from office.ledger.sqlite import SqliteDatabase
 

@@ -11,8 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import cast
 
-from office.facts import Fact, Standing
-from office.intake import clean
+from office.facts import Fact, Standing, clean
 from wire.batch import Presence, Scalar
 from wire.events import REACHED_ROLES
 

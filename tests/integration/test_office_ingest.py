@@ -14,6 +14,7 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import psycopg
 import pytest
+import zstandard
 from paho.mqtt.enums import CallbackAPIVersion
 
 from office.config import BrokerSettings
@@ -164,7 +165,8 @@ async def test_what_cannot_be_read_is_set_aside_while_ingestion_goes_on(ingest, 
     feed = Sender()
     good = feed.payload([headcount("v1", 20)])
     other = Sender(lab="van-2").payload([headcount("v1", 20)])
-    bad = [b"\x00\xff garbage", b"", good[:-7], other, bytes(MAX_PAYLOAD + 1), b"x" * 200_000]
+    newer = zstandard.ZstdCompressor().compress(b'{"v": 2}')
+    bad = [b"\x00\xff garbage", b"", good[:-7], other, newer, bytes(MAX_PAYLOAD + 1), b"x" * 200_000]
     for payload in bad:
         lab.send(payload)
     lab.send(good, stream="gossip")

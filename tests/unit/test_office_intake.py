@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from office import intake
-from office.facts import ReceivedBatch, ReceivedPresence, Rejected, Standing
+from office.facts import ReceivedBatch, ReceivedPresence, Rejected, Standing, clean
 from tests.support.office import Sender, headcount, job, message, opened, presence
 from wire.batch import MAX_PAYLOAD, WireEvent
 from wire.codec import canonical
@@ -121,7 +121,7 @@ def test_a_presence_is_read():
 
 
 def test_clean_takes_out_what_a_database_cannot_hold():
-    assert intake.clean("a\x00b\ud800c") == "a\ufffdb\ufffdc"
+    assert clean("a\x00b\ud800c") == "a\ufffdb\ufffdc"
 
 
 @given(st.binary(max_size=400))
