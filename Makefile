@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 SOURCES := edge office wire tests benchmarks content tools
 WEB := $(shell find web content/i18n -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: demo test check bench web lock clean
+.PHONY: demo test check bench web wheel images lock clean
 
 .venv/.installed: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh tools/debian.sh no-venv=python3-venv
@@ -44,6 +44,13 @@ test: check
 bench: .venv/.installed web/dist/.built
 	sh tools/debian.sh mosquitto=mosquitto postgres=postgresql
 	$(PY) -m benchmarks $(ARGS)
+
+wheel: .venv/.installed web/dist/.built
+	rm -f dist/infomobil-*.whl
+	$(PY) -m hatchling build -t wheel
+
+images: .venv/.installed web/dist/.built
+	$(PY) -m tools.screenshots
 
 lock:
 	@test -x .venv/bin/uv || $(PY) -m pip install -q uv
