@@ -21,7 +21,11 @@ ZERO = (-250.0, -170.0, -40.0)
 
 @dataclass
 class Options:
-    """What differs between a demo, a tour and a test."""
+    """What differs between a demo, a tour and a test.
+
+    sync_extra, store_extra and ingest_extra are further lines of the edge's [sync] and [store] and of the office's
+    [broker]; data_dir is where the edge keeps its files, by default a folder of its own below `folder`.
+    """
 
     folder: Path
     speed: float = 1.0
@@ -34,6 +38,10 @@ class Options:
     router_settings: dict[str, str] = field(default_factory=dict)
     database: str = ""
     with_lathe: bool = True
+    sync_extra: str = ""
+    store_extra: str = ""
+    ingest_extra: str = ""
+    data_dir: Path | None = None
 
 
 class Laboratory:
@@ -53,6 +61,7 @@ class Laboratory:
         self.router_ctl = self.folder / "router.ctl"
         self.wirelog = self.folder / "router.wire.jsonl"
         self.lathe_ctl = self.folder / "lathe.ctl"
+        self.data_dir = options.data_dir or self.folder / "data"
         self.edge_config = self.folder / "edge.toml"
         self.office_config = self.folder / "office.toml"
         self.broker = self._broker()
@@ -139,7 +148,8 @@ class Laboratory:
         write_pin(self.folder / "pin", self.pin)
         database = self.options.database or f"sqlite:///{self.folder / 'office.sqlite3'}"
         self.office_config.write_text(
-            f'database = "{database}"\n\n[http]\nport = {self.office_port}\n\n[broker]\nport = {self.broker_port}\n',
+            f'database = "{database}"\n\n[http]\nport = {self.office_port}\n\n[broker]\nport = {self.broker_port}\n'
+            f"{self.options.ingest_extra}",
             encoding="utf-8",
         )
         self.edge_config.write_text(self._edge_toml(), encoding="utf-8")
@@ -157,7 +167,7 @@ endpoint = "{self.endpoint}"
         return f"""[lab]
 id = "{LAB_ID}"
 name = "InfoMobil"
-data_dir = "{self.folder / "data"}"
+data_dir = "{self.data_dir}"
 
 [http]
 console_port = {self.console_port}
@@ -169,6 +179,10 @@ pin_file = "{self.folder / "pin"}"
 [sync]
 host = "127.0.0.1"
 port = {self.broker_port}
+{self.options.sync_extra}
+
+[store]
+{self.options.store_extra}
 
 [[machine]]
 id = "router"
