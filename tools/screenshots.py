@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes the pictures of the README: a laboratory in the middle of a visit, in Chromium. `python -m tools.screenshots`."""
+"""Takes the README's pictures: a laboratory in the middle of a visit, in Chromium. `python -m tools.screenshots`."""
 
 from __future__ import annotations
 
