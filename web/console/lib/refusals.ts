@@ -6,7 +6,8 @@
  * words; where it does not, the service's sentence is shown as it came: a reason in English beats none.
  */
 import type { Interlock, Machine, MotionCommand, Refusal } from "../../shared/types";
-import type { Translate } from "./words";
+import { NOT_DONE, PERMISSIVE, SOURCE } from "./keys";
+import type { Key, Translate } from "./words";
 
 export interface Reason {
   why: string;
@@ -19,8 +20,8 @@ export interface Lines {
   reasons: Reason[];
 }
 
-const KNOWN = ["available", "fresh", "inputs", "interlock", "guardian", "idle", "homed", "held", "alarm", "position", "fault"] as const;
-type Known = (typeof KNOWN)[number];
+const PERMISSIVES: Partial<Record<string, { why: Key; todo: Key }>> = PERMISSIVE;
+const SOURCES: Partial<Record<string, Key>> = SOURCE;
 
 export class Refusals {
   constructor(
@@ -33,7 +34,7 @@ export class Refusals {
   ofCommand(command: MotionCommand, machine: Machine): Lines | null {
     const list = machine.refusals[command];
     if (list.length === 0) return null;
-    return { what: this.t(`refusal.what.${command}`, { machine: machine.name }), reasons: this.reasons(list, machine.interlock) };
+    return { what: this.t(NOT_DONE[command], { machine: machine.name }), reasons: this.reasons(list, machine.interlock) };
   }
 
   /** Return each refusal as a reason. */
@@ -44,14 +45,14 @@ export class Refusals {
   reason(refusal: Refusal, interlock: Interlock | null): Reason {
     if (this.language === "en") return { why: refusal.why, remedy: refusal.remedy };
     if (refusal.permissive.startsWith("input.")) return this.inputReason(refusal, interlock);
-    const known = KNOWN.find((name): name is Known => name === refusal.permissive);
+    const known = PERMISSIVES[refusal.permissive];
     if (known === undefined) return { why: refusal.why, remedy: refusal.remedy };
     const source = this.source(refusal.source);
     const read = refusal.age_ms === null ? this.t("refusal.source", { source }) : this.t("refusal.read", { age: this.age(refusal.age_ms), source });
-    const detail = known === "fault" ? afterColon(refusal.why) : "";
+    const detail = refusal.permissive === "fault" ? afterColon(refusal.why) : "";
     return {
-      why: `${this.t(`refusal.why.${known}`, { detail })} ${read}`,
-      remedy: this.t(`refusal.todo.${known}`),
+      why: `${this.t(known.why, { detail })} ${read}`,
+      remedy: this.t(known.todo),
     };
   }
 
@@ -65,16 +66,8 @@ export class Refusals {
   }
 
   private source(name: string): string {
-    switch (name) {
-      case "controller":
-      case "interlock":
-      case "supervisor":
-      case "guardian":
-      case "configuration":
-        return this.t(`source.${name}`);
-      default:
-        return name;
-    }
+    const known = SOURCES[name];
+    return known === undefined ? name : this.t(known);
   }
 }
 

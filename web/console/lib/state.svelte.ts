@@ -17,6 +17,7 @@ import type {
   Visit,
   VisitPost,
 } from "../../shared/types";
+import { DELIVERY, NOT_DONE } from "./keys";
 import { barMachine } from "./machine";
 import { problemOf, type Problem } from "./problem";
 import { Refusals, type Lines } from "./refusals";
@@ -198,7 +199,7 @@ export class Console {
       await post(`api/machines/${encodeURIComponent(machine.id)}/${command}`, undefined, { timeoutMs: STOP_TIMEOUT_MS });
       this.#settle(sent, { outcome: "delivered", problem: null });
     } catch (error) {
-      const what = this.t(command === "stop" ? "bar.stop.failed" : "bar.hold.failed", { machine: machine.name });
+      const what = this.t(DELIVERY[command].failed, { machine: machine.name });
       const problem = problemOf(error, what, this.t, this.refusals, machine.interlock);
       const reasons = problem.lines.reasons.map((reason) => ({ ...reason, remedy: this.t("bar.failed.todo") }));
       this.#settle(sent, { outcome: "failed", problem: { tone: "red", lines: { what, reasons } } });
@@ -241,7 +242,7 @@ export class Console {
     const options = command === "home" ? { timeoutMs: HOME_TIMEOUT_MS } : undefined;
     await this.#act(
       machine.id,
-      `refusal.what.${command}`,
+      NOT_DONE[command],
       async () => void (await post(`api/machines/${encodeURIComponent(machine.id)}/${command}`, body, options)),
       machine,
     );

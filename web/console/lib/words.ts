@@ -19,8 +19,3 @@ export function consoleWords(): Words<Key> {
 export function keepLanguage(language: Language): void {
   window.localStorage.setItem(STORED, language);
 }
-
-/** Return an enumeration's value as it stands in a key of the words. */
-export function lower<Value extends string>(value: Value): Lowercase<Value> {
-  return value.toLowerCase() as Lowercase<Value>;
-}

@@ -18,8 +18,3 @@ export function officeWords(): Words<Key> {
 export function keepLanguage(language: Language): void {
   window.localStorage.setItem(STORED, language);
 }
-
-/** Return whether `key` has words: the service may name figures that this page was not told of. */
-export function isKey(key: string): key is Key {
-  return key in lt;
-}

@@ -1,0 +1,455 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operator's console in Chromium: what an operator sees and what it sends, with the service played by the test."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect
+
+from tests.e2e import console_world as world
+from tests.e2e.driving import DIST, ORIGIN, SIZES, Json, Van, cut_words, new_page, refusal, targets
+
+pytestmark = pytest.mark.skipif(not (DIST / "console" / "index.html").is_file(), reason="the pages are not built")
+
+SILENCE_MS = 3000
+HOLD_MS = 1500
+LANGUAGES = ("lt", "en")
+FORBIDDEN = ("emergency stop", "spindle stopped", "guard locked", "avarinis stabdymas", "saugu")
+
+Open = Callable[..., tuple[Page, Van]]
+
+
+@pytest.fixture
+def open_console(browser: Browser) -> Iterator[Open]:
+    """Open the console on a snapshot; the page's clock stands still and moves only when a test moves it."""
+    contexts = []
+
+    def opened(snapshot: Json, size: str = "desk", language: str = "lt") -> tuple[Page, Van]:
+        context = browser.new_context(reduced_motion="reduce")
+        contexts.append(context)
+        page = new_page(context, size)
+        page.add_init_script(f"localStorage.setItem('infomobil.console.language', '{language}')")
+        page.clock.install()
+        van = Van(page, "console", "/api/live", hello=[{"type": "snapshot", "snapshot": snapshot}])
+        van.answers[("GET", "/api/snapshot")] = (200, snapshot)
+        for program in ("gear", "name-tag", "bolt"):
+            van.answers[("GET", f"/api/programs/{program}/path")] = (200, world.gear_path())
+        page.goto(ORIGIN)
+        expect(page.locator(".left .card").first).to_be_attached()
+        page.clock.pause_at(page.evaluate("Date.now()") + 10)
+        return page, van
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def tab(page: Page, name: str, language: str = "lt") -> None:
+    """Show a part of the day, in the way of the page's size."""
+    words = {"queue": ("Eilė", "Queue"), "visit": ("Vizitas", "Visit"), "sync": ("Biuras", "Office")}[name]
+    word = words[LANGUAGES.index(language)]
+    phone = page.locator(".phone button", has_text=word)
+    (phone if phone.is_visible() else page.locator(".tabs button", has_text=word)).click()
+
+
+def enter(page: Page, pin: str) -> None:
+    for figure in pin:
+        page.locator(".login .figure", has_text=figure).click()
+    page.get_by_role("button", name="Įeiti").click()
+
+
+def test_wrong_pin_shows_the_delay_running_down(open_console: Open) -> None:
+    page, van = open_console(world.locked())
+    delays = itertools.chain([4, 8], itertools.repeat(8))
+    van.answers[("POST", "/api/login")] = lambda _: (401, refusal("pin", "Wrong PIN.", retry_after_s=next(delays)))
+    enter(page, "1234")
+    status = page.locator(".login [role=status]")
+    expect(status).to_contain_text("po 4 s")
+    expect(page.locator(".login .figure").first).to_be_disabled()
+    page.clock.run_for(1500)
+    expect(status).to_contain_text("po 3 s")
+    page.clock.run_for(3000)
+    expect(status).to_contain_text("Galite bandyti dar kartą")
+    enter(page, "4321")
+    expect(status).to_contain_text("po 8 s")
+    assert van.asked("POST", "/api/login") == [{"pin": "1234"}, {"pin": "4321"}]
+
+
+def test_right_pin_opens_the_day(open_console: Open) -> None:
+    page, van = open_console(world.locked())
+    van.answers[("POST", "/api/login")] = (200, {"operator": True})
+    van.answers[("GET", "/api/snapshot")] = (200, world.snapshot())
+    van.hello = [{"type": "snapshot", "snapshot": world.snapshot()}]
+    enter(page, "2468")
+    expect(page.locator(".tabs")).to_be_visible()
+    expect(page.locator(".top .visit")).to_contain_text("Suskaičiuota 28 iš 52")
+
+
+@pytest.mark.parametrize("command", ["stop", "hold"])
+def test_stop_and_hold_are_sent_without_login_when_the_key_goes_down(open_console: Open, command: str) -> None:
+    page, van = open_console(world.locked())
+    van.answers[("POST", f"/api/machines/router/{command}")] = (200, {"delivered": True})
+    key = page.locator(f"[data-command={command}]")
+    expect(key).to_be_enabled()
+    key.hover()
+    page.mouse.down()
+    expect(page.locator(".outcome")).to_contain_text("valdiklis gavo")
+    page.mouse.up()
+    assert len(van.asked("POST", f"/api/machines/router/{command}")) == 1
+    expect(page.locator("[data-command=resume]")).to_be_disabled()
+
+
+def test_stop_by_keyboard_is_sent_once(open_console: Open) -> None:
+    page, van = open_console(world.locked())
+    van.answers[("POST", "/api/machines/router/stop")] = (200, {"delivered": True})
+    page.locator("[data-command=stop]").press("Enter")
+    expect(page.locator(".outcome")).to_contain_text("valdiklis gavo stabdymą")
+    assert len(van.asked("POST", "/api/machines/router/stop")) == 1
+
+
+@pytest.mark.parametrize("answer", [(503, refusal("stop_not_delivered", "No.", "The port is gone.", "x")), (0, None)])
+def test_undelivered_stop_stays_on_the_screen_and_names_the_hard_wired_stop(
+    open_console: Open, answer: tuple[int, Any]
+) -> None:
+    page, van = open_console(world.snapshot())
+    van.answers[("POST", "/api/machines/router/stop")] = answer
+    page.locator("[data-command=stop]").click()
+    outcome = page.locator(".outcome")
+    expect(outcome).to_contain_text("stabdymas nepasiekė valdiklio")
+    expect(outcome).to_contain_text("stabdymo mygtuką prie staklių")
+    page.clock.run_for(30_000)
+    expect(outcome).to_be_visible()
+    assert len(van.asked("POST", "/api/machines/router/stop")) == 1
+
+
+def test_bar_acts_on_the_machine_that_takes_commands_and_says_so(open_console: Open) -> None:
+    page, van = open_console(world.snapshot())
+    van.answers[("POST", "/api/machines/router/hold")] = (200, {"delivered": True})
+    page.locator(".left .card", has_text="Lathe").click()
+    expect(page.locator(".machine h2")).to_have_text("Lathe")
+    expect(page.locator("footer .name")).to_contain_text("Router")
+    page.locator("[data-command=hold]").click()
+    expect(page.locator(".outcome")).to_contain_text("Router")
+    assert len(van.asked("POST", "/api/machines/router/hold")) == 1
+
+
+def test_start_needs_a_look_and_a_key_held_down(open_console: Open) -> None:
+    page, van = open_console(world.snapshot(machines=[world.router()], jobs=world.jobs()[1:]))
+    van.answers[("POST", "/api/jobs/j2/start")] = (200, world.job(2, "RUNNING"))
+    page.locator(".job", has_text="Ugnė Žilvinė").get_by_role("button", name="Pradėti").click()
+    sheet = page.get_by_role("dialog")
+    key = sheet.locator(".hold")
+    expect(key).to_be_disabled()
+    sheet.get_by_role("checkbox").click()
+    expect(key).to_be_enabled()
+    key.hover()
+    page.mouse.down()
+    page.clock.run_for(HOLD_MS - 200)
+    page.mouse.up()
+    page.clock.run_for(HOLD_MS)
+    assert van.asked("POST", "/api/jobs/j2/start") == []
+    page.mouse.down()
+    page.clock.run_for(HOLD_MS + 50)
+    expect(sheet).to_be_hidden()
+    page.mouse.up()
+    assert van.asked("POST", "/api/jobs/j2/start") == [{"area_clear": True}]
+
+
+def test_bar_stays_in_reach_while_a_question_is_open(open_console: Open) -> None:
+    page, van = open_console(world.snapshot(machines=[world.router()], jobs=world.jobs()[1:]))
+    van.answers[("POST", "/api/machines/router/stop")] = (200, {"delivered": True})
+    page.locator(".start").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.locator("[data-command=stop]").click()
+    expect(page.locator(".outcome")).to_contain_text("valdiklis gavo stabdymą")
+
+
+def test_refused_start_tells_what_why_and_what_to_do(open_console: Open) -> None:
+    reasons = [world.DOOR_OPEN, {**world.NOT_HOMED, "permissive": "homed"}]
+    machine = {**world.tripped(), "job": None}
+    machine["refusals"] = {**machine["refusals"], "start": reasons}
+    page, van = open_console(world.snapshot(machines=[machine], jobs=world.jobs()[1:]))
+    page.locator(".start").click()
+    card = page.get_by_role("dialog").locator(".refusal")
+    expect(card.locator(".what")).to_have_text("Router: darbas nepradedamas.")
+    expect(card.locator(".why").first).to_have_text("Door: atvira. Skaityta prieš 0,2 s, šaltinis: router door pin.")
+    expect(card.locator(".todo").first).to_have_text("Close the door, then press Reset at the console.")
+    expect(card.locator(".why").nth(1)).to_contain_text("nulis dar nerastas")
+    expect(page.get_by_role("dialog").locator(".hold")).to_have_count(0)
+    assert van.asked("POST", "/api/jobs/j2/start") == []
+
+
+def test_refusal_of_the_service_shows_its_three_lines(open_console: Open) -> None:
+    page, van = open_console(world.snapshot(), language="en")
+    said = refusal("busy", "The job is not approved.", "The visit is closed.", "Open a visit first.")
+    van.answers[("POST", "/api/jobs/j3/approve")] = (409, said)
+    card = page.locator(".job", has_text="Šarūnas")
+    card.get_by_role("button", name="Approve").click()
+    expect(card.locator(".what")).to_have_text("The job is not approved.")
+    expect(card.locator(".why")).to_have_text("The visit is closed.")
+    expect(card.locator(".todo")).to_have_text("Open a visit first.")
+
+
+def test_reset_is_asked_for_by_a_person_and_says_it_starts_nothing(open_console: Open) -> None:
+    page, van = open_console(world.snapshot(machines=[world.tripped()]), language="en")
+    said = refusal("interlock", "Not reset.", "Door: open.", "Close the door.", reasons=[world.DOOR_OPEN])
+    van.answers[("POST", "/api/machines/router/reset")] = (409, said)
+    panel = page.locator(".interlocks")
+    expect(panel).to_contain_text("has tripped")
+    expect(panel.locator("li.open")).to_contain_text("Close the door until it clicks.")
+    expect(panel.locator("li.unknown")).to_contain_text("GPIO 27 · never")
+    reset = panel.locator(".reset")
+    expect(reset).to_contain_text("starts nothing")
+    reset.click()
+    expect(page.locator(".problem .what")).to_have_text("Router: the interlock is not reset.")
+    assert van.asked("POST", "/api/machines/router/reset") == [None]
+
+
+def test_decline_sends_the_reason_that_the_visitor_reads(open_console: Open) -> None:
+    page, van = open_console(world.snapshot())
+    van.answers[("POST", "/api/jobs/j3/decline")] = (200, world.job(3, "DECLINED", reason="Baigėsi ruošiniai"))
+    page.locator(".job", has_text="Šarūnas").get_by_role("button", name="Atmesti").click()
+    page.get_by_role("dialog").get_by_role("button", name="Baigėsi ruošiniai").click()
+    expect(page.locator(".job.ended", has_text="Baigėsi ruošiniai")).to_be_visible()
+    assert van.asked("POST", "/api/jobs/j3/decline") == [{"reason": "Baigėsi ruošiniai"}]
+
+
+def test_silence_of_three_seconds_veils_old_data_and_leaves_the_bar(open_console: Open) -> None:
+    page, van = open_console(world.snapshot())
+    van.answers[("POST", "/api/machines/router/stop")] = (200, {"delivered": True})
+    page.clock.run_for(SILENCE_MS - 500)
+    expect(page.locator(".stale")).to_be_hidden()
+    page.clock.run_for(1000)
+    expect(page.locator(".stale")).to_contain_text("PASENĘ DUOMENYS")
+    page.locator("[data-command=stop]").click()
+    expect(page.locator(".outcome")).to_contain_text("valdiklis gavo stabdymą")
+    van.send({"type": "machine", "machine": world.router()})
+    expect(page.locator(".stale")).to_be_hidden()
+    expect(page.locator(".left .card").first).to_contain_text("Parengta")
+
+
+def test_closed_socket_is_told_and_opened_again(open_console: Open) -> None:
+    page, van = open_console(world.snapshot())
+    van.sockets[-1].close()
+    expect(page.locator(".stale")).to_contain_text("nutrūko")
+    page.clock.run_for(2000)
+    expect(page.locator(".stale")).to_be_hidden()
+    assert len(van.sockets) == 2
+
+
+def test_headcount_is_confirmed_only_after_the_commit(open_console: Open) -> None:
+    page, van = open_console(world.snapshot())
+    van.answers[("POST", "/api/visits/v1/headcounts")] = (503, refusal("disk", "x", "The disk is full.", "Call us."))
+    tab(page, "visit")
+    page.get_by_role("button", name="Skaičiuoti žmones").click()
+    sheet = page.get_by_role("dialog")
+    for figure in "24":
+        sheet.locator(".figure", has_text=figure).click()
+    save = sheet.locator(".primary")
+    save.click()
+    expect(sheet.locator(".refusal")).to_contain_text("Žmonės neįrašyti.")
+    expect(sheet.locator(".written")).to_have_count(0)
+    counted = world.visit(people={"pupil": 49, "teacher": 2, "vet_trainer": 0, "trainee": 1}, total=52)
+    van.answers[("POST", "/api/visits/v1/headcounts")] = (201, counted)
+    save.click()
+    expect(sheet.locator(".written")).to_have_text("Įrašyta: 8b, Mokiniai, 24.")
+    expect(page.locator(".top .visit")).to_contain_text("Suskaičiuota 52 iš 52")
+    first, second = van.asked("POST", "/api/visits/v1/headcounts")
+    assert first == second
+    assert first == {"entry": first["entry"], "group": "8b", "role": "pupil", "count": 24}
+
+
+def test_correction_needs_a_reason(open_console: Open) -> None:
+    page, van = open_console(world.snapshot())
+    van.answers[("POST", "/api/visits/v1/headcounts")] = (201, world.visit(total=27))
+    tab(page, "visit")
+    page.get_by_role("button", name="Skaičiuoti žmones").click()
+    sheet = page.get_by_role("dialog")
+    sheet.get_by_role("radio", name="Pataisyti").click()
+    sheet.get_by_role("button", name="Vienu daugiau").click()
+    save = sheet.locator(".primary")
+    expect(save).to_be_disabled()
+    sheet.get_by_role("radio", name="Suskaičiuota du kartus").click()
+    save.click()
+    expect(sheet.locator(".written")).to_be_visible()
+    (body,) = van.asked("POST", "/api/visits/v1/headcounts")
+    assert (body["count"], body["reason"]) == (-1, "Suskaičiuota du kartus")
+
+
+def test_visit_is_opened_from_the_form_and_its_words_survive_a_refusal(open_console: Open) -> None:
+    page, van = open_console(world.snapshot(visit=None))
+    van.answers[("POST", "/api/visits")] = (409, refusal("visit_open", "x", "Another visit is open.", "Close it."))
+    tab(page, "visit")
+    page.get_by_label("Mokykla").fill("Utenos Krašuonos progimnazija")
+    page.get_by_label("Savivaldybė").fill("Utenos r. sav.")
+    page.get_by_label("Grupė ar klasė").fill("8b")
+    page.get_by_label("Data").fill("2026-11-23")
+    page.locator("input.figure").fill("31")
+    page.get_by_role("radio", name="Latviešu").click()
+    page.locator("form .primary").click()
+    expect(page.locator("form .refusal")).to_contain_text("Another visit is open.")
+    expect(page.get_by_label("Mokykla")).to_have_value("Utenos Krašuonos progimnazija")
+    van.answers[("POST", "/api/visits")] = (201, world.visit())
+    page.locator("form .primary").click()
+    expect(page.locator("#visit-school")).to_be_visible()
+    assert van.asked("POST", "/api/visits")[-1] == {
+        "school": "Utenos Krašuonos progimnazija",
+        "municipality": "Utenos r. sav.",
+        "date": "2026-11-23",
+        "group": "8b",
+        "expected": 31,
+        "language": "lv",
+    }
+
+
+def test_bell_and_close_are_sent(open_console: Open) -> None:
+    page, van = open_console(world.snapshot())
+    van.answers[("POST", "/api/visits/v1/bell")] = (200, world.visit(bell_in_s=1200))
+    van.answers[("POST", "/api/visits/v1/close")] = (200, world.visit(open=False))
+    page.locator(".top .bell").click()
+    page.get_by_role("button", name="po 20 min").click()
+    expect(page.locator(".top .bell")).to_contain_text("20:00")
+    page.clock.run_for(2000)
+    expect(page.locator(".top .bell")).to_contain_text("19:58")
+    tab(page, "visit")
+    page.get_by_role("button", name="Baigti vizitą").click()
+    page.locator(".sheet .hold").hover()
+    page.mouse.down()
+    page.clock.run_for(HOLD_MS + 50)
+    expect(page.get_by_role("heading", name="Atidaryti vizitą")).to_be_visible()
+    page.mouse.up()
+    assert van.asked("POST", "/api/visits/v1/bell") == [{"in_minutes": 20}]
+    assert len(van.asked("POST", "/api/visits/v1/close")) == 1
+
+
+def test_refused_upload_lists_each_line_and_column(open_console: Open) -> None:
+    page, van = open_console(world.snapshot())
+    asked: list[str] = []
+
+    def check(request: Request) -> tuple[int, Json]:
+        asked.append(request.url)
+        said = refusal("program", "Refused.", "2 lines are not allowed.", "Correct them and upload again.")
+        return 422, {**said, "check": world.bad_check()}
+
+    van.answers[("POST", "/api/programs")] = check
+    page.get_by_role("button", name="Pridėti programą").click()
+    file = {"name": "laikiklis v4.nc", "mimeType": "text/plain", "buffer": b"G21\nG28.1\n"}
+    page.locator("input[type=file]").set_input_files(file)
+    result = page.locator(".result")
+    expect(result.locator(".what")).to_have_text("laikiklis v4.nc: programa nepriimta.")
+    expect(result.locator("li .place")).to_have_text(
+        ["Eilutė 14, stulpelis 6", "Eilutė 207, stulpelis 1", "Eilutė 391, stulpelis 9"]
+    )
+    expect(result.locator("li.error .message").first).to_contain_text("G28.1 would move the stored home")
+    expect(page.locator(".sheet .primary")).to_have_count(0)
+    assert asked == [f"{ORIGIN}/api/programs?name=laikiklis+v4.nc&machine=router"]
+    assert van.asked("POST", "/api/programs") == [b"G21\nG28.1\n"]
+
+
+def test_accepted_upload_goes_into_the_queue(open_console: Open) -> None:
+    page, van = open_console(world.snapshot())
+    program = {**world.programs()[3], "id": "u2", "title": {"": "ratas.nc"}}
+    good = {**world.bad_check(), "seconds": 61.0, "diagnostics": []}
+    van.answers[("POST", "/api/programs")] = (201, {"program": program, "check": good})
+    queued = world.job(9, "REQUESTED", program="u2", title={"": "ratas.nc"}, origin="operator", guess_s=None)
+    van.answers[("POST", "/api/jobs")] = (201, queued)
+    page.get_by_role("button", name="Pridėti programą").click()
+    file = {"name": "ratas.nc", "mimeType": "text/plain", "buffer": b"G21\n"}
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.locator(".result .good")).to_contain_text("ratas.nc: tinka")
+    page.locator(".sheet .primary").click()
+    expect(page.locator(".sheet .primary")).to_contain_text("Eilėje")
+    assert van.asked("POST", "/api/jobs") == [{"program": "u2", "machine": "router"}]
+
+
+def test_sync_panel_tells_what_the_office_has_not(open_console: Open) -> None:
+    page, _ = open_console(world.snapshot(sync=world.sync_away()), language="en")
+    tab(page, "sync", "en")
+    panel = page.locator(".sync[aria-labelledby]")
+    expect(panel).to_contain_text("The office does not hear us")
+    expect(panel).to_contain_text("5393 records are kept")
+    expect(panel).to_contain_text("2 h 1 min ago")
+    expect(panel.locator("li b")).to_have_text(["31", "4", "118", "5,240"])
+    expect(panel).to_contain_text("mqtt.example.org:8883 timed out")
+
+
+def test_unreachable_van_and_empty_queue_are_told(open_console: Open) -> None:
+    page, _ = open_console(world.snapshot(jobs=[], machines=[world.lathe(availability="UNAVAILABLE", age_ms=None)]))
+    expect(page.locator(".left .card")).to_contain_text("Negirdima")
+    expect(page.locator(".left .card")).to_contain_text("girdėta niekada")
+    expect(page.locator(".queue")).to_contain_text("Eilė tuščia")
+    expect(page.locator("footer .name")).to_contain_text("nėra ką valdyti")
+    expect(page.locator("[data-command=stop]")).to_be_disabled()
+
+
+def test_language_changes_and_stays(open_console: Open) -> None:
+    page, _ = open_console(world.snapshot())
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("[data-command=stop]")).to_have_text("Stop machine")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    assert page.evaluate("localStorage.getItem('infomobil.console.language')") == "en"
+
+
+def _state(page: Page, name: str, language: str) -> None:
+    if name in ("visit", "sync", "queue", "count", "bell", "close", "open"):
+        part = {"count": "visit", "bell": "visit", "close": "visit", "open": "visit"}.get(name, name)
+        tab(page, part, language)
+    match name:
+        case "count":
+            page.locator(".visit .primary").click()
+            page.locator(".count .left [role=radiogroup]").last.locator("button").last.click()
+        case "bell":
+            page.locator(".pair button").first.click()
+        case "close":
+            page.locator(".pair button").last.click()
+        case "start" | "refused":
+            tab(page, "queue", language)
+            page.locator(".start").click()
+        case "programs":
+            tab(page, "queue", language)
+            page.locator(".queue .add").click()
+        case "stale":
+            page.clock.run_for(SILENCE_MS + 500)
+
+
+STATES: dict[str, Callable[[], Json]] = {
+    "machine": world.snapshot,
+    "tripped": lambda: world.snapshot(machines=[world.tripped(), world.lathe()], sync=world.sync_away()),
+    "locked": world.locked,
+    "queue": world.snapshot,
+    "visit": world.snapshot,
+    "open": lambda: world.snapshot(visit=None),
+    "sync": lambda: world.snapshot(sync=world.sync_away()),
+    "count": world.snapshot,
+    "bell": world.snapshot,
+    "close": world.snapshot,
+    "start": lambda: world.snapshot(machines=[world.router()], jobs=world.jobs()[1:]),
+    "refused": lambda: world.snapshot(machines=[world.tripped()], jobs=world.jobs()[1:]),
+    "programs": world.snapshot,
+    "stale": world.snapshot,
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("size", SIZES)
+def test_nothing_is_cut_and_every_target_is_big_enough(open_console: Open, size: str, language: str) -> None:
+    for name, snapshot in STATES.items():
+        page, van = open_console(snapshot(), size, language)
+        _state(page, name, language)
+        assert cut_words(page) == [], f"{name} at {size} in {language}"
+        small = [item for item in targets(page) if item["height"] < 63.5 or item["width"] < 63.5]
+        assert small == [], f"{name} at {size} in {language}"
+        for command in ("hold", "resume", "stop"):
+            box = page.locator(f"[data-command={command}]").bounding_box()
+            assert box is not None
+            assert box["height"] >= 88
+            assert box["y"] + box["height"] <= SIZES[size][1]
+        words = page.locator("body").inner_text().lower()
+        assert [phrase for phrase in FORBIDDEN if phrase in words] == []
+        assert json.dumps(van.calls).count('"POST"') == 0
+        page.context.close()
