@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 import tty
+from collections.abc import Iterator
 from pathlib import Path
 
 REPEATS = 24
@@ -46,8 +48,26 @@ def percentile(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(part * len(values)))]
 
 
+@contextlib.contextmanager
+def punctual() -> Iterator[None]:
+    """Let this process hear a byte at once where the system permits, however busy it is: else it measures itself."""
+    before = os.sched_getscheduler(0)
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(5))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, before, os.sched_param(0))
+
+
 def run() -> list[dict[str, object]]:
     """Return the rows of the table."""
+    with punctual():
+        return measured()
+
+
+def measured() -> list[dict[str, object]]:
+    """Kill and stop holders, and return the rows of the table."""
     rows: list[dict[str, object]] = []
     for how, what in ((signal.SIGKILL, "kill -9"), (signal.SIGSTOP, "hang")):
         ours = [delay_ms(how, "ours") for _ in range(REPEATS)]

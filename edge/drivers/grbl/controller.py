@@ -33,7 +33,7 @@ from edge.drivers.grbl.protocol import (
 )
 from edge.drivers.grbl.session import Phase, Session, Start
 from edge.drivers.grbl.settings import GrblSettings
-from edge.drivers.grbl.state import Activity, Facts, machine_state, unavailable_state
+from edge.drivers.grbl.view import describe
 from edge.drivers.grbl.waiting import Predicate, Waiters
 
 _log = logging.getLogger(__name__)
@@ -376,37 +376,15 @@ class Controller:
 
     def publish(self, reason: str = "") -> None:
         """Build the state and call the listeners; `reason` says why nothing is heard, where nothing is."""
-        reading, facts = self.condition.reading, self._facts(reason)
-        if reading is not None and self.session.known and not self.condition.stale:
-            self.state = machine_state(reading, facts)
-        else:
-            self.state = unavailable_state(facts, reading.taken_ns if reading else 0)
+        condition, identity = self.condition, self.identity
+        known = self.session.known and condition.reading is not None and not condition.stale
+        self.state = describe(
+            condition,
+            self.job,
+            known=known,
+            reason=reason,
+            door_pin=condition.door_pin or identity.door_pin,
+            stop_pin=self.settings.stop_pin,
+        )
         for listener in tuple(self.listeners):
             listener(self.state)
-
-    def _facts(self, reason: str) -> Facts:
-        """Return what is known beside the reading."""
-        condition, job = self.condition, self.job
-        return Facts(
-            activity=self._activity(),
-            completed=job is not None and job.phase is JobPhase.FINISHED,
-            homed=condition.homed,
-            alarms=condition.alarms,
-            fault=condition.fault,
-            fault_reason=condition.fault_reason or reason,
-            door_pin=condition.door_pin or self.identity.door_pin,
-            stop_pin=self.settings.stop_pin,
-            program=job.program.program_id if job else None,
-            line=job.line if job else None,
-            total_lines=job.program.source_lines[-1] if job else None,
-            progress=job.progress if job else None,
-        )
-
-    def _activity(self) -> Activity:
-        """Return what the driver does with the machine."""
-        if self.condition.homing:
-            return Activity.HOMING
-        if self.job is None or self.job.ended:
-            return Activity.NONE
-        stopped = self.job.paused_by_program and not self.condition.hold_asked
-        return Activity.PROGRAM_STOP if stopped else Activity.PROGRAM

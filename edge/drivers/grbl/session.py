@@ -55,11 +55,6 @@ class Session:
         """Whether the controller has told all about itself in this connection, and has not restarted since."""
         return self._known
 
-    @property
-    def waiting(self) -> int:
-        """Return how many lines are not acknowledged."""
-        return len(self._owners)
-
     def opened(self) -> None:
         """Enter GREETING: the port is open; what comes before a welcome belongs to an earlier life."""
         self._known = False
