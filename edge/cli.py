@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from edge import __version__
@@ -25,11 +26,16 @@ err = Console(stderr=True)
 ConfigFile = Annotated[Path, typer.Argument(help="The laboratory's TOML file.")]
 
 
+def _say_why(error: InfoMobilError) -> None:
+    """Print the error's sentence as it is: square brackets are TOML here, not rich's markup."""
+    err.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
+
+
 def _load(path: Path) -> EdgeSettings:
     try:
         return load_settings(path)
     except InfoMobilError as error:
-        err.print(str(error), style="red", highlight=False, soft_wrap=True)
+        _say_why(error)
         raise typer.Exit(2) from error
 
 
@@ -53,7 +59,7 @@ def run(
     try:
         asyncio.run(run_edge(settings, config))
     except InfoMobilError as error:
-        err.print(str(error), style="red", highlight=False, soft_wrap=True)
+        _say_why(error)
         raise typer.Exit(1) from error
 
 
@@ -61,16 +67,15 @@ def run(
 def check_config(config: ConfigFile) -> None:
     """Say whether a configuration file can be used, and what it means."""
     settings = _load(config)
-    table = Table(title=f"{settings.lab.name} ({settings.lab.id})")
+    table = Table(title=escape(f"{settings.lab.name} ({settings.lab.id})"))
     for heading in ("machine", "kind", "driver", "reached at", "interlock inputs"):
         table.add_column(heading)
     for machine in settings.machine:
         connection = machine.connection
         reached = connection.port if connection.driver == "grbl" else connection.endpoint
         inputs = ", ".join(f"{item.input} ({item.source})" for item in machine.interlock)
-        table.add_row(
-            machine.name, machine.kind, connection.driver, str(reached), inputs or "none: never permits motion"
-        )
+        row = (machine.name, machine.kind, connection.driver, reached, inputs or "none: never permits motion")
+        table.add_row(*map(escape, row))
     out.print(table)
     office = f"{settings.sync.host}:{settings.sync.port}" if settings.sync else "none: facts stay in the outbox"
     out.print(f"office broker: {office}", highlight=False)
@@ -86,7 +91,7 @@ def set_pin(
     try:
         write_pin(path, pin)
     except InfoMobilError as error:
-        err.print(str(error), style="red", highlight=False, soft_wrap=True)
+        _say_why(error)
         raise typer.Exit(2) from error
     out.print("The PIN is set.", style="green")
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from edge.domain.errors import InfoMobilError
 from edge.domain.inputs import InputRule
 from edge.domain.visit import Language
+from edge.drivers.grbl.inputs import DOOR, STOP_CIRCUIT
 from edge.drivers.grbl.settings import GrblSettings
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.safety_io.settings import GpioSettings
@@ -98,62 +101,147 @@ class EdgeSettings(Frozen):
     machine: tuple[MachineSettings, ...] = ()
 
     @model_validator(mode="after")
-    def _names_fit(self) -> Self:
-        ids = [machine.id for machine in self.machine]
-        if len(set(ids)) != len(ids):
-            raise ValueError("two machines have the same id")
-        gpio = {pin.name for pin in self.gpio.inputs}
-        for machine in self.machine:
-            for item in machine.interlock:
-                kind, _, name = item.source.partition(":")
-                if kind == "gpio" and name not in gpio:
-                    raise ValueError(f"machine {machine.id} watches {item.source}, which no [[gpio.inputs]] defines")
-                if kind == "opcua" and name.partition("/")[0] not in ids:
-                    raise ValueError(f"machine {machine.id} watches {item.source}, and there is no such machine")
+    def _fits_together(self) -> Self:
+        _require_different([("machine", index, "id") for index in range(len(self.machine))], self._ids, "machines")
+        if self.http.kiosk_port == self.http.console_port:
+            raise _misfit("the console has this port already", "http", "kiosk_port")
+        for at, machine in enumerate(self.machine):
+            places: list[Location] = [
+                ("machine", at, "interlock", row, "input") for row in range(len(machine.interlock))
+            ]
+            _require_different(places, [item.input for item in machine.interlock], "interlock inputs of this machine")
+            for row, item in enumerate(machine.interlock):
+                if why := self._unknown_source(machine, item):
+                    raise _misfit(why, "machine", at, "interlock", row, "source")
         return self
+
+    @property
+    def _ids(self) -> list[str]:
+        return [machine.id for machine in self.machine]
+
+    def _unknown_source(self, machine: MachineSettings, item: InterlockSettings) -> str:
+        """Return why no sample would ever come from the input's source, or nothing."""
+        kind, _, name = item.source.partition(":")
+        match kind:
+            case "gpio":
+                known = name in {pin.name for pin in self.gpio.inputs}
+                return "" if known else f"no [[gpio.inputs]] has the name {name!r}"
+            case "opcua":
+                machine_id, _, node = name.partition("/")
+                other = next((other.connection for other in self.machine if other.id == machine_id), None)
+                if not isinstance(other, OpcUaSettings):
+                    return f"there is no machine {machine_id!r} on OPC UA"
+                known = node in {one.name for one in other.inputs}
+                return (
+                    "" if known else f"the machine {machine_id!r} has no [[machine.connection.inputs]] named {node!r}"
+                )
+            case _:
+                return _unknown_pin(machine, item.input)
+
+
+Location = tuple[str | int, ...]
+
+
+def _misfit(why: str, *location: str | int) -> PydanticCustomError:
+    """Return the error of a value that is good by itself, and not beside the others in the file."""
+    return PydanticCustomError("misfit", "{why}", {"why": why, "location": location})
+
+
+def _require_different(locations: Sequence[Location], values: Sequence[str], what: str) -> None:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise _misfit(f"two {what} have the name {value!r}", *locations[index])
+
+
+def _unknown_pin(machine: MachineSettings, name: str) -> str:
+    """Return why the machine's controller has no such pin, or nothing."""
+    if not isinstance(machine.connection, GrblSettings):
+        return "only a GRBL controller has pins: use gpio:NAME or opcua:MACHINE/NAME"
+    declared = {
+        DOOR: ("door_pin", machine.connection.door_pin),
+        STOP_CIRCUIT: ("stop_pin", machine.connection.stop_pin),
+    }
+    if name not in declared:
+        return f"the controller has the inputs {DOOR!r} and {STOP_CIRCUIT!r}, and none is named {name!r}"
+    key, is_declared = declared[name]
+    return "" if is_declared else f"the controller reports {name!r} only with {key} = true in [machine.connection]"
+
+
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]")
+_KEY = re.compile(r"\s*((?:\"[^\"]*\"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:\"[^\"]*\"|'[^']*'|[\w-]+))*)\s*=")
 
 
 def _find_line(text: str, location: Sequence[str | int]) -> int:
     """Return the line (1-based) at which the deepest part of `location` that stands in the file is written."""
-    keys = [part for part in location if isinstance(part, str)]
-    indexes = [part for part in location if isinstance(part, int)]
-    best, depth, table, seen = 1, 0, "", 0
+    best, depth = 1, 0
+    table: Location = ()
+    newest: dict[Location, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\[?\s*([\w.\-]+)\s*\]\]?", line)
-        if header:
-            table = header.group(1)
-            seen += line.lstrip().startswith("[[") and table == (keys[0] if keys else "")
-            path = table.split(".")
+        if header := _HEADER.match(line):
+            table = found = _enter(_parts(header[2]), newest, begins_entry=header[1] == "[[")
+        elif key := _KEY.match(line):
+            found = (*table, *_parts(key[1]))
         else:
-            key = re.match(r'\s*"?([\w\-]+)"?\s*=', line)
-            if not key:
-                continue
-            path = [*([part for part in table.split(".") if part]), key.group(1)]
-        if indexes and path[0] == keys[0] and seen != indexes[0] + 1:
             continue
-        inside = [part for part in keys if part not in ("grbl", "opcua")]
-        common = 0
-        while common < min(len(path), len(inside)) and path[common] == inside[common]:
-            common += 1
-        if common == len(path) and common > depth:
-            best, depth = number, common
+        if len(found) > depth and found == tuple(location[: len(found)]):
+            best, depth = number, len(found)
     return best
+
+
+def _parts(dotted: str) -> list[str]:
+    return [part.strip(" \t\"'") for part in dotted.split(".")]
+
+
+def _enter(parts: Sequence[str], newest: dict[Location, int], *, begins_entry: bool) -> Location:
+    """Return the place of a table's header; `newest` keeps the index of the last entry of each array of tables."""
+    place: Location = ()
+    for depth, part in enumerate(parts, 1):
+        place = (*place, part)
+        if begins_entry and depth == len(parts):
+            newest[place] = newest.get(place, -1) + 1
+        if place in newest:
+            place = (*place, newest[place])
+    return place
 
 
 _WORDS = {
     "extra_forbidden": "this key is not known here",
     "missing": "this key is missing",
+    "union_tag_not_found": "driver is missing: it is 'grbl' or 'opcua'",
+    "union_tag_invalid": "there is no such driver: it is 'grbl' or 'opcua'",
 }
+
+
+def _location(error: ErrorDetails) -> Location:
+    """Return where in the file the error is; the driver's name, which pydantic puts into it, is no key."""
+    found: Location = error.get("ctx", {}).get("location", error["loc"])
+    if found[0:1] == ("machine",) and found[2:3] == ("connection",):
+        found = (*found[:3], *found[4:])
+    return (*found, "driver") if error["type"] == "union_tag_invalid" else found
 
 
 def _explain(path: Path, text: str, error: ValidationError) -> ConfigError:
     first = error.errors()[0]
-    location = [part for part in first["loc"] if part not in ("grbl", "opcua")]
+    location = _location(first)
     why = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, ").rstrip("."))
-    if first["type"] not in _WORDS and location and not isinstance(first["input"], dict | list):
+    if first["type"] not in (*_WORDS, "misfit") and not isinstance(first["input"], dict | list | BaseModel):
         why = f"{why} (it says {first['input']!r})"
     key = ".".join(str(part + 1) if isinstance(part, int) else part for part in location) or "the file"
     return ConfigError(path=path, line=_find_line(text, location), key=key, why=why)
+
+
+def _placed(value: Any, folder: Path) -> Any:
+    """Return settings in which relative paths are taken from `folder`."""
+    match value:
+        case Path():
+            return folder / value
+        case tuple():
+            return tuple(_placed(item, folder) for item in value)
+        case BaseModel():
+            fields = {name: _placed(getattr(value, name), folder) for name in type(value).model_fields}
+            return value.model_copy(update=fields)
+        case _:
+            return value
 
 
 def parse_settings(text: str, path: Path) -> EdgeSettings:
@@ -162,12 +250,16 @@ def parse_settings(text: str, path: Path) -> EdgeSettings:
         raw: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
-        line = int(found.group(1)) if found else len(text.splitlines())
+        line = int(found.group(1)) if found else max(1, len(text.splitlines()))
         raise ConfigError(path=path, line=line, key="the file", why=f"it is not TOML: {error}") from error
     try:
-        return EdgeSettings.model_validate(raw)
+        # As JSON, because only there strict means that true is no number and "8080" no port, and texts are still paths.
+        # TOML's dates, which JSON has not, become lists: no setting is a list of texts.
+        written = json.dumps(raw, default=lambda moment: [str(moment)])
+        settings: EdgeSettings = _placed(EdgeSettings.model_validate_json(written, strict=True), path.resolve().parent)
     except ValidationError as error:
         raise _explain(path, text, error) from error
+    return settings
 
 
 def load_settings(path: Path) -> EdgeSettings:
