@@ -8,6 +8,7 @@ pragmas, and bare inserts in transactions of the same size.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import sqlite3
 import statistics
@@ -27,9 +28,11 @@ GROUP = 500
 
 
 def tap(number: int) -> Event:
-    """Return a typical kiosk session."""
-    body = {"session": f"{number:032x}", "kiosk": "kiosk-1", "language": "lt", "visit": f"{7:032x}"}
-    return Event(EventType.KIOSK_SESSION, body, 1_000_000_000 + number * 3_000_000, 1_900_000_000_000_000_000)
+    """Return a typical kiosk session: its id and its time are as good as random, so that they do not compress."""
+    noise = hashlib.blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
+    boot_ns = number * 3_000_000_000 + int.from_bytes(noise[:4], "big")
+    body = {"session": noise.hex(), "kiosk": f"kiosk-{number % 3}", "language": "lt", "visit": f"{7:032x}"}
+    return Event(EventType.KIOSK_SESSION, body, boot_ns, 1_900_000_000_000_000_000 + boot_ns)
 
 
 def percentile(values: list[float], share: float) -> float:
