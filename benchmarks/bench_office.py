@@ -16,8 +16,8 @@ from pathlib import Path
 
 from office import intake
 from office.facts import Item, Message, ReceivedBatch
-from office.ledger.database import connect
 from office.ledger.migrations import migrate
+from office.ledger.opening import connect
 from office.ledger.reading import totals
 from office.ledger.writer import record
 from wire import topics

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the ledger asks of a database, and how a URL becomes one. Queries use ``?`` for a parameter in both dialects."""
+"""What the ledger asks of a database. Queries use ``?`` for a parameter in both dialects."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Protocol
 
 Row = tuple[Any, ...]
@@ -48,17 +47,3 @@ class Database(Protocol):
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
         ...
-
-
-def connect(url: str) -> Database:
-    """Return the database behind ``sqlite:///PATH`` or ``postgresql://...``; raises ValueError for another URL."""
-    # Each driver is loaded only where it is used: psycopg alone would cost an office on SQLite 24 MB.
-    if url.startswith("sqlite:///"):
-        from office.ledger.sqlite import SqliteDatabase
-
-        return SqliteDatabase(Path(url.removeprefix("sqlite:///")))
-    if url.startswith(("postgresql://", "postgres://")):
-        from office.ledger.postgres import PostgresDatabase
-
-        return PostgresDatabase(url)
-    raise ValueError("a database is sqlite:///PATH or postgresql://USER@HOST/NAME")

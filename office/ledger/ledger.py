@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from office.facts import Item
-from office.ledger.database import Database, connect
+from office.ledger.database import Database
 from office.ledger.migrations import migrate
+from office.ledger.opening import connect
 from office.ledger.recount import Recount, recount
 from office.ledger.writer import Recorded, record
 

@@ -15,8 +15,8 @@ from office import intake
 from office.errors import LedgerUnavailable
 from office.facts import ReceivedBatch
 from office.ledger import Ledger, reading, sqlite, writer
-from office.ledger.database import connect
 from office.ledger.migrations import migrate
+from office.ledger.opening import connect
 from tests.support.office import (
     NOW_NS,
     Sender,
