@@ -6,12 +6,15 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from edge.domain.errors import StoreUnavailable
 from edge.domain.events import Event, EventType, StoredEvent, Stream
 from edge.domain.ports import Cut, StreamHead
 from edge.store.database import Database
 from edge.store.sqlite_store import ROW_OVERHEAD
 
 ANNOUNCED_EPOCHS = 8
+
+_KNOWN = frozenset(kind.value for kind in EventType)
 
 _HEADS = """
 SELECT head.stream, epoch.name, epoch.boot, head.last_seq, head.watermark,
@@ -65,6 +68,9 @@ class SqliteOutbox:
         rows = await self._writer.read(
             lambda connection: connection.execute(_READ, (epoch, stream.value, after_seq, limit)).fetchall()
         )
+        unknown = {kind for _, kind, *_ in rows} - _KNOWN
+        if unknown:
+            raise StoreUnavailable(reason=f"facts of type {min(unknown)} are unknown to this version of the program")
         return [
             StoredEvent(epoch, seq, Event(EventType(kind), json.loads(body), boot_ns, wall_ns))
             for seq, kind, body, boot_ns, wall_ns in rows

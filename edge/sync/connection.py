@@ -8,6 +8,7 @@ decides what is sent again.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import threading
 from collections import deque
@@ -134,6 +135,7 @@ class Connection:
         sock: Any = self._client.socket()
         if sock is None:
             raise ConnectionError("the connection closed at once")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client = self._client
         client.on_socket_register_write = self._wants_write
         client.on_socket_unregister_write = self._wrote

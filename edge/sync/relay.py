@@ -84,6 +84,8 @@ class OutboxRelay:
     async def run(self) -> None:
         """Relay until cancelled. What was not acknowledged by then stays in the outbox."""
         self._publisher.listen(self._on_link, self._on_message)
+        if self._publisher.connected:
+            self._on_link(True)  # noqa: FBT003 - it came up before anyone listened
         while True:
             self._wake.clear()
             try:

@@ -132,6 +132,20 @@ async def test_a_fact_goes_out_at_once_and_its_count_within_a_second(
         assert (status.oldest_waiting_s, status.last_error, status.batches_resent) == (None, "", 0)
 
 
+async def test_a_relay_that_starts_on_an_open_connection_greets_too(
+    tmp_path: Path, broker: Mosquitto, office: SmallOffice
+) -> None:
+    async with van(tmp_path, broker) as lab:
+        await eventually(lambda: len(office.presences) == 1)
+        identity = LabIdentity(LAB, "boot-1", lab.store.epoch, "0.2.0", "c0ffee")
+        late = OutboxRelay(lab.outbox, lab.publisher, lab.clock, identity, lab.settings)
+        task = asyncio.create_task(late.run())
+        await eventually(lambda: office.presences[-1].software == "0.2.0")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
 async def test_the_farewell_is_retained(tmp_path: Path, broker: Mosquitto) -> None:
     async with van(tmp_path, broker) as lab:
         await eventually(lambda: lab.publisher.connected)

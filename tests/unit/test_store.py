@@ -269,3 +269,13 @@ async def test_a_fault_of_our_own_in_the_writer_is_heard_by_everybody_who_waits(
     assert isinstance(second, StoreUnavailable | int)
     with pytest.raises(StoreUnavailable):
         await database.writer.read(lambda connection: 1)
+
+
+async def test_a_fact_of_a_later_version_is_said_and_not_lost(
+    database: Database, store: EventStore, outbox: Outbox
+) -> None:
+    await store.append([session(1)])
+    await database.writer.write(lambda c: c.execute("UPDATE fact SET type = 'tour.started'"), durable=True)
+    with pytest.raises(StoreUnavailable, match=r"tour\.started"):
+        await outbox.read(Stream.VISITS, store.epoch, 0, 10)
+    assert (await outbox.heads())[0].waiting == 1
