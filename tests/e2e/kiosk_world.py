@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lab made of plain values: what the kiosk service would answer, with the library's own pieces and their true paths."""
+"""A lab made of plain values: what the kiosk service would answer, with the library's pieces and their true paths."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Lab:
             ("GET", "/api/kiosk/state"): self._state,
             ("GET", "/api/kiosk/pieces"): (200, [_piece(piece) for piece in PIECES]),
             ("POST", "/api/kiosk/sessions"): lambda request: (201, {"session": _body(request)["session"]}),
-            ("POST", "/api/kiosk/requests"): self._request,
+            ("POST", "/api/kiosk/requests"): self.take,
             ("GET", f"/api/kiosk/jobs/{JOB}"): lambda _: (200, self.job) if self.job else (404, {}),
         }
         for piece in PIECES:
@@ -95,7 +95,7 @@ class Lab:
             "now": self.now,
         }
 
-    def _request(self, request: Request) -> Answer:
+    def take(self, request: Request) -> Answer:
         body = _body(request)
         seconds = _path(body["piece"])["seconds"][-1]
         self.job = {

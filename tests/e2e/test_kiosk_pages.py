@@ -1,0 +1,567 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The built kiosk page in Chromium: a visitor's way, its troubles, and whether every word fits in five languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
+
+from tests.e2e.driving import DIST, ORIGIN, Answer, Json, cut_words, new_page, refusal, targets
+from tests.e2e.kiosk_world import CLAIM, JOB, Lab, making, now
+
+CHROMIUM = Path("/usr/bin/chromium")
+ENDONYMS = {"lt": "Lietuvių", "en": "English", "lv": "Latviešu", "et": "Eesti", "de": "Deutsch"}
+UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+pytestmark = [
+    pytest.mark.skipif(not (DIST / "kiosk" / "index.html").is_file(), reason="web/dist/kiosk is not built"),
+    pytest.mark.skipif(not CHROMIUM.is_file(), reason="Chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def enter(browser: Browser) -> Iterator[Callable[..., Lab]]:
+    """Open the kiosk at its attract screen; an uncaught error on the page fails the test."""
+    contexts = []
+    thrown: list[str] = []
+
+    def open_kiosk(size: str = "portrait", *, clock: bool = False, language: str = "lt") -> Lab:
+        context = browser.new_context()
+        contexts.append(context)
+        page = new_page(context, size)
+        page.on("pageerror", lambda error: thrown.append(str(error)))
+        if clock:
+            page.clock.install()
+        lab = Lab(page, language=language)
+        page.goto(f"{ORIGIN}/?kiosk=k1")
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        page.wait_for_selector(".plate canvas")
+        return lab
+
+    yield open_kiosk
+    for context in contexts:
+        context.close()
+    assert thrown == []
+
+
+def screen(page: Page, name: str) -> None:
+    expect(page.locator(".kiosk")).to_have_attribute("data-screen", name)
+
+
+def primary(page: Page) -> Locator:
+    return page.locator("main .actions .primary")
+
+
+def wake(lab: Lab) -> None:
+    lab.page.locator(".wake").click()
+    screen(lab.page, "language")
+    expect(lab.page.locator(".kiosk")).not_to_have_attribute("inert", "")
+
+
+def arrive(lab: Lab, language: str = "lt") -> None:
+    wake(lab)
+    lab.page.get_by_role("main").get_by_role("button", name=ENDONYMS[language]).click()
+    screen(lab.page, "checkin")
+
+
+def choose(lab: Lab, index: int, language: str = "lt") -> None:
+    arrive(lab, language)
+    primary(lab.page).click()
+    screen(lab.page, "choose")
+    lab.page.locator("main li button").nth(index).click()
+
+
+def request_gear(lab: Lab) -> None:
+    choose(lab, 1)
+    screen(lab.page, "guess")
+    lab.page.locator(".choices button").nth(1).click()
+    primary(lab.page).click()
+    screen(lab.page, "ticket")
+
+
+def test_the_first_tap_only_wakes(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait")
+    page = lab.page
+    at = page.locator(".rail .language", has_text="English").bounding_box()
+    assert at is not None
+    x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+    page.mouse.click(x, y)
+    screen(page, "language")
+    expect(page.locator("html")).to_have_attribute("lang", "lt")
+    assert lab.van.asked("POST", "/api/kiosk/sessions") == []
+
+
+def test_a_double_tap_chooses_nothing(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait")
+    lab.page.mouse.dblclick(540, 1200)
+    screen(lab.page, "language")
+    assert lab.page.locator(".kiosk").get_attribute("data-screen") == "language"
+
+
+def test_a_visit_from_the_first_touch_to_the_comparison(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait")
+    page = lab.page
+    request_gear(lab)
+    session = lab.van.asked("POST", "/api/kiosk/sessions")
+    assert len(session) == 1
+    assert session[0]["kiosk"] == "k1"
+    assert session[0]["language"] == "lt"
+    assert UUID4.fullmatch(session[0]["session"])
+    assert lab.van.asked("POST", "/api/kiosk/requests") == [
+        {"kiosk": "k1", "session": session[0]["session"], "piece": "gear", "guess_s": 75}
+    ]
+    expect(page.locator(".ticket .number")).to_have_text(str(CLAIM))
+    expect(page.locator(".ahead")).to_have_text("Prieš tave 3 detalės")
+    lab.tell(state="RUNNING", progress=0.5, remaining_s=40.0)
+    screen(page, "live")
+    expect(page.locator("main dd").nth(1)).to_have_text("0:40")
+    lab.tell(state="FINISHED", progress=1.0, actual_s=80.0, remaining_s=None)
+    expect(page.locator(".row.guess b")).to_have_text("1:15")
+    expect(page.locator(".row.machine b")).to_have_text("1:20")
+    expect(page.locator("main h1")).to_have_text("Beveik sekundė į sekundę!")
+    primary(page).click()
+    screen(page, "thanks")
+
+
+@pytest.mark.parametrize(
+    ("actual", "said"),
+    [
+        (76, "Beveik sekundė į sekundę!"),
+        (100, "Labai arti!"),
+        (160, "ilgiau, nei spėjai"),
+        (40, "greičiau, nei spėjai"),
+    ],
+)
+def test_the_comparison_is_kind_and_true(enter: Callable[..., Lab], actual: float, said: str) -> None:
+    lab = enter("desk")
+    request_gear(lab)
+    lab.tell(state="FINISHED", progress=1.0, actual_s=actual)
+    expect(lab.page.locator("main h1")).to_contain_text(said)
+
+
+def test_the_estimate_is_not_shown_before_the_guess(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait")
+    choose(lab, 1)
+    page = lab.page
+    expect(primary(page)).to_be_disabled()
+    shown = page.locator("body").inner_text()
+    assert "1:16" not in shown
+    assert "0,9 m" in shown
+
+
+def test_a_name_is_written_with_the_kiosks_own_keys(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait")
+    page = lab.page
+    choose(lab, 0)
+    screen(page, "name")
+    assert page.locator("input, textarea").count() == 0
+    expect(primary(page)).to_be_disabled()
+    for letter in "ŠARŪNĖ":
+        page.locator(".key").get_by_text(letter, exact=True).click()
+    page.locator(".key", has_text="ÄČŪ").click()
+    for letter in "ẞÕĢ":
+        page.locator(".key").get_by_text(letter, exact=True).click()
+    page.locator(".delete").click()
+    expect(page.locator(".stage .words")).to_have_text("ŠARŪNĖẞÕ")
+    primary(page).click()
+    screen(page, "depth")
+    page.locator(".depths button").nth(2).click()
+    primary(page).click()
+    page.locator(".choices button").nth(0).click()
+    primary(page).click()
+    screen(page, "ticket")
+    asked = lab.van.asked("POST", "/api/kiosk/requests")[0]
+    assert (asked["text"], asked["depth"]) == ("ŠARŪNĖẞÕ", "deep")
+    # From here on the number stands for the visitor, on the screen and in what the page keeps.
+    lab.tell(state="RUNNING", progress=0.4, remaining_s=20.0)
+    screen(page, "live")
+    assert "ŠARŪNĖ" not in page.content()
+    assert "ŠARŪNĖ" not in page.evaluate("JSON.stringify(localStorage)")
+
+
+def test_a_name_stops_at_its_length_and_a_plugged_in_keyboard_works(enter: Callable[..., Lab]) -> None:
+    lab = enter("desk")
+    choose(lab, 0)
+    lab.page.keyboard.type("  ab  cdefghijklmnop")
+    expect(lab.page.locator(".stage .words")).to_have_text("AB CDEFGHIJKLM")
+    expect(lab.page.locator(".key", has_text="Q").first).to_be_disabled()
+    lab.page.keyboard.press("Backspace")
+    expect(lab.page.locator(".stage .words")).to_have_text("AB CDEFGHIJKL")
+
+
+def test_switching_the_language_keeps_the_state(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait")
+    page = lab.page
+    choose(lab, 0)
+    page.keyboard.type("ona")
+    corner = page.locator(".languages .language")
+    before = corner.nth(1).bounding_box()
+    page.locator(".rail .language", has_text="Deutsch").click()
+    expect(page.locator("main h1")).to_have_text("Was sollen wir gravieren?")
+    expect(page.locator(".stage .words")).to_have_text("ONA")
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    after = corner.nth(1).bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(before["y"] - after["y"]) < 1
+
+
+def test_a_check_in_that_was_not_written_is_not_thanked_for(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait")
+    page = lab.page
+    arrive(lab)
+    lab.fail("sessions", (503, refusal("disk", "That was not done.", "database is locked", "Try again.")))
+    primary(page).click()
+    expect(page.locator("main .signal").first).to_have_text("Dar neužrašyta")
+    screen(page, "checkin")
+    expect(primary(page)).to_have_text("Bandyti dar kartą")
+    assert "Užrašyta: tu čia" not in page.locator("body").inner_text()
+    lab.fail("sessions", (201, {"session": "x"}))
+    primary(page).click()
+    screen(page, "choose")
+    sent = [body["session"] for body in lab.van.asked("POST", "/api/kiosk/sessions")]
+    assert len(sent) == 2
+    assert len(set(sent)) == 1
+
+
+def test_a_slow_check_in_says_so_and_cannot_be_tapped_twice(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait", clock=True)
+    page = lab.page
+    page.locator(".wake").click()
+    page.clock.run_for(600)
+    page.get_by_role("main").get_by_role("button", name="Lietuvių").click()
+    lab.fail("sessions", lambda _request: None)
+    primary(page).click()
+    expect(primary(page)).to_have_text("Užrašome…")
+    expect(primary(page)).to_be_disabled()
+    page.clock.run_for(2500)
+    expect(page.locator("main .lead")).to_have_text("Trunka ilgiau nei įprastai. Vis dar bandome.")
+    assert len(lab.van.asked("POST", "/api/kiosk/sessions")) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((0, None), "Kompiuteris neatsako"),
+        ((429, refusal("busy", "Too often.")), "labai užimtas"),
+        ((409, refusal("refused", "The queue is full.")), "Gal eilė pilna"),
+        ((500, {"detail": "broken"}), "nepavyko įrašyti"),
+    ],
+)
+def test_a_request_that_is_not_taken_says_why_and_can_be_repeated(
+    enter: Callable[..., Lab], answer: Answer, said: str
+) -> None:
+    lab = enter("desk")
+    page = lab.page
+    choose(lab, 1)
+    page.locator(".choices button").nth(0).click()
+    taken: Callable[[Request], Answer] = lab.van.answers["POST", "/api/kiosk/requests"]  # type: ignore[assignment]
+    lab.fail("requests", answer)
+    primary(page).click()
+    expect(page.locator("main .lead")).to_contain_text(said)
+    screen(page, "guess")
+    lab.fail("requests", taken)
+    primary(page).click()
+    expect(page.locator(".ticket .number")).to_have_text(str(CLAIM))
+
+
+def test_words_that_cannot_be_engraved_can_be_changed(enter: Callable[..., Lab]) -> None:
+    lab = enter("desk")
+    page = lab.page
+    choose(lab, 0)
+    page.keyboard.type("ona")
+    primary(page).click()
+    primary(page).click()
+    page.locator(".choices button").nth(0).click()
+    lab.fail("requests", (422, refusal("refused", "That was not done.", "letter", "Correct it.")))
+    primary(page).click()
+    expect(page.locator("main h1")).to_have_text("Šio užrašo neišgraviruosime")
+    primary(page).click()
+    screen(page, "name")
+    expect(page.locator(".stage .words")).to_have_text("ONA")
+
+
+@pytest.mark.parametrize(
+    ("state", "heading"),
+    [("DECLINED", "Šios detalės negaminsime"), ("ABORTED", "Darbas sustabdytas"), ("FAILED", "Šįkart nepavyko")],
+)
+def test_a_wish_that_came_to_nothing_is_explained(enter: Callable[..., Lab], state: str, heading: str) -> None:
+    lab = enter("portrait")
+    page = lab.page
+    request_gear(lab)
+    lab.tell(state=state, reason="Medžiaga baigėsi")
+    expect(page.locator("main h1")).to_have_text(heading)
+    assert ("Medžiaga baigėsi" in page.locator("main").inner_text()) == (state == "DECLINED")
+    if state == "DECLINED":
+        primary(page).click()
+        screen(page, "choose")
+        assert len(lab.van.asked("POST", "/api/kiosk/sessions")) == 1
+    else:
+        assert str(CLAIM) in page.locator("main").inner_text()
+
+
+def test_a_held_job_shows_that_it_waits(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait")
+    request_gear(lab)
+    lab.tell(state="HELD", progress=0.5, remaining_s=40.0)
+    expect(lab.page.locator("main .signal").first).to_have_text("Darbas pristabdytas")
+
+
+def test_a_long_queue_sends_the_visitor_to_look_around(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait")
+    lab.ahead, lab.wait_s = 21, 1900.0
+    request_gear(lab)
+    expect(lab.page.locator(".ahead")).to_have_text("Prieš tave 21 detalė")
+    expect(lab.page.locator(".when")).to_contain_text("Maždaug 32 minutės")
+    expect(lab.page.locator(".look")).to_be_visible()
+
+
+def test_without_a_visit_nobody_is_checked_in(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait", clock=True)
+    page = lab.page
+    lab.is_open = False
+    page.clock.run_for(4500)
+    page.locator(".wake").click()
+    page.clock.run_for(600)
+    page.get_by_role("main").get_by_role("button", name="Lietuvių").click()
+    screen(page, "notice")
+    expect(page.locator("main h1")).to_have_text("Tuoj pradėsime")
+    lab.is_open = True
+    page.clock.run_for(4500)
+    screen(page, "checkin")
+
+
+def test_a_server_that_is_gone_is_shown_and_found_again(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait", clock=True)
+    page = lab.page
+    page.locator(".wake").click()
+    page.clock.run_for(600)
+    answers = dict(lab.van.answers)
+    lab.away()
+    page.clock.run_for(4500)
+    screen(page, "notice")
+    expect(page.locator("main h1")).to_have_text("Dingo ryšys")
+    lab.van.answers |= answers
+    page.clock.run_for(4500)
+    screen(page, "language")
+
+
+def test_idle_asks_counts_down_and_goes_back_to_the_visits_language(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait", clock=True)
+    page = lab.page
+    page.locator(".wake").click()
+    page.clock.run_for(600)
+    page.get_by_role("main").get_by_role("button", name="Deutsch").click()
+    page.clock.run_for(44_000)
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    page.clock.run_for(1_500)
+    dialog = page.locator("dialog[open]")
+    expect(dialog.locator("h2")).to_have_text("Bist du noch da?")
+    expect(dialog.locator(".countdown")).to_contain_text("15")
+    page.clock.run_for(5_000)
+    expect(dialog).to_contain_text("In 10 Sekunden")
+    dialog.get_by_role("button", name="Ich bin noch da").click()
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    screen(page, "checkin")
+    page.clock.run_for(60_500)
+    screen(page, "attract")
+    expect(page.locator("html")).to_have_attribute("lang", "lt")
+
+
+def test_idle_wipes_the_visitor_but_not_the_wish(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait", clock=True)
+    page = lab.page
+    page.locator(".wake").click()
+    page.clock.run_for(600)
+    page.get_by_role("main").get_by_role("button", name="Lietuvių").click()
+    primary(page).click()
+    page.locator("main li button").nth(1).click()
+    page.locator(".choices button").nth(1).click()
+    page.locator(".rail .view").click()
+    page.get_by_role("switch").first.click()
+    expect(page.locator("html")).to_have_attribute("data-contrast", "high")
+    page.locator("dialog[open] .primary").click()
+    primary(page).click()
+    expect(page.locator(".ticket .number")).to_have_text(str(CLAIM))
+    page.clock.run_for(46_000)
+    expect(page.locator("dialog[open]")).to_contain_text(f"Tavo numeris {CLAIM} niekur nedings.")
+    page.clock.run_for(15_500)
+    screen(page, "attract")
+    expect(page.locator("html")).not_to_have_attribute("data-contrast", "high")
+    # The number is still there after a reload, and leads back to the wish.
+    page.reload()
+    page.wait_for_selector(".plate canvas")
+    page.locator(".wake").click()
+    page.clock.run_for(600)
+    page.locator(".claims button").click()
+    expect(page.locator(".ticket .number")).to_have_text(str(CLAIM))
+    assert len(lab.van.asked("GET", f"/api/kiosk/jobs/{JOB}")) == 2
+
+
+def test_nobody_is_asked_while_their_piece_is_cut(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait", clock=True)
+    page = lab.page
+    page.locator(".wake").click()
+    page.clock.run_for(600)
+    page.get_by_role("main").get_by_role("button", name="Lietuvių").click()
+    primary(page).click()
+    page.locator("main li button").nth(1).click()
+    page.locator(".choices button").nth(1).click()
+    primary(page).click()
+    expect(page.locator(".ticket .number")).to_have_text(str(CLAIM))
+    lab.tell(state="RUNNING", progress=0.2, remaining_s=60.0)
+    screen(page, "live")
+    page.clock.run_for(120_000)
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    screen(page, "live")
+    lab.tell(state="FINISHED", progress=1.0, actual_s=80.0)
+    expect(page.locator(".row.machine")).to_be_visible()
+    page.clock.run_for(62_000)
+    screen(page, "attract")
+
+
+def test_text_size_contrast_and_movement_are_the_visitors_choice(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait")
+    page = lab.page
+    wake(lab)
+    before = page.locator("main h1").evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
+    page.locator(".rail .view").click()
+    page.locator(".choice").nth(2).click()
+    page.get_by_role("switch").nth(0).click()
+    page.get_by_role("switch").nth(1).click()
+    page.locator("dialog[open] .primary").click()
+    after = page.locator("main h1").evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
+    assert after == pytest.approx(before * 1.3)
+    expect(page.locator("html")).to_have_attribute("data-contrast", "high")
+    expect(page.locator("html")).to_have_attribute("data-motion", "reduced")
+    assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--motion').trim()") == "0ms"
+
+
+def walk(lab: Lab, language: str) -> Iterator[str]:
+    """Go through every screen, stopping at each."""
+    page = lab.page
+    lab.now = now(making(), 3)
+    lab.van.send({"now": lab.now, "job": None})
+    yield "attract"
+    wake(lab)
+    yield "language"
+    page.get_by_role("main").get_by_role("button", name=ENDONYMS[language]).click()
+    yield "checkin"
+    good = lab.van.answers["POST", "/api/kiosk/sessions"]
+    lab.fail("sessions", (503, refusal("disk", "x")))
+    primary(page).click()
+    page.wait_for_selector("main .signal")
+    yield "checkin failed"
+    lab.van.answers["POST", "/api/kiosk/sessions"] = good
+    primary(page).click()
+    screen(page, "choose")
+    yield "choose"
+    page.locator("main li button").nth(0).click()
+    yield "name, empty"
+    page.keyboard.type("maksimilijonas")
+    yield "name, full"
+    page.locator(".turn").nth(1).click()
+    yield "name, every letter"
+    primary(page).click()
+    yield "depth"
+    primary(page).click()
+    yield "guess, own words"
+    page.locator(".choices button").nth(0).click()
+    lab.fail("requests", (409, refusal("refused", "x")))
+    primary(page).click()
+    page.wait_for_selector("main .signal")
+    yield "request refused"
+    lab.fail("requests", (422, refusal("refused", "x")))
+    primary(page).click()
+    page.wait_for_selector(".choices", state="detached")
+    yield "words refused"
+    primary(page).click()
+    for _ in range(2):
+        primary(page).click()
+    page.locator(".choices button").nth(0).click()
+    lab.fail("requests", lab.take)
+    lab.ahead, lab.wait_s = 12, 1300.0
+    primary(page).click()
+    page.wait_for_selector(".ahead")
+    lab.tell()
+    yield "ticket"
+    lab.tell(state="APPROVED", ahead=0)
+    yield "ticket, next"
+    lab.tell(state="RUNNING", progress=0.4, remaining_s=22.0)
+    screen(page, "live")
+    yield "live, own words"
+    lab.tell(piece="gear", progress=0.5)
+    page.wait_for_selector(".plate canvas")
+    yield "live"
+    lab.tell(state="HELD")
+    yield "held"
+    for state in ("DECLINED", "ABORTED", "FAILED"):
+        lab.tell(state=state, reason="Per ilgas")
+        screen(page, "ended")
+        yield state
+    for actual in (41.0, 80.0, 400.0):
+        lab.tell(state="FINISHED", actual_s=actual)
+        page.wait_for_selector(".row.machine")
+        yield f"compare {actual}"
+    page.locator(".rail .view").click()
+    page.wait_for_selector("dialog[open]")
+    yield "display"
+    page.locator("dialog[open] .primary").click()
+    primary(page).click()
+    screen(page, "thanks")
+    yield "thanks"
+
+
+SCROLLED = "(() => { const m = document.querySelector('main'); return m.scrollHeight - m.clientHeight; })()"
+MIDDLES = """all => all.filter((e) => e.getClientRects().length > 0).map((e) => {
+  const box = e.getBoundingClientRect();
+  return (box.top + box.bottom) / 2;
+})"""
+
+
+def small(page: Page, least: float) -> list[Json]:
+    return [target for target in targets(page) if min(target["width"], target["height"]) < least]
+
+
+@pytest.mark.parametrize("language", list(ENDONYMS))
+@pytest.mark.parametrize("size", ["portrait", "desk", "phone"])
+def test_every_word_fits_and_every_target_is_large(enter: Callable[..., Lab], size: str, language: str) -> None:
+    lab = enter(size, language=language)
+    wrong: dict[str, list[str]] = {}
+    for name in walk(lab, language):
+        found = cut_words(lab.page) + [f"small: {target}" for target in small(lab.page, 63.9)]
+        if size != "phone":
+            # On the van's own screens nothing has to be scrolled for, and nobody reaches above the upper third.
+            height = lab.page.evaluate("innerHeight")
+            more = lab.page.evaluate(SCROLLED)
+            tops = lab.page.locator("main button, .rail button").evaluate_all(MIDDLES)
+            found += [f"{more} px have to be scrolled"] if more > 1 else []
+            if size == "portrait":
+                found += [f"a key at {top} px" for top in tops if top < height / 3]
+        if found:
+            wrong[name] = found
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("size", ["portrait", "desk", "phone"])
+def test_the_largest_letters_cut_no_word(enter: Callable[..., Lab], size: str) -> None:
+    lab = enter(size, language="de")
+    wrong: dict[str, list[str]] = {}
+    for name in walk(lab, "de"):
+        lab.page.evaluate("document.documentElement.style.setProperty('--text-scale', '1.3')")
+        found = cut_words(lab.page)
+        if found:
+            wrong[name] = found
+    assert wrong == {}
