@@ -69,9 +69,9 @@ class Watched:
             self.outcome = "unreachable"
 
     def ask(self) -> None:
-        """Ask for a status report."""
+        """Ask for a status report, and hold again: the first byte may have been lost, a second changes nothing."""
         try:
-            self.write(STATUS)
+            self.write(HOLD + STATUS)
         except (OSError, termios.error):
             self.outcome = "unreachable"
 

@@ -209,6 +209,45 @@ async def test_one_lost_ok_ends_in_a_reason_instead_of_silence(lost: int) -> Non
             assert heard.endswith(b"!\x18")
 
 
+async def test_an_axis_that_leaves_its_travel_is_stopped(tmp_path: Path) -> None:
+    """As after a lost byte that joined two numbers (trace stream_overflow_220); soft limits are off here."""
+    async with simulator(tmp_path, speed=10) as sim, running(sim.port) as machine:
+        await machine.homed()
+        with pytest.raises(ProgramFailed, match="an axis left its travel"):
+            await machine.driver.run_program(program("G53G1X-90000F3000"))
+        assert machine.state.fault is Fault.FAULT
+        assert not machine.state.homed
+        truth = await sim.truth()
+        assert truth["mpos_steps_mm"][0] > -600  # type: ignore[index]
+
+
+class Deaf(Forgetful):
+    """A controller to which the first hold and the first reset never get through."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self._deaf_to = [b"!", b"\x18"]
+
+    def __call__(self, data: bytes) -> bytes:
+        for byte in tuple(self._deaf_to):
+            if byte in data:
+                data = data.replace(byte, b"", 1)
+                self._deaf_to.remove(byte)
+        return super().__call__(data)
+
+
+async def test_stop_bytes_that_get_lost_are_sent_again() -> None:
+    with Stranger(Deaf()) as stranger:
+        async with running(stranger.port) as machine:
+            await asyncio.sleep(0.05)
+            stranger.say(b"Grbl 1.1h ['$' for help]\r\n")
+            await machine.available()
+            await machine.driver.stop()
+            assert machine.state.execution is Execution.READY
+            heard = stranger.heard.replace(b"?", b"")
+            assert heard.endswith(b"!!\x18\x18")
+
+
 async def test_a_stalled_link_is_stale_and_holds(tmp_path: Path) -> None:
     async with simulator(tmp_path, speed=5) as sim, running(sim.port) as machine:
         await machine.homed()

@@ -119,6 +119,14 @@ def test_axes_that_home_to_their_minus_end_with_the_origin_there() -> None:
     assert (travel.low, travel.high) == (Position(0, -200, 0), Position(300, 0, 80))
 
 
+def test_what_is_within_reach() -> None:
+    identity = identity_of("boot_and_queries.jsonl")
+    assert identity.reaches(Position(-300.5, 0.5, -80))
+    assert not identity.reaches(Position(-302, 0, 0))
+    assert not identity.reaches(Position(0, 0, 1.5))
+    assert Identity().reaches(Position(9999, 0, 0))
+
+
 def test_motors_that_stay_on_need_no_delay() -> None:
     identity = identity_of("boot_and_queries.jsonl")
     identity.settings[1] = "255"

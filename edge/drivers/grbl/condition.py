@@ -50,6 +50,11 @@ class Condition:
         """Return the newest report, or None where an alarm, a reset or a start has come since: it says nothing now."""
         return self.reading if self.reading is not None and self.reading.taken_ns > self.changed_ns else None
 
+    @property
+    def moving_to_stand(self) -> bool:
+        """Whether the newest report says that a hold or a door is being obeyed, or has been."""
+        return self.reading is not None and self.reading.state not in (State.RUN, State.IDLE)
+
     def connected(self, now_ns: int) -> None:
         """Forget what an earlier connection said; the fault stays."""
         self.reading = None

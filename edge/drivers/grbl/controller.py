@@ -33,6 +33,7 @@ from edge.drivers.grbl.protocol import (
 )
 from edge.drivers.grbl.session import Phase, Session, Start
 from edge.drivers.grbl.settings import GrblSettings
+from edge.drivers.grbl.state import Reading
 from edge.drivers.grbl.view import describe
 from edge.drivers.grbl.waiting import Predicate, Waiters
 
@@ -257,9 +258,18 @@ class Controller:
             self.condition.stale = False
             _log.info("%s: status reports are back", self.machine_id)
         if self.job is not None:
+            self._check_place(reading)
             self.job.reported(reading)
             self._hold_if_failed()
         self.publish()
+
+    def _check_place(self, reading: Reading) -> None:
+        """Stop a program that leaves the travel: a lost byte can join two numbers into one that GRBL believes."""
+        place = reading.machine_position
+        if self.condition.homed and place is not None and not self.identity.reaches(place):
+            self.condition.homed = False
+            self._fail_job(f"an axis left its travel at {place.x:g}, {place.y:g}, {place.z:g}", stop=True)
+            self.require_person("An axis left its travel while a program ran: look at the machine, then home it.")
 
     def _alarmed(self, code: int) -> None:
         """Take note of ALARM:`code`."""

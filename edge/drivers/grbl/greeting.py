@@ -15,7 +15,9 @@ from edge.drivers.grbl.protocol import State
 from edge.drivers.grbl.session import Phase
 
 _POLL_S = 0.05
-_RESTART_S = 3.0
+_RESTART_S = 1.5
+"""Longer than a restart out of an alarm (0.6 s) and one through the boot loader (1.3 s)."""
+_RESET_TRIES = 2
 
 
 async def greet(controller: Controller) -> None:
@@ -82,7 +84,14 @@ async def halt(controller: Controller) -> None:
             controller.ask()
             if await controller.until(lambda: stands() or restarting(), _POLL_S):
                 break
+            if controller.heard_since(held_ns) and not controller.condition.moving_to_stand:
+                # The byte may have been lost on the way; a second one changes nothing.
+                controller.hold()
     if not restarting():
+        controller.reset()
+    for _ in range(_RESET_TRIES - 1):
+        if await controller.until(lambda: not restarting(), _RESTART_S):
+            break
         controller.reset()
     if not await controller.until(lambda: not restarting(), _RESTART_S):
         raise StopNotDelivered(machine_id=controller.machine_id, reason="it was reset and did not start again")

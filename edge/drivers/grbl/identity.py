@@ -35,6 +35,9 @@ _MAX_RATES = (110, 111, 112)
 _ACCELERATIONS = (120, 121, 122)
 _TRAVELS = (130, 131, 132)
 
+_MARGIN_MM = 1.0
+"""What rounding may put a standing axis beyond its travel."""
+
 _MOTORS_STAY_ON = 255
 """The value of $1 with which the controller never waits for the motors to settle."""
 
@@ -124,6 +127,15 @@ class Identity:
             max_feed=max(rates.x, rates.y, rates.z),
             max_spindle=spindle,
         )
+
+    def reaches(self, place: Position) -> bool:
+        """Whether `place` (machine coordinates) lies in the travel, give or take 1 mm; True while nobody knows."""
+        travel = self.travel()
+        if travel is None:
+            return True
+        low, high = travel.low, travel.high
+        axes = ((low.x, place.x, high.x), (low.y, place.y, high.y), (low.z, place.z, high.z))
+        return all(least - _MARGIN_MM <= value <= most + _MARGIN_MM for least, value, most in axes)
 
     def motion(self) -> Motion | None:
         """Return how the controller plans, or None while a setting is missing or unreadable."""
