@@ -10,6 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.http.errors import body
 
+DISCARDED = 64 << 20
+
 
 async def _answer(send: Send, status: int, content: dict[str, object], *, close: bool = False) -> None:
     payload = json.dumps(content).encode()
@@ -18,6 +20,16 @@ async def _answer(send: Send, status: int, content: dict[str, object], *, close:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": payload})
+
+
+async def _discard(receive: Receive) -> None:
+    """Read what still comes, up to a bound: a connection closed on unread bytes would lose the answer."""
+    left = DISCARDED
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return
 
 
 class BodyLimit:
@@ -39,6 +51,7 @@ class BodyLimit:
         )
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > limit:
+            await _discard(receive)
             await _answer(send, 413, refusal, close=True)
             return
         received = 0

@@ -8,6 +8,7 @@ import json
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import serial
 
@@ -24,7 +25,8 @@ class Options:
     """What differs between a demo, a tour and a test.
 
     sync_extra, store_extra and ingest_extra are further lines of the edge's [sync] and [store] and of the office's
-    [broker]; data_dir is where the edge keeps its files, by default a folder of its own below `folder`.
+    [broker]; data_dir is where the edge keeps its files, by default a folder of its own below `folder`; zero is the G54
+    of the simulated router, machine coordinates in mm.
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class Options:
     store_extra: str = ""
     ingest_extra: str = ""
     data_dir: Path | None = None
+    zero: tuple[float, float, float] = ZERO
 
 
 class Laboratory:
@@ -196,20 +199,20 @@ stop_pin = true
 [[machine.interlock]]
 input = "door"
 source = "controller"
-label = "Door of the router"
-remedy = "Close the door, then press Reset."
+label = "Staklių durelės"
+remedy = "Uždarykite dureles, tada spauskite „Atkurti“."
 [[machine.interlock]]
 input = "stop-circuit"
 source = "controller"
-label = "Stop circuit of the router"
-remedy = "Release the stop button at the machine, then press Reset."
+label = "Stabdymo grandinė"
+remedy = "Atleiskite stabdymo mygtuką prie staklių, tada spauskite „Atkurti“."
 {lathe if self.options.with_lathe else ""}"""
 
     def prepare_router(self) -> None:
         """Set the fixture plate's zero once, as whoever built the van did: it stays in the controller's EEPROM."""
         with serial.Serial(str(self.serial_link), 115200, timeout=5) as port:
             port.read_until(b"unlock]\r\n")
-            for line in ("$X", "G10L2P1X{:g}Y{:g}Z{:g}".format(*ZERO)):
+            for line in ("$X", "G10L2P1X{:g}Y{:g}Z{:g}".format(*self.options.zero)):
                 port.write(line.encode() + b"\n")
                 reply = b""
                 while not reply.startswith((b"ok", b"error")):
@@ -259,6 +262,17 @@ remedy = "Release the stop button at the machine, then press Reset."
     def tell_lathe(self, line: str) -> None:
         """Send a control line to the simulated lathe."""
         self._tell(self.lathe_ctl, line)
+
+    async def router_truth(self) -> dict[str, Any]:
+        """Return the true state of the simulated router, as no message on the wire tells it."""
+        file = self.router_ctl.with_name(f"{self.router_ctl.name}.state")
+        file.unlink(missing_ok=True)
+        self.tell_router("state")
+        async with asyncio.timeout(5):
+            while not file.exists():
+                await asyncio.sleep(0.01)
+        truth: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return truth
 
     @staticmethod
     def _tell(fifo: Path, line: str) -> None:
