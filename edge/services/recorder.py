@@ -36,6 +36,7 @@ class Recorder:
         self._idle = asyncio.Event()
         self._idle.set()
         self.dropped_metrics = 0
+        self.dropped_unfit = 0
 
     def event(self, kind: EventType, body: Mapping[str, Scalar]) -> Event:
         """Return a fact of now."""
@@ -67,8 +68,9 @@ class Recorder:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            size = BATCH
             while self._queue:
-                chunk = [self._queue[i] for i in range(min(BATCH, len(self._queue)))]
+                chunk = [self._queue[i] for i in range(min(size, len(self._queue)))]
                 try:
                     await self._store.append(chunk)
                 except StoreUnavailable as error:
@@ -77,15 +79,25 @@ class Recorder:
                     failing = True
                     await asyncio.sleep(RETRY_S)
                     continue
+                except ValueError as error:
+                    # One fact that can never be written must not keep the others, or the service, from going on.
+                    if size > 1:
+                        size = 1
+                        continue
+                    log.error("a fact is dropped, because it cannot be written: %s", error)  # noqa: TRY400
+                    self.dropped_unfit += 1
                 if failing:
                     log.info("the disk takes facts again")
                 failing = False
-                for event in chunk:
-                    if self._queue and self._queue[0] is event:
-                        self._queue.popleft()
-                        self._metrics -= event.stream is Stream.METRICS
+                self._forget(chunk)
                 self._stored()
             self._idle.set()
+
+    def _forget(self, chunk: Sequence[Event]) -> None:
+        for event in chunk:
+            if self._queue and self._queue[0] is event:
+                self._queue.popleft()
+                self._metrics -= event.stream is Stream.METRICS
 
     async def drain(self, timeout: float) -> bool:
         """Wait until everything noted is on disk, at most `timeout` seconds; return whether it is."""

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
-from edge.domain.events import EventType
+from edge.domain.events import Event, EventType, StoredEvent
 from edge.services import recorder as module
 from edge.services.bus import EventBus, JobsChanged, LiveView, MachineChanged, Notice
 from edge.services.recorder import Recorder
@@ -51,6 +51,24 @@ async def test_under_pressure_metrics_go_and_changes_of_state_stay(
     assert store.types().count("interlock.tripped") == 50
     assert store.types().count("machine.state") == 10
     assert recorder.dropped_metrics == 40
+
+
+async def test_a_fact_that_cannot_be_written_keeps_no_other_from_the_disk(
+    store: MemoryStore, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = store.append
+
+    async def strict(events: Sequence[Event], saves: Mapping[str, str | None] | None = None) -> list[StoredEvent]:
+        if any(event.body["machine"] == "3" for event in events):
+            raise ValueError("not a number")
+        return await write(events, saves)
+
+    monkeypatch.setattr(store, "append", strict)
+    for number in range(6):
+        recorder.note(EventType.INTERLOCK_RESET, {"machine": str(number)})
+    assert await recorder.drain(5)
+    assert [event.body["machine"] for event in store.events] == ["0", "1", "2", "4", "5"]
+    assert recorder.dropped_unfit == 1
 
 
 async def test_a_slow_view_loses_the_oldest_and_knows_it() -> None:
