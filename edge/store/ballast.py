@@ -23,15 +23,18 @@ class Ballast:
     @property
     def in_place(self) -> bool:
         """Return whether there is room to let go."""
-        return self._path.exists()
+        try:
+            return self._path.exists()
+        except OSError:
+            return False
 
     def restore(self) -> bool:
         """Take the room, where the disk has it; return whether the ballast is in place."""
         if self._size == 0:
             return False
-        if self.in_place and self._path.stat().st_size == self._size:
-            return True
         try:
+            if self.in_place and self._path.stat().st_size == self._size:
+                return True
             with self._path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, self._size)
         except OSError:

@@ -123,9 +123,12 @@ class SqliteStore:
 
     def _has_room(self, connection: sqlite3.Connection) -> bool:
         used: int = connection.execute("SELECT bytes FROM metrics_room").fetchone()[0]
-        return used < self._quota and (
-            self._reserve == 0 or shutil.disk_usage(self._database.path.parent).free >= self._reserve
-        )
+        if used >= self._quota:
+            return False
+        try:
+            return shutil.disk_usage(self._database.path.parent).free >= self._reserve
+        except OSError:  # a disk that does not say how full it is has no room for metrics
+            return False
 
 
 def _prepare(events: Sequence[Event], saves: Mapping[str, str | None]) -> _Rows:

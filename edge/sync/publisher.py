@@ -71,7 +71,7 @@ class MqttPublisher:
             except TimeoutError:
                 self._failed("the broker does not answer")
             except (OSError, ValueError) as error:
-                self._failed(str(error))
+                self._failed(_words(error))
             except asyncio.CancelledError:
                 if came_up:
                     await connection.goodbye(offline(self._lab))
@@ -100,3 +100,10 @@ class MqttPublisher:
                 "No connection to the broker %s:%s (%s): facts wait.", self._settings.host, self._settings.port, reason
             )
         self._reported = True
+
+
+def _words(error: OSError | ValueError) -> str:
+    """Return the error without its number, with the file where one is to blame."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror

@@ -124,7 +124,7 @@ class OutboxRelay:
         if self._facts_came:
             await self._look()
         # The time-outs come last: they must know of what was sent just now.
-        pauses = (await self._presence.keep(self._heads.values()), await self._send(link), self._resend())
+        pauses = (await self._presence.keep(self._heads.values()), await self._send(link), self._resend(link))
         return min((pause for pause in pauses if pause is not None), default=None)
 
     async def _look_while_away(self) -> float | None:
@@ -183,8 +183,10 @@ class OutboxRelay:
             return None
         return track, ack
 
-    def _resend(self) -> float | None:
+    def _resend(self, link: int) -> float | None:
         """Send again what has been silent for too long; return the seconds until the next is due."""
+        if self._link != link:
+            return 0.0  # a new connection, which is greeted first
         flights = [flight for track in self._tracks.values() for flight in track.flights]
         for flight in sorted(flights, key=lambda flight: flight.due_at):
             if (wait := max(flight.due_at - _now(), self._bucket.wait(_now()))) > 0:
@@ -208,7 +210,8 @@ class OutboxRelay:
                 continue
             if track.head.stream is Stream.METRICS:
                 self._metrics_at = _now()
-            self._fly(flight)
+            if self._link == link:
+                self._fly(flight)
         return 0.0
 
     def _may_send(self, track: Track) -> bool:

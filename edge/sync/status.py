@@ -68,4 +68,4 @@ def oldest_waiting_s(heads: Sequence[StreamHead], boot: str, now_ns: int) -> flo
         for head in heads
         if head.oldest_boot_ns is not None
     ]
-    return max(ages) / 1e9 if ages else None
+    return max(0, *ages) / 1e9 if ages else None

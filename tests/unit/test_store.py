@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from edge.domain.errors import StoreUnavailable
 from edge.domain.events import Event, EventType, Stream
 from edge.domain.ports import Cut, EventStore, Outbox
+from edge.store.ballast import Ballast
 from edge.store.database import REMEMBERED_EPOCHS, Database
 from edge.store.outbox import ANNOUNCED_EPOCHS, SqliteOutbox
 from edge.store.settings import StoreSettings
@@ -279,3 +280,30 @@ async def test_a_fact_of_a_later_version_is_said_and_not_lost(
     with pytest.raises(StoreUnavailable, match=r"tour\.started"):
         await outbox.read(Stream.VISITS, store.epoch, 0, 10)
     assert (await outbox.heads())[0].waiting == 1
+
+
+async def test_a_disk_that_does_not_answer_refuses_metrics_and_the_writer_lives(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path) -> None:
+        raise OSError("input/output error")
+
+    monkeypatch.setattr("shutil.disk_usage", broken)
+    assert await store.append([metric(1)]) == []
+    monkeypatch.undo()
+    assert len(await store.append([metric(1)])) == 1
+
+
+def test_ballast_is_taken_where_there_is_room_and_let_go(tmp_path: Path) -> None:
+    ballast = Ballast(tmp_path / "lab.db", 100_000)
+    assert ballast.restore()
+    assert ballast.in_place
+    assert ballast.restore()
+    assert (tmp_path / "lab.db.ballast").stat().st_size == 100_000
+    ballast.release()
+    ballast.release()
+    assert not ballast.in_place
+    assert not Ballast(tmp_path / "lab.db", 0).restore()
+    assert not Ballast(tmp_path / "none" / "lab.db", 100_000).restore()
+    assert not Ballast(tmp_path / "lab.db", 2**60).restore()
+    assert list(tmp_path.iterdir()) == []
