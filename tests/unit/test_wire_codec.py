@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wire.batch import MAX_EVENTS, MAX_PAYLOAD, MAX_RAW, Ack, BadMessage, Batch, Presence, Scalar, WireEvent
@@ -24,6 +24,9 @@ from wire.codec import (
     encode_presence,
 )
 from wire.topics import STREAMS
+
+# A busy computer is slow, not wrong.
+patient = settings(deadline=None)
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 clocks = st.integers(-(2**61), 2**61)
@@ -76,6 +79,7 @@ def filled(event: WireEvent, all_events: tuple[WireEvent, ...]) -> WireEvent:
     return WireEvent(event.type, {key: event.body.get(key) for key in fields}, event.boot_ns, event.wall_ns)
 
 
+@patient
 @given(batches)
 def test_a_batch_comes_back_with_its_hash(batch: Batch) -> None:
     payload, sha256 = encode_batch(batch)
@@ -92,6 +96,7 @@ def test_a_batch_holds_one_to_five_hundred_facts(n: int) -> None:
         encode_batch(Batch("lab-1", "visits", "e", "b", 1, None, (WireEvent("t", {}, 1, 1),) * n))
 
 
+@patient
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_batch_or_bad(payload: bytes) -> None:
     for raw in (payload, zstandard.ZstdCompressor().compress(payload)):
@@ -99,6 +104,7 @@ def test_any_bytes_are_a_batch_or_bad(payload: bytes) -> None:
             decode_batch("lab-1", "visits", raw)
 
 
+@patient
 @given(batches, st.data())
 def test_a_damaged_batch_is_a_batch_or_bad(batch: Batch, data: st.DataObject) -> None:
     payload = bytearray(encode_batch(batch)[0])
@@ -110,6 +116,7 @@ def test_a_damaged_batch_is_a_batch_or_bad(batch: Batch, data: st.DataObject) ->
             decode_batch(batch.lab, batch.stream, damaged)
 
 
+@patient
 @given(st.sampled_from(sorted(small())), json_values)
 def test_a_batch_with_a_strange_field_is_a_batch_or_bad(key: str, value: object) -> None:
     with suppress(BadMessage):
@@ -117,6 +124,7 @@ def test_a_batch_with_a_strange_field_is_a_batch_or_bad(key: str, value: object)
         assert batch.n == 2
 
 
+@patient
 @given(st.dictionaries(st.sampled_from(sorted(small())), json_values))
 def test_any_json_is_a_batch_or_bad(value: dict[str, object]) -> None:
     with pytest.raises(BadMessage):
@@ -205,11 +213,13 @@ acks = st.builds(
 )
 
 
+@patient
 @given(acks)
 def test_an_acknowledgement_comes_back(ack: Ack) -> None:
     assert decode_ack(ack.stream, encode_ack(ack)) == ack
 
 
+@patient
 @given(st.binary(max_size=100) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_no_acknowledgement_and_no_presence(payload: bytes) -> None:
     with pytest.raises(BadMessage):
@@ -218,6 +228,7 @@ def test_any_bytes_are_no_acknowledgement_and_no_presence(payload: bytes) -> Non
         decode_presence("lab-1", payload)
 
 
+@patient
 @given(acks, st.sampled_from(["epoch", "w", "missing", "time"]), json_values)
 def test_a_strange_acknowledgement_is_one_or_bad(ack: Ack, key: str, value: object) -> None:
     body = {**json.loads(encode_ack(ack)), key: value}
@@ -245,6 +256,7 @@ presences = st.builds(
 )
 
 
+@patient
 @given(presences)
 def test_a_presence_comes_back(presence: Presence) -> None:
     assert decode_presence("lab-1", encode_presence(presence)) == presence
@@ -254,6 +266,7 @@ def test_a_farewell_says_offline_and_no_more() -> None:
     assert decode_presence("lab-1", encode_presence(Presence("lab-1", "offline"))) == Presence("lab-1", "offline")
 
 
+@patient
 @given(presences, st.sampled_from(["state", "boot", "heads", "closed", "totals", "waiting"]), json_values)
 def test_a_strange_presence_is_one_or_bad(presence: Presence, key: str, value: object) -> None:
     body = {**json.loads(encode_presence(presence)), key: value}

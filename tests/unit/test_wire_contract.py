@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.domain.events import EventType, Stream
@@ -20,6 +20,9 @@ from tests.support.facts import fault, headcount, metric, session
 from wire import topics
 from wire.events import BODIES, REACHED_ROLES, Headcount, KioskSession
 from wire.schema_files import FOLDER, schemas, write
+
+# A busy computer is slow, not wrong.
+patient = settings(deadline=None)
 
 WIRE = Path(topics.__file__).parent
 
@@ -96,6 +99,7 @@ labs = st.from_regex(topics.LAB_ID, fullmatch=True)
 words = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1)
 
 
+@patient
 @given(labs, st.sampled_from(topics.STREAMS), words)
 def test_topics_come_apart_as_they_were_put_together(lab: str, stream: str, machine: str) -> None:
     assert topics.parse(topics.up(lab, stream)) == topics.Topic(lab, "up", stream)
@@ -104,6 +108,7 @@ def test_topics_come_apart_as_they_were_put_together(lab: str, stream: str, mach
     assert topics.parse(topics.presence(lab)) == topics.Topic(lab, "presence", "")
 
 
+@patient
 @given(st.text())
 def test_any_other_text_is_no_topic(text: str) -> None:
     assert topics.parse(text) is None
