@@ -26,7 +26,8 @@ class Options:
 
     sync_extra, store_extra and ingest_extra are further lines of the edge's [sync] and [store] and of the office's
     [broker]; data_dir is where the edge keeps its files, by default a folder of its own below `folder`; zero is the G54
-    of the simulated router, machine coordinates in mm.
+    of the simulated router, machine coordinates in mm; realtime gives edge and router the priority that they have in a
+    van, where nothing else runs: a guardian cannot tell a computer that is busy with other tests from a hanging edge.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class Options:
     ingest_extra: str = ""
     data_dir: Path | None = None
     zero: tuple[float, float, float] = ZERO
+    realtime: bool = False
 
 
 class Laboratory:
@@ -118,7 +120,7 @@ class Laboratory:
             *("--speed", self.options.speed, "--build", "door", "--settings", self.folder / "router.json"),
             "--physical=-60,-40,-20",
         )
-        return Process("router", command, self._log("router"), ready)
+        return Process("router", command, self._log("router"), ready, self.options.realtime)
 
     def _lathe(self) -> Process:
         async def ready() -> bool:
@@ -140,7 +142,8 @@ class Laboratory:
         async def ready() -> bool:
             return await port_answers(self.console_port) and await port_answers(self.kiosk_port)
 
-        return Process("edge", python("edge", "run", "--config", self.edge_config), self._log("edge"), ready)
+        command = python("edge", "run", "--config", self.edge_config)
+        return Process("edge", command, self._log("edge"), ready, self.options.realtime)
 
     def _write_files(self) -> None:
         (self.folder / "mosquitto.conf").write_text(

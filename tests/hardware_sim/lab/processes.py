@@ -17,6 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PR_SET_PDEATHSIG = 1
+VAN_PRIORITY = 20
+"""Of SCHED_RR: what the service of a van runs with."""
 READY_S = 30.0
 END_S = 8.0
 _LIBC = ctypes.CDLL(None)
@@ -25,6 +27,13 @@ _LIBC = ctypes.CDLL(None)
 def _end_with_parent() -> None:
     """Let the kernel end the child when whoever started it is gone, however it went."""
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _as_in_a_van() -> None:
+    """End with the parent, and keep real time on a busy computer too, where this user may ask for that."""
+    _end_with_parent()
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(VAN_PRIORITY))
 
 
 class NotReady(Exception):
@@ -51,12 +60,13 @@ def find(program: str) -> str | None:
 
 @dataclass
 class Process:
-    """One process with its log file. `ready` tells whether it answers."""
+    """One process with its log file. `ready` tells whether it answers, realtime whether it runs as in a van."""
 
     name: str
     command: Sequence[str]
     log: Path
     ready: Callable[[], Awaitable[bool]]
+    realtime: bool = False
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
     @property
@@ -81,7 +91,7 @@ class Process:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=_as_in_a_van if self.realtime else _end_with_parent,
             )
         try:
             async with asyncio.timeout(READY_S):
