@@ -92,9 +92,7 @@ def decode_batch(lab: str, stream: str, payload: bytes) -> tuple[Batch, bytes]:
     if len(payload) > MAX_PAYLOAD:
         raise BadMessage(f"the payload has {len(payload)} bytes, more than {MAX_PAYLOAD}")
     raw = _decompress(payload)
-    body = _object(raw)
-    if body.get("v") != VERSION:
-        raise BadMessage(f"version {body.get('v')!r} is not {VERSION}")
+    body = _versioned(raw)
     if body.get("source") != f"/labs/{lab}" or body.get("stream") != stream:
         raise BadMessage("the batch names another lab or stream than its topic")
     n, s0 = _integer(body, "n", 1, MAX_EVENTS), _integer(body, "s0", 1)
@@ -135,6 +133,13 @@ def _object(raw: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadMessage("not a JSON object")
     return cast("dict[str, Any]", value)
+
+
+def _versioned(raw: bytes) -> dict[str, Any]:
+    body = _object(raw)
+    if body.get("v") != VERSION:
+        raise BadMessage(f"version {body.get('v')!r} is not {VERSION}")
+    return body
 
 
 def _text_value(value: object) -> str:
@@ -209,7 +214,7 @@ def encode_ack(ack: Ack) -> bytes:
 
 def decode_ack(stream: str, payload: bytes) -> Ack:
     """Return the acknowledgement in `payload`; raises BadMessage."""
-    body = _object(payload)
+    body = _versioned(payload)
     missing: list[tuple[int, int]] = []
     for item in _list(body, "missing"):
         if not (isinstance(item, list) and len(item) == 2 and all(_is_int(v) and v >= 1 for v in item)):
@@ -246,7 +251,7 @@ def decode_presence(lab: str, payload: bytes) -> Presence:
     """Return the presence in `payload`; raises BadMessage."""
     if len(payload) > MAX_PAYLOAD:
         raise BadMessage(f"the payload has {len(payload)} bytes, more than {MAX_PAYLOAD}")
-    body = _object(payload)
+    body = _versioned(payload)
     state = _text(body, "state")
     if state not in ("online", "offline"):
         raise BadMessage(f"state {state!r} is neither online nor offline")
