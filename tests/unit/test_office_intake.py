@@ -82,7 +82,7 @@ def test_not_a_number_is_kept_as_null_and_marked():
         (UP, bytes(MAX_PAYLOAD + 1), "more than"),
         ("im/v1/VAN/up/visits", b"", "topic"),
         ("im/v1/van-1/up/gossip", b"", "topic"),
-        ("im/v1/van-1/presence", b"{}", "state is missing"),
+        ("im/v1/van-1/presence", b"{}", "version None is not 1"),
         ("im/v1/van-1/presence", b"[" * 200_000, "not JSON"),
     ],
 )
