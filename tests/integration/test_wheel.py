@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is installed in a van: the wheel carries the pages and the content, and needs no Node."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "web" / "dist"
+
+ASK = """
+from edge.app import PACKAGED_CONTENT
+from edge.http.pages import pages_dir
+from edge.store.pieces import load_pieces
+print(sorted(load_pieces(PACKAGED_CONTENT / "programs")))
+print(pages_dir("kiosk"), pages_dir("console"))
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (PAGES / "kiosk" / "index.html").is_file():
+        pytest.skip("the pages are not built")
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    target = folder / "site"
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        wheel.extractall(target)
+    return target
+
+
+def test_pages_and_pieces_come_out_of_the_wheel(installed: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=installed, env=environment, check=True, capture_output=True, text=True
+    )
+    pieces, pages = asked.stdout.splitlines()
+    assert pieces == "['bolt', 'gear', 'name-tag']"
+    assert pages.count(str(installed)) == 2
+
+
+def test_the_wheel_holds_no_tests_and_no_node(installed: Path) -> None:
+    names = {path.relative_to(installed).parts[0] for path in installed.iterdir()}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"edge", "office", "wire"}
+    assert (installed / "office" / "pages" / "index.html").is_file()
+    assert not list(installed.rglob("node_modules"))
