@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures from an interlock input opening to `!` coming out of the serial port, beside a bare loop that does no more.
+
+The whole edge runs in this process as in a van: recorder, relay to a broker and an office, lathe over OPC UA,
+guardian, console and kiosk. Only the router is replaced by a peer that opens the input and sees the hold, so that
+both moments come from one clock outside the loop that is measured. Three conditions: nobody there; 50 kiosks at work
+with a pause of a second before each touch; 50 kiosks without any pause, which keeps the loop busy all the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.stats import Row, latencies, percentile, row
+from edge.app import Edge
+from edge.config import EdgeSettings, InterlockSettings, load_settings
+from edge.domain.inputs import InputSample
+from edge.domain.machine import Execution
+from edge.services.bus import MachineChanged, Message
+from edge.services.supervisor import MachineSupervisor
+from tests.hardware_sim.lab.laboratory import Laboratory, Options
+from tests.hardware_sim.lab.processes import ROOT
+
+FLOOR = "bare asyncio loop: a future, a byte to a pty"
+INPUT = InterlockSettings(
+    input="contact", source="controller", label="Contact of the bench", remedy="None.", max_age_ms=5_000
+)
+KIOSKS = 50
+CONDITIONS = {"idle": None, f"{KIOSKS} kiosks at work": 1.0, f"{KIOSKS} kiosks without pause": 0.0}
+"""Mean pause of a kiosk before each request, s."""
+DROPPED = 20
+"""Trips at the start of each condition that are not counted: caches, the first compilation of a piece."""
+
+
+class Peer:
+    """The process with the contact and the port."""
+
+    def __init__(self, link: Path, result: Path) -> None:
+        self._result = result
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("interlock_peer.py")), str(link), str(result)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.read(self._output, 64)
+
+    def listen(self, opened: Callable[[int], None]) -> None:
+        """Call `opened` on the loop with the moment at which the contact opened, each time it does."""
+        asyncio.get_running_loop().add_reader(self._output, lambda: opened(int(os.read(self._output, 64))))
+
+    def move(self) -> None:
+        """Begin a motion."""
+        os.write(self._input, b"r")
+
+    def trip(self) -> None:
+        """Open the contact soon."""
+        os.write(self._input, b"t")
+
+    def trips_ms(self) -> list[float]:
+        """End the process; return the milliseconds of all trips."""
+        asyncio.get_running_loop().remove_reader(self._output)
+        with self._process:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        return [(held - opened) / 1e6 for opened, held in json.loads(self._result.read_text(encoding="ascii"))]
+
+
+class MeasuredEdge(Edge):
+    """The edge, with a hand on its input and an eye on its router."""
+
+    def __init__(self, settings: EdgeSettings, config_path: Path) -> None:
+        super().__init__(settings, config_path)
+        self._news = asyncio.Event()
+        self._bus.subscribe(self._noticed)
+        self._report = self._router.reporter("controller:router")
+
+    @property
+    def router(self) -> MachineSupervisor:
+        """Return the router."""
+        return self._machines["router"]
+
+    def contact(self, *, healthy: bool) -> None:
+        """Report the contact as an input source does."""
+        self._report(InputSample(INPUT.input, healthy, self._clock.boot_ns(), "the bench"))
+
+    def _noticed(self, message: Message) -> None:
+        if isinstance(message, MachineChanged):
+            self._news.set()
+
+    async def until(self, execution: Execution) -> None:
+        """Wait until the router is in `execution`."""
+        async with asyncio.timeout(10):
+            while self._machines.get("router") is None or self.router.state.execution is not execution:
+                self._news.clear()
+                await self._news.wait()
+
+    async def stopped(self) -> None:
+        """Wait until the stop that follows a trip has come to its end."""
+        stops = [task for task in asyncio.all_tasks() if task.get_name() == "stop router"]
+        if stops:
+            await asyncio.wait(stops)
+        await self.until(Execution.READY)
+
+
+@dataclass
+class Trips:
+    """Trips of one condition: how many, and what the loop knows of them."""
+
+    edge: MeasuredEdge
+    peer: Peer
+    waited_ms: list[float]
+    handled_ms: list[float]
+
+    async def run(self, count: int, seconds: float) -> int:
+        """Trip up to `count` times in up to `seconds`; return how often it was."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        done = 0
+        while done < DROPPED or (done < count and loop.time() < end):
+            await self._trip(loop.create_future())
+            done += 1
+        return done
+
+    async def _trip(self, tripped: asyncio.Future[None]) -> None:
+        def opened(moment_ns: int) -> None:
+            begun_ns = time.monotonic_ns()
+            self.edge.contact(healthy=False)
+            self.handled_ms.append((time.monotonic_ns() - begun_ns) / 1e6)
+            self.waited_ms.append((begun_ns - moment_ns) / 1e6)
+            tripped.set_result(None)
+
+        await self.edge.stopped()
+        self.edge.contact(healthy=True)
+        await self.edge.router.reset()
+        self.peer.move()
+        await self.edge.until(Execution.ACTIVE)
+        self.peer.listen(opened)
+        self.peer.trip()
+        await tripped
+
+
+async def bare(folder: Path, count: int) -> list[float]:
+    """Return the milliseconds of the barest loop that can do it."""
+    link = folder / "bare"
+    peer = Peer(link, folder / "bare.json")
+    loop = asyncio.get_running_loop()
+    port = os.open(link, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    for _ in range(count + DROPPED):
+        tripped: asyncio.Future[int] = loop.create_future()
+        peer.listen(tripped.set_result)
+        peer.trip()
+        await tripped
+        os.write(port, b"!")
+    found = peer.trips_ms()
+    os.close(port)
+    return found[DROPPED:]
+
+
+@contextlib.asynccontextmanager
+async def kiosks(lab: Laboratory, pause_s: float) -> AsyncIterator[dict[str, Any]]:
+    """Have kiosks at work inside; the value tells afterwards what they did."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.kiosk_load"),
+        *(str(lab.console_port), str(lab.kiosk_port), lab.pin, str(KIOSKS), str(pause_s)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    work: dict[str, Any] = {}
+    try:
+        if await process.stdout.readline() != b"ready\n":
+            raise OSError("the kiosks did not begin")
+        yield work
+        process.stdin.close()
+        said = await process.stdout.readline()
+        if await process.wait() or not said:
+            raise OSError("the kiosks ended before the measurement")
+        work.update(json.loads(said))
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def running(lab: Laboratory, *, with_office: bool = True) -> AsyncIterator[MeasuredEdge]:
+    """Run the edge in this loop, and what is around the van in processes of their own."""
+    parts = [part for part in (lab.broker, lab.office, lab.lathe) if part is not None] if with_office else []
+    settings = load_settings(lab.edge_config)
+    router, *others = settings.machine
+    router = router.model_copy(update={"interlock": (*router.interlock, INPUT)})
+    edge = MeasuredEdge(settings.model_copy(update={"machine": (router, *others)}), lab.edge_config)
+    try:
+        for part in parts:
+            await part.start()
+        life = asyncio.create_task(edge.run())
+        try:
+            yield edge
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await life
+    finally:
+        for part in reversed(parts):
+            await part.stop()
+
+
+async def run(*, quick: bool = False) -> AsyncIterator[Row]:
+    """Yield the rows of the table."""
+    count, seconds = (400, 7.0) if quick else (3_000, 45.0)
+    (ROOT / ".run").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=ROOT / ".run") as name:
+        folder = Path(name)
+        floor = await bare(folder, count)
+        lab = Laboratory(Options(folder))
+        peer = Peer(lab.serial_link, folder / "trips.json")
+        said: list[tuple[str, int, Trips]] = []
+        async with running(lab) as edge:
+            await edge.until(Execution.READY)
+            for title, pause_s in CONDITIONS.items():
+                trips = Trips(edge, peer, [], [])
+                async with contextlib.nullcontext({}) if pause_s is None else kiosks(lab, pause_s) as work:
+                    done = await trips.run(count, seconds)
+                said.append((title, done, trips))
+                print(title, done, {key: value for key, value in work.items() if key != "taps_ms"}, file=sys.stderr)
+        trips_ms = peer.trips_ms()
+    for title, done, trips in said:
+        counted, trips_ms = trips_ms[DROPPED:done], trips_ms[done:]
+        for found in latencies(f"interlock input to `!`, {title}", counted, FLOOR, floor):
+            yield found
+        for what, values in (("waiting for the loop", trips.waited_ms), ("on the loop", trips.handled_ms)):
+            yield row(f"interlock, {title}, of it {what}, p99", percentile(values[DROPPED:], 0.99), "ms")
+
+
+if __name__ == "__main__":
+
+    async def show() -> None:
+        async for line in run(quick="--quick" in sys.argv):
+            print(line)
+
+    asyncio.run(show())
