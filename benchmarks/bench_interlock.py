@@ -40,6 +40,7 @@ INPUT = InterlockSettings(
 KIOSKS = 50
 CONDITIONS = {"idle": None, f"{KIOSKS} kiosks at work": 1.0, f"{KIOSKS} kiosks without pause": 0.0}
 """Mean pause of a kiosk before each request, s."""
+END_S = 15.0
 DROPPED = 20
 """Trips at the start of each condition that are not counted: caches, the first compilation of a piece."""
 
@@ -190,9 +191,10 @@ async def kiosks(lab: Laboratory, pause_s: float) -> AsyncIterator[dict[str, Any
             raise OSError("the kiosks did not begin")
         yield work
         process.stdin.close()
-        said = await process.stdout.readline()
-        if await process.wait() or not said:
-            raise OSError("the kiosks ended before the measurement")
+        async with asyncio.timeout(END_S):
+            said = await process.stdout.readline()
+            if await process.wait() or not said:
+                raise OSError("the kiosks ended before the measurement")
         work.update(json.loads(said))
     finally:
         if process.returncode is None:
