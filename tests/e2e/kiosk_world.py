@@ -113,6 +113,18 @@ class Lab:
         }
         return 201, {"job": JOB, "claim": CLAIM, "ahead": self.ahead, "wait_s": self.wait_s}
 
+    def remember(self, claims: list[Json]) -> None:
+        """Open the page again with these numbers given out at it earlier, as old as a minute."""
+        for claim in claims:
+            self.van.answers["GET", f"/api/kiosk/jobs/{claim['job']}"] = (200, {"state": "REQUESTED"})
+        self.page.evaluate(
+            "all => localStorage.setItem('infomobil.claims.k1', JSON.stringify(all.map("
+            "(one) => ({ ...one, given: new Date(Date.now() - 60000).toISOString() }))))",
+            claims,
+        )
+        self.page.reload()
+        self.page.wait_for_selector(".plate canvas")
+
     def fail(self, path: str, answer: Answer | Callable[[Request], Answer | None]) -> None:
         """Answer the posts to `path` in this way from now on."""
         self.van.answers["POST", f"/api/kiosk/{path}"] = answer

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
 
 from tests.e2e.driving import DIST, ORIGIN, Answer, Json, cut_words, new_page, refusal, targets
-from tests.e2e.kiosk_world import CLAIM, JOB, Lab, making, now
+from tests.e2e.kiosk_world import CLAIM, Lab, making, now
 
 CHROMIUM = Path("/usr/bin/chromium")
 ENDONYMS = {"lt": "Lietuvių", "en": "English", "lv": "Latviešu", "et": "Eesti", "de": "Deutsch"}
@@ -37,8 +37,8 @@ def enter(browser: Browser) -> Iterator[Callable[..., Lab]]:
     contexts = []
     thrown: list[str] = []
 
-    def open_kiosk(size: str = "portrait", *, clock: bool = False, language: str = "lt") -> Lab:
-        context = browser.new_context()
+    def open_kiosk(size: str = "portrait", *, clock: bool = False, moving: bool = False, language: str = "lt") -> Lab:
+        context = browser.new_context(reduced_motion="no-preference" if moving else "reduce")
         contexts.append(context)
         page = new_page(context, size)
         page.on("pageerror", lambda error: thrown.append(str(error)))
@@ -111,7 +111,7 @@ def test_a_double_tap_chooses_nothing(enter: Callable[..., Lab]) -> None:
 
 
 def test_a_visit_from_the_first_touch_to_the_comparison(enter: Callable[..., Lab]) -> None:
-    lab = enter("portrait")
+    lab = enter("portrait", moving=True)
     page = lab.page
     request_gear(lab)
     session = lab.van.asked("POST", "/api/kiosk/sessions")
@@ -324,7 +324,7 @@ def test_a_long_queue_sends_the_visitor_to_look_around(enter: Callable[..., Lab]
     lab.ahead, lab.wait_s = 21, 1900.0
     request_gear(lab)
     expect(lab.page.locator(".ahead")).to_have_text("Prieš tave 21 detalė")
-    expect(lab.page.locator(".when")).to_contain_text("Maždaug 32 minutės")
+    expect(lab.page.locator("main .when")).to_contain_text("Maždaug 32 minutės")
     expect(lab.page.locator(".look")).to_be_visible()
 
 
@@ -407,7 +407,21 @@ def test_idle_wipes_the_visitor_but_not_the_wish(enter: Callable[..., Lab]) -> N
     page.clock.run_for(600)
     page.locator(".claims button").click()
     expect(page.locator(".ticket .number")).to_have_text(str(CLAIM))
-    assert len(lab.van.asked("GET", f"/api/kiosk/jobs/{JOB}")) == 2
+
+
+def test_numbers_that_lead_nowhere_are_not_offered(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait", clock=True)
+    page = lab.page
+    lab.remember([{"job": "gone", "claim": 3}, {"job": "done", "claim": 4}, {"job": "open", "claim": 5}])
+    lab.van.answers["GET", "/api/kiosk/jobs/gone"] = (404, refusal("not-found", "There is no such job."))
+    lab.van.answers["GET", "/api/kiosk/jobs/done"] = (200, {"state": "FINISHED"})
+    page.locator(".wake").click()
+    expect(page.locator(".claims button")).to_have_text(["Nr. 4", "Nr. 5"])
+    page.clock.run_for(61_000)
+    screen(page, "attract")
+    page.clock.fast_forward(21 * 60_000)
+    page.locator(".wake").click()
+    expect(page.locator(".claims button")).to_have_text(["Nr. 5"])
 
 
 def test_nobody_is_asked_while_their_piece_is_cut(enter: Callable[..., Lab]) -> None:
@@ -433,7 +447,7 @@ def test_nobody_is_asked_while_their_piece_is_cut(enter: Callable[..., Lab]) -> 
 
 
 def test_text_size_contrast_and_movement_are_the_visitors_choice(enter: Callable[..., Lab]) -> None:
-    lab = enter("portrait")
+    lab = enter("portrait", moving=True)
     page = lab.page
     wake(lab)
     before = page.locator("main h1").evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
@@ -446,7 +460,8 @@ def test_text_size_contrast_and_movement_are_the_visitors_choice(enter: Callable
     assert after == pytest.approx(before * 1.3)
     expect(page.locator("html")).to_have_attribute("data-contrast", "high")
     expect(page.locator("html")).to_have_attribute("data-motion", "reduced")
-    assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--motion').trim()") == "0ms"
+    duration = page.locator(".rail .language").first.evaluate("e => getComputedStyle(e).getPropertyValue('--motion')")
+    assert float(duration.strip().rstrip("ms")) == 0
 
 
 def walk(lab: Lab, language: str) -> Iterator[str]:
@@ -457,6 +472,11 @@ def walk(lab: Lab, language: str) -> Iterator[str]:
     yield "attract"
     wake(lab)
     yield "language"
+    claims = [{"job": f"j{claim}", "claim": claim} for claim in (7, 12, 118, 119)]
+    lab.remember(claims)
+    wake(lab)
+    page.wait_for_selector(".claims button")
+    yield "language, with numbers"
     page.get_by_role("main").get_by_role("button", name=ENDONYMS[language]).click()
     yield "checkin"
     good = lab.van.answers["POST", "/api/kiosk/sessions"]

@@ -9,10 +9,14 @@ export interface Claim {
   claim: number;
   /** ISO instant at which it was given. */
   given: string;
+  /** ISO instant at which it was first seen to have ended. */
+  ended?: string;
 }
 
 const KEPT_MS = 10 * 60 * 60 * 1000;
-const SHOWN = 12;
+/** An ended one can be looked up for this long. */
+const ENDED_KEPT_MS = 20 * 60 * 1000;
+const SHOWN = 8;
 
 function isClaim(value: unknown): value is Claim {
   if (typeof value !== "object" || value === null) return false;
@@ -36,6 +40,17 @@ export class Claims {
 
   add(job: string, claim: number): void {
     this.#write([...this.list.filter((item) => item.job !== job), { job, claim, given: new Date().toISOString() }]);
+  }
+
+  /** The job has ended: its number stays for a while, for the comparison. */
+  end(job: string): void {
+    const now = new Date();
+    const marked = this.list.map((item) =>
+      item.job === job && item.ended === undefined ? { ...item, ended: now.toISOString() } : item,
+    );
+    this.#write(
+      marked.filter(({ ended }) => ended === undefined || now.getTime() - Date.parse(ended) < ENDED_KEPT_MS),
+    );
   }
 
   /** The visitor has seen how it ended. */

@@ -6,6 +6,7 @@ import type { Language } from "../../shared/i18n.svelte";
 import { Live } from "../../shared/live.svelte";
 import type {
   Depth,
+  JobState,
   KioskJob,
   KioskLive,
   KioskState,
@@ -38,6 +39,8 @@ export type Screen =
 /** The stops of the line that the visitor travels. */
 export const STOPS = ["checkin", "piece", "guess", "work", "compare"] as const;
 export type Stop = (typeof STOPS)[number];
+
+const ENDED: readonly JobState[] = ["DECLINED", "FINISHED", "ABORTED", "FAILED"];
 
 const POLL_MS = 4000;
 const THANKS_MS = 9000;
@@ -182,6 +185,21 @@ export class Kiosk {
     this.waking = true;
     setTimeout(() => (this.waking = false), WAKE_MS);
     this.idle.watch(true);
+    void this.#sift();
+  }
+
+  /** Look how the numbers given out here stand, so that only those are offered that lead somewhere. */
+  async #sift(): Promise<void> {
+    for (const { job } of this.claims.shown) {
+      try {
+        const { state } = await get<KioskJob>(`api/kiosk/jobs/${encodeURIComponent(job)}`);
+        if (ENDED.includes(state)) this.claims.end(job);
+      } catch (error) {
+        if (error instanceof ApiUnreachable) return;
+        if (!(error instanceof ApiRefusal)) throw error;
+        if (error.status === 404) this.claims.drop(job);
+      }
+    }
   }
 
   choose(language: Language): void {
@@ -293,7 +311,7 @@ export class Kiosk {
   }
 
   get ended(): boolean {
-    return this.job !== null && ["DECLINED", "FINISHED", "ABORTED", "FAILED"].includes(this.job.state);
+    return this.job !== null && ENDED.includes(this.job.state);
   }
 
   /** Forget the visitor: back to the start, in the visit's language. */
