@@ -317,13 +317,17 @@ async def test_door_while_homing(tmp_path: Path) -> None:
         assert not machine.state.homed
 
 
-async def test_settings_lost_need_a_person(tmp_path: Path) -> None:
-    async with simulator(tmp_path, "--empty-eeprom") as sim, running(sim.port) as machine:
-        await machine.available()
-        await machine.until(lambda s: s.fault is Fault.FAULT)
-        assert "lost its settings" in machine.state.fault_reason
-        with pytest.raises(DriverRefused, match="fault"):
-            await machine.driver.run_program(program("G0X-1"))
+async def test_settings_lost_need_a_person() -> None:
+    """As in trace boot_first_empty_eeprom."""
+    with Stranger(Forgetful(0)) as stranger:
+        async with running(stranger.port) as machine:
+            await asyncio.sleep(0.05)
+            stranger.say(b"error:7\r\n$0=10\r\n\r\nGrbl 1.1h ['$' for help]\r\n>:error:7\r\n>:error:7\r\n")
+            await machine.available()
+            assert machine.state.fault is Fault.FAULT
+            assert "lost its settings" in machine.state.fault_reason
+            with pytest.raises(DriverRefused, match="fault"):
+                await machine.driver.run_program(program("G0X-1"))
 
 
 async def test_port_missing_then_plugged(tmp_path: Path) -> None:
