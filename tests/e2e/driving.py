@@ -28,7 +28,8 @@ OVERFLOWING = """() => {
     if (!words) continue;
     const box = element.getBoundingClientRect();
     if (box.width === 0 || box.height === 0) continue;
-    const name = `<${element.tagName.toLowerCase()} class="${element.className}"> ${element.textContent.trim().slice(0, 60)}`;
+    const start = element.textContent.trim().slice(0, 60);
+    const name = `<${element.tagName.toLowerCase()} class="${element.className}"> ${start}`;
     if (element.scrollWidth > element.clientWidth + 1 && style.display !== "inline" && element.clientWidth > 0) {
       cut.push(`${name}: ${element.scrollWidth} px of words in ${element.clientWidth} px`);
     }
@@ -41,11 +42,17 @@ OVERFLOWING = """() => {
       const scrollsX = ["auto", "scroll"].includes(rule.overflowX);
       const hidesX = rule.overflowX !== "visible" && !scrollsX;
       const hidesY = rule.overflowY === "hidden" || rule.overflowY === "clip";
-      if (hidesX && (text.right > edge.right + 1.5 || text.left < edge.left - 1.5)) cut.push(`${name}: cut at a side of .${around.className}`);
-      if (hidesY && (text.bottom > edge.bottom + 1.5 || text.top < edge.top - 1.5)) cut.push(`${name}: cut at top or bottom of .${around.className}`);
+      if (hidesX && (text.right > edge.right + 1.5 || text.left < edge.left - 1.5)) {
+        cut.push(`${name}: cut at a side of .${around.className}`);
+      }
+      if (hidesY && (text.bottom > edge.bottom + 1.5 || text.top < edge.top - 1.5)) {
+        cut.push(`${name}: cut at top or bottom of .${around.className}`);
+      }
       if (scrollsX || ["auto", "scroll"].includes(rule.overflowY)) break;
     }
-    if (text.right > innerWidth + 1.5 && !element.closest("[data-scrolls]")) cut.push(`${name}: beyond the right edge of the page`);
+    if (text.right > innerWidth + 1.5 && !element.closest("[data-scrolls]")) {
+      cut.push(`${name}: beyond the right edge of the page`);
+    }
   }
   for (const key of document.querySelectorAll("button, input:not([type=file])")) {
     const box = key.getBoundingClientRect();
