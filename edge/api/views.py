@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge.domain.job import Job, JobState
-from edge.domain.machine import MachineInfo, Position
+from edge.domain.machine import Availability, MachineInfo, Position
 from edge.gcode import PreviewPoint
 from edge.http.errors import refusal_json
 from edge.safety.interlock import Reading
@@ -77,6 +77,7 @@ def machine(supervisor: MachineSupervisor, jobs: JobService) -> Json:
     job = jobs.running_on(info.machine_id)
     progress = jobs.progress(job) if job else None
     overrides = state.overrides
+    away = state.availability is not Availability.AVAILABLE
     return {
         "id": info.machine_id,
         "name": info.name,
@@ -110,12 +111,13 @@ def machine(supervisor: MachineSupervisor, jobs: JobService) -> Json:
             {"code": alarm.code, "text": alarm.text, "position_kept": alarm.position_kept} for alarm in state.alarms
         ],
         "fault": "FAULT" if view.fault else "NONE",
-        "fault_reason": view.fault,
+        "fault_reason": view.fault or (state.fault_reason if away else ""),
         "age_ms": _age_ms(view.age_ns),
         "job": job.job_id if job else None,
         "interlock": _interlock(view) if info.capabilities or view.readings else None,
         "refusals": {command.value: [refusal_json(item) for item in view.refusals[command]] for command in Command}
-        if info.capabilities
+        # What was never reached has told no capabilities yet, and must not look like what accepts everything.
+        if info.capabilities or away
         else {command.value: [] for command in Command},
     }
 
