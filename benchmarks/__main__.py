@@ -156,7 +156,10 @@ def main() -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     progress.print(_table(rows))
-    progress.print(f"{len(rows)} figures in {time.monotonic() - begin:.0f} s", highlight=False)
+    load, cores = os.getloadavg()[0], os.cpu_count()
+    progress.print(
+        f"{len(rows)} figures in {time.monotonic() - begin:.0f} s, load {load:.1f} on {cores} cores", highlight=False
+    )
     if failed:
         progress.print(f"These failed: {', '.join(failed)}", style="red")
     return 1 if failed else 0

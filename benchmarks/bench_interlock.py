@@ -5,6 +5,7 @@ The whole edge runs in this process as in a van: recorder, relay to a broker and
 guardian, console and kiosk. Only the router is replaced by a peer that opens the input and sees the hold, so that
 both moments come from one clock outside the loop that is measured. Three conditions: nobody there; 50 kiosks at work
 with a pause of a second before each touch; 50 kiosks without any pause, which keeps the loop busy all the time.
+Edge and floor run under the real-time scheduling that the van's systemd unit gives, where the system permits it.
 """
 
 from __future__ import annotations
@@ -41,8 +42,21 @@ KIOSKS = 50
 CONDITIONS = {"idle": None, f"{KIOSKS} kiosks at work": 1.0, f"{KIOSKS} kiosks without pause": 0.0}
 """Mean pause of a kiosk before each request, s."""
 END_S = 15.0
+RR_PRIORITY = 20
+"""As in the unit of the service."""
 DROPPED = 20
 """Trips at the start of each condition that are not counted: caches, the first compilation of a piece."""
+
+
+def as_deployed() -> None:
+    """Take the scheduling of the van's service for this thread and what it starts from now on, where permitted."""
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(RR_PRIORITY))
+
+
+def as_usual() -> None:
+    """Take the scheduling of any program: what is not in the van must not compete with it."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 class Peer:
@@ -182,6 +196,7 @@ async def kiosks(lab: Laboratory, pause_s: float) -> AsyncIterator[dict[str, Any
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
+        preexec_fn=as_usual,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -213,6 +228,7 @@ async def running(lab: Laboratory, *, with_office: bool = True) -> AsyncIterator
     try:
         for part in parts:
             await part.start()
+        as_deployed()
         life = asyncio.create_task(edge.run())
         try:
             yield edge
@@ -220,6 +236,7 @@ async def running(lab: Laboratory, *, with_office: bool = True) -> AsyncIterator
             os.kill(os.getpid(), signal.SIGTERM)
             await life
     finally:
+        as_usual()
         for part in reversed(parts):
             await part.stop()
 
@@ -230,7 +247,9 @@ async def run(*, quick: bool = False) -> AsyncIterator[Row]:
     (ROOT / ".run").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT / ".run") as name:
         folder = Path(name)
+        as_deployed()
         floor = await bare(folder, count)
+        as_usual()
         lab = Laboratory(Options(folder))
         peer = Peer(lab.serial_link, folder / "trips.json")
         said: list[tuple[str, int, Trips]] = []

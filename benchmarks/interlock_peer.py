@@ -93,7 +93,7 @@ def main(link: str, result: str) -> None:
     peer = Peer(link)
     with contextlib.suppress(PermissionError):
         # It stands for hardware, which does not wait for a place on a processor. The floor is measured with it, too.
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(5))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(30))
     os.write(1, b"ready\n")
     while True:
         ready, _, _ = select.select([peer.controller, 0], [], [], peer.timeout())
