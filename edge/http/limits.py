@@ -101,7 +101,7 @@ class SecurityHeaders:
     HEADERS = (
         (
             b"content-security-policy",
-            b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss:; "
+            b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
             b"frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
         ),
         (b"x-content-type-options", b"nosniff"),

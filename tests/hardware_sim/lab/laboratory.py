@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,8 +147,10 @@ class Laboratory:
         return Process("edge", command, self._log("edge"), ready, self.options.realtime)
 
     def _write_files(self) -> None:
+        # As root the broker would change its user, and with that forget to end with whoever started it.
+        user = "user root\n" if os.geteuid() == 0 else ""
         (self.folder / "mosquitto.conf").write_text(
-            f"listener {self.broker_port} 127.0.0.1\nallow_anonymous true\npersistence false\n", encoding="utf-8"
+            f"{user}listener {self.broker_port} 127.0.0.1\nallow_anonymous true\npersistence false\n", encoding="utf-8"
         )
         settings = {"$20": "1", "$21": "1", "$22": "1", "$30": "12000", **self.options.router_settings}
         (self.folder / "router.json").write_text(json.dumps(settings), encoding="utf-8")
