@@ -17,6 +17,7 @@ Json = dict[str, Any]
 Answer = tuple[int, Any]
 DIST = Path(__file__).resolve().parents[2] / "web" / "dist"
 ORIGIN = "http://van.test"
+POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'"
 SIZES = {"desk": (1280, 800), "portrait": (1080, 1920), "phone": (390, 844)}
 
 OVERFLOWING = """() => {
@@ -122,7 +123,8 @@ class Van:
             route.fulfill(status=404, body="")
             return
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        route.fulfill(status=200, content_type=kind, body=file.read_bytes())
+        headers = {"content-type": kind, "content-security-policy": POLICY}
+        route.fulfill(status=200, headers=headers, body=file.read_bytes())
 
     def send(self, *messages: Json) -> None:
         """Send messages over the newest socket."""
