@@ -18,6 +18,7 @@ from edge.services.recorder import Recorder
 
 VISIT_KEY = "visit"
 SESSION_PREFIX = "session:"
+EARLIER_PREFIX = "earlier-session:"
 MAX_PEOPLE = 100_000
 
 
@@ -78,6 +79,7 @@ class VisitCounter:
     default_language: Language = Language.LT
     record: VisitRecord | None = None
     _sessions: dict[str, str] = field(default_factory=dict)
+    _earlier: set[str] = field(default_factory=set)
     _arriving: dict[str, asyncio.Future[None]] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -91,6 +93,7 @@ class VisitCounter:
             self.record = record
         kept = await self.store.load(SESSION_PREFIX)
         self._sessions = {key.removeprefix(SESSION_PREFIX): visit_id for key, visit_id in kept.items()}
+        self._earlier = {key.removeprefix(EARLIER_PREFIX) for key in await self.store.load(EARLIER_PREFIX)}
 
     @property
     def visit(self) -> Visit | None:
@@ -130,10 +133,17 @@ class VisitCounter:
                     "language": language.value,
                 },
             )
-            forgotten: dict[str, str | None] = {SESSION_PREFIX + session: None for session in self._sessions}
-            await self.recorder.commit([event], {**forgotten, VISIT_KEY: record.dump()})
-            for key in forgotten:
-                self._sessions.pop(key.removeprefix(SESSION_PREFIX), None)
+            # A page whose answer was lost may still repeat its tap: ids are kept for one visit more.
+            ended = set(self._sessions)
+            moved: dict[str, str | None] = {
+                **{EARLIER_PREFIX + session: None for session in self._earlier},
+                **{SESSION_PREFIX + session: None for session in ended},
+                **{EARLIER_PREFIX + session: "" for session in ended},
+            }
+            await self.recorder.commit([event], {**moved, VISIT_KEY: record.dump()})
+            for session in ended:
+                del self._sessions[session]
+            self._earlier = ended
             self._show(record)
             return visit
 
@@ -187,7 +197,7 @@ class VisitCounter:
             return changed
 
     async def close(self, visit_id: str) -> VisitRecord:
-        """Close the visit; returns its last record. Session ids are kept until the next visit, for late repeats."""
+        """Close the visit; returns its last record. Session ids are kept through the next visit, for late repeats."""
         async with self._lock:
             record = self._require(visit_id)
             event = self.recorder.event(EventType.VISIT_CLOSED, {"visit": visit_id})
@@ -201,7 +211,7 @@ class VisitCounter:
 
         Sessions are counted with or without an open visit; the office shows those without one by themselves.
         """
-        if session_id in self._sessions:
+        if self.knows(session_id):
             return
         if session_id in self._arriving:
             await asyncio.shield(self._arriving[session_id])
@@ -226,8 +236,8 @@ class VisitCounter:
         self.bus.publish(VisitChanged())
 
     def knows(self, session_id: str) -> bool:
-        """Return whether the session has checked in."""
-        return session_id in self._sessions
+        """Return whether the session has checked in, in this visit or in the one before."""
+        return session_id in self._sessions or session_id in self._earlier
 
     def _show(self, record: VisitRecord) -> None:
         self.record = record

@@ -171,3 +171,22 @@ async def test_what_has_no_open_visit_is_refused(desk: Desk) -> None:
         await desk.open()
     with pytest.raises(NotFound):
         await desk.visits.ring("another", 5)
+
+
+async def test_a_tap_repeated_after_the_next_visit_was_opened_counts_once(desk: Desk) -> None:
+    """The answer was lost, a page tries on, and meanwhile the next school has come."""
+    first = await desk.open()
+    await desk.visits.check_in("s1", kiosk="k1", language=Language.LT)
+    await desk.visits.close(first.visit_id)
+    await desk.visits.check_in("s2", kiosk="k1", language=Language.LT)
+    second = await desk.open()
+    for visits in (desk.visits, await desk.again()):
+        for session in ("s1", "s2"):
+            await visits.check_in(session, kiosk="k1", language=Language.LT)
+            assert visits.knows(session)
+        assert visits.sessions_of(second.visit_id) == 0
+    assert desk.store.types().count("kiosk.session") == 2
+    await desk.visits.close(second.visit_id)
+    await desk.open()
+    assert not desk.visits.knows("s1"), "ids are not kept for ever"
+    assert not (await desk.again()).knows("s1")
