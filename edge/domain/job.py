@@ -70,7 +70,8 @@ class Job:
     claim is the number on the visitor's screen (1.. per visit); estimate_s and actual_s are seconds of machine
     time; guess_s is the visitor's own guess in seconds; line and total_lines count lines of the program; progress is
     0..1; reason says why the job was declined, aborted or failed;
-    order is the place in the queue; personal tells that the visitor gave a text, which lives in memory only.
+    order is the place in the queue; personal tells that the visitor gave a text, which lives in memory
+    only; request_id is what the page named the wish, so that a repeated one is queued once.
     """
 
     job_id: str
@@ -89,6 +90,7 @@ class Job:
     reason: str = ""
     order: int = 0
     personal: bool = False
+    request_id: str = ""
 
     def after(self, action: JobAction, *, reason: str = "", actual_s: float | None = None) -> Job:
         """Return the job after `action`; raises JobTransitionRefused where it has no meaning now."""

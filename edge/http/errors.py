@@ -75,7 +75,7 @@ def _translate(error: errors.InfoMobilError) -> tuple[int, dict[str, Any]]:
         return 409, _motion(error)
     if isinstance(error, errors.Refused):
         facts = error.facts
-        return 409, body("refused", str(facts["what"]), str(facts["why"]), str(facts["remedy"]))
+        return 409, body(str(facts.get("code", "refused")), str(facts["what"]), str(facts["why"]), str(facts["remedy"]))
     status, code, remedy = STATUS.get(type(error), (422, "refused", "Correct it and try again."))
     return status, body(code, "That was not done.", str(error), remedy)
 

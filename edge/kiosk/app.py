@@ -53,12 +53,16 @@ class CheckIn(Body):
 
 
 class Request(Body):
-    """A visitor's wish: which piece, what on it, and how long the visitor thinks that it will take, in seconds."""
+    """A visitor's wish: which piece, what on it, and how long the visitor thinks that it will take, in seconds.
+
+    request is made by the page for each wish, so that asking again queues it once.
+    """
 
     kiosk: KioskId
     session: SessionId
     piece: Annotated[str, Field(min_length=1, max_length=64)]
     guess_s: Annotated[float, Field(gt=0, le=7200, allow_inf_nan=False)]
+    request: SessionId | None = None
     text: Annotated[str, Field(max_length=40)] = ""
     depth: Literal["shallow", "normal", "deep"] = "normal"
 
@@ -101,10 +105,15 @@ async def check_in(entered: CheckIn, lab: Services) -> dict[str, str]:
 async def request(wanted: Request, lab: Services) -> dict[str, Any]:
     """Queue a wish."""
     if not lab.visits.knows(wanted.session.lower()):
-        raise Refused(what="The wish is not taken.", why="You have not checked in yet.", remedy="Check in first.")
+        raise Refused(
+            code="no-session",
+            what="The wish is not taken.",
+            why="You have not checked in yet.",
+            remedy="Check in first.",
+        )
     piece = lab.programs.piece(wanted.piece)
     wish = Wish(wanted.text.strip() if piece.template else "", wanted.depth)
-    job = await lab.jobs.request(wanted.piece, wish, guess_s=wanted.guess_s)
+    job = await lab.jobs.request(wanted.piece, wish, guess_s=wanted.guess_s, request_id=wanted.request or "")
     return {
         "job": job.job_id,
         "claim": job.claim,

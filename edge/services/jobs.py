@@ -52,6 +52,12 @@ class Progress:
     remaining_s: float
 
 
+def _queue_full() -> Refused:
+    return Refused(
+        code="queue-full", what="The wish is not taken.", why="The queue is full.", remedy="Ask the operator."
+    )
+
+
 class JobService:
     """The queue of all machines. One change of a job at a time; each is recorded with the working state."""
 
@@ -161,19 +167,29 @@ class JobService:
             claim = claim % CLAIMS + 1
             if claim not in taken:
                 return claim
-        raise Refused(what="The wish is not taken.", why="The queue is full.", remedy="Ask the operator.")
+        raise _queue_full()
 
-    async def request(self, piece_id: str, wish: Wish, *, guess_s: float | None) -> Job:
-        """Queue a visitor's wish: compiled and checked now, approved by the operator later.
+    async def request(self, piece_id: str, wish: Wish, *, guess_s: float | None, request_id: str = "") -> Job:
+        """Queue a visitor's wish: compiled and checked now, approved by the operator later. A repeated one counts once.
 
         Raises NotFound, Refused, ProgramRejected, StoreUnavailable.
         """
+        known = self._requested(request_id)
+        if known is not None:
+            return known
         if sum(not job.state.ended for job in self._jobs.values()) >= MAX_WAITING:
-            raise Refused(what="The wish is not taken.", why="The queue is full.", remedy="Ask the operator.")
+            raise _queue_full()
         machine = self._machine_for_visitors()
         prepared = await self._catalog.prepare_piece(piece_id, wish, machine.info, machine.state.work_offset)
         prepared.require_clean(piece_id)
-        return await self._enqueue(machine.machine_id, piece_id, prepared, origin="kiosk", guess_s=guess_s, wish=wish)
+        return await self._enqueue(
+            machine.machine_id, piece_id, prepared, origin="kiosk", guess_s=guess_s, wish=wish, request_id=request_id
+        )
+
+    def _requested(self, request_id: str) -> Job | None:
+        if not request_id:
+            return None
+        return next((job for job in self._jobs.values() if job.request_id == request_id), None)
 
     async def add(self, program_id: str, machine_id: str) -> Job:
         """Queue a program of the operator's choice. Raises NotFound, ProgramRejected, StoreUnavailable."""
@@ -199,8 +215,12 @@ class JobService:
         origin: str,
         guess_s: float | None,
         wish: Wish | None,
+        request_id: str = "",
     ) -> Job:
         async with self._lock:
+            known = self._requested(request_id)
+            if known is not None:
+                return known
             claim = self._next_claim()
             job = Job(
                 job_id=uuid.uuid4().hex,
@@ -214,6 +234,7 @@ class JobService:
                 total_lines=prepared.total_lines,
                 order=max((other.order for other in self._jobs.values()), default=0) + 1,
                 personal=wish is not None and wish.personal,
+                request_id=request_id,
             )
             await self._recorder.commit([self._event(job)], {**self._save(job), CLAIM_KEY: str(claim)})
             self._claim = claim

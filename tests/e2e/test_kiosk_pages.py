@@ -119,9 +119,9 @@ def test_a_visit_from_the_first_touch_to_the_comparison(enter: Callable[..., Lab
     assert session[0]["kiosk"] == "k1"
     assert session[0]["language"] == "lt"
     assert UUID4.fullmatch(session[0]["session"])
-    assert lab.van.asked("POST", "/api/kiosk/requests") == [
-        {"kiosk": "k1", "session": session[0]["session"], "piece": "gear", "guess_s": 75}
-    ]
+    (asked,) = lab.van.asked("POST", "/api/kiosk/requests")
+    assert UUID4.fullmatch(asked.pop("request"))
+    assert asked == {"kiosk": "k1", "session": session[0]["session"], "piece": "gear", "guess_s": 75}
     expect(page.locator(".ticket .number")).to_have_text(str(CLAIM))
     expect(page.locator(".ahead")).to_have_text("Prieš tave 3 detalės")
     lab.tell(state="RUNNING", progress=0.5, remaining_s=40.0)

@@ -209,6 +209,16 @@ async def test_a_visitors_text_never_reaches_the_record(shop: Shop) -> None:
     assert shop.jobs.wish(job.job_id) is None
 
 
+async def test_a_repeated_request_is_queued_once_also_after_a_restart(shop: Shop) -> None:
+    first, second = await asyncio.gather(
+        *(shop.jobs.request("gear", Wish(), guess_s=60, request_id="wish-1") for _ in range(2))
+    )
+    assert first.job_id == second.job_id
+    again = await (await shop.another()).request("gear", Wish(), guess_s=60, request_id="wish-1")
+    assert again.job_id == first.job_id
+    assert shop.store.types().count("job.changed") == 1
+
+
 async def test_a_text_that_cannot_be_cut_is_refused(shop: Shop) -> None:
     with pytest.raises(InfoMobilError):
         await shop.jobs.request("name-tag", Wish("日本"), guess_s=40)

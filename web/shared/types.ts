@@ -92,6 +92,8 @@ export interface RequestPost {
   session: string;
   piece: string;
   guess_s: number;
+  /** Made by the page for each wish, so that asking again queues it once. */
+  request?: string;
   text?: string;
   depth?: Depth;
 }

@@ -253,15 +253,22 @@ export class Kiosk {
     this.screen = this.piece && this.piece.depths.length > 0 ? "depth" : "guess";
   }
 
+  #asked = { wish: "", request: "" };
+
   async ask(): Promise<void> {
     const { piece, session, guess } = this;
     if (piece === null || session === null || guess === null) return;
     const body: RequestPost = { kiosk: this.id, session, piece: piece.id, guess_s: guess };
     if (piece.fields.length > 0) body.text = this.text.trim();
     if (piece.depths.length > 0) body.depth = this.depth;
+    // The same wish keeps its number through every try: an answer that was lost on the way queues no second piece.
+    const wish = JSON.stringify(body);
+    if (this.#asked.wish !== wish) this.#asked = { wish, request: uuid() };
+    body.request = this.#asked.request;
     const answer = await this.asking.run(() => post<RequestAnswer>("api/kiosk/requests", body));
     if (answer === null) return;
     // The claim is the visitor's even if the screen has been given up meanwhile.
+    this.#asked = { wish: "", request: "" };
     this.claims.add(answer.job, answer.claim);
     if (this.session !== session) return;
     this.text = "";
