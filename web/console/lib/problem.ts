@@ -2,7 +2,7 @@
 /** What went wrong with a call, in the three lines that every refusal has. */
 import { ApiRefusal, ApiUnreachable } from "../../shared/api";
 import type { Tone } from "../../shared/tone";
-import type { Interlock } from "../../shared/types";
+import type { Check, Interlock } from "../../shared/types";
 import type { Lines, Refusals } from "./refusals";
 import type { Translate } from "./words";
 
@@ -29,4 +29,9 @@ export function problemOf(error: unknown, what: string, t: Translate, refusals: 
   }
   const why = error.why === "" ? error.what : error.why;
   return { tone: error.status >= 500 ? "red" : "amber", lines: { what, reasons: [{ why, remedy: error.remedy }] } };
+}
+
+/** Return the check of a program that came along with a refusal, or null. */
+export function checkIn(body: unknown): Check | null {
+  return typeof body === "object" && body !== null && "check" in body ? (body.check as Check | null) : null;
 }

@@ -2,7 +2,6 @@
 /** The console's state: the service's snapshot kept fresh by its deltas, and what this screen has chosen to look at. */
 import { SvelteMap, SvelteSet } from "svelte/reactivity";
 import { ApiRefusal, ApiUnreachable, get, post } from "../../shared/api";
-import { clock, coordinate, number } from "../../shared/format";
 import { Live } from "../../shared/live.svelte";
 import type {
   Check,
@@ -17,34 +16,14 @@ import type {
   Visit,
   VisitPost,
 } from "../../shared/types";
+import { Figures } from "./figures";
 import { DELIVERY, NOT_DONE } from "./keys";
 import { barMachine } from "./machine";
-import { problemOf, type Problem } from "./problem";
+import { checkIn, problemOf, type Problem } from "./problem";
 import { Refusals, type Lines } from "./refusals";
+import type { Delivery, Notice, Sheet, ShownNotice, Tab } from "./screen";
 import { keepTheme, startTheme, type Theme } from "./theme";
-import { consoleWords, keepLanguage, type Key, type Translate } from "./words";
-
-export type Tab = "machine" | "queue" | "visit" | "sync";
-export type Asked = "start" | "resume" | "home";
-export type Sheet =
-  | { kind: "ask"; command: Asked; machine: string; job: string | null }
-  | { kind: "decline"; job: string }
-  | { kind: "programs" | "headcount" | "bell" | "close" };
-
-/** What became of the newest hold or stop. */
-export interface Delivery {
-  command: "hold" | "stop";
-  machine: string;
-  outcome: "sending" | "delivered" | "failed";
-  at: number;
-  problem: Problem | null;
-}
-
-type Notice = Extract<ConsoleMessage, { type: "notice" }>["notice"];
-
-export interface ShownNotice extends Notice {
-  id: number;
-}
+import { keepLanguage, type Key } from "./words";
 
 const SILENCE_MS = 3000;
 /** A stop that takes longer than this has to be called undelivered: somebody is waiting with a hand on the machine. */
@@ -55,7 +34,7 @@ const TICK_MS = 250;
 const NOTICE_MS = 10_000;
 const DELIVERY_MS = 6000;
 
-export class Console {
+export class Console extends Figures {
   snapshot = $state.raw<Snapshot | null>(null);
   tab = $state<Tab>("machine");
   side = $state<Exclude<Tab, "machine">>("queue");
@@ -66,7 +45,6 @@ export class Console {
   delivery = $state.raw<Delivery | null>(null);
   notices = $state.raw<ShownNotice[]>([]);
   readonly busy = new SvelteSet<string>();
-  readonly words = consoleWords();
   live = $state.raw(this.#listen());
 
   readonly #problems = new SvelteMap<string, Problem>();
@@ -98,9 +76,8 @@ export class Console {
   );
   readonly refusals = $derived.by(() => new Refusals(this.t, this.words.language, (ms) => this.age(ms)));
 
-  readonly t: Translate = (key, places) => this.words.t(key, places);
-
   constructor() {
+    super();
     setInterval(() => this.touchClock(), TICK_MS);
   }
 
@@ -160,32 +137,6 @@ export class Console {
 
   dismiss(subject: string): void {
     this.#problems.delete(subject);
-  }
-
-  clock(seconds: number | null): string {
-    return seconds === null ? "–:––" : clock(seconds);
-  }
-
-  whole(value: number | null): string {
-    return value === null ? "–" : number(value, this.words.language);
-  }
-
-  /** A coordinate in mm, or a dash where it is not known. */
-  fixed(value: number | null, digits: number): string {
-    return value === null ? "–" : coordinate(value, digits);
-  }
-
-  /** How old a reading is: tenths of a second below ten, then in the biggest unit that fits. */
-  age(ms: number | null): string {
-    if (ms === null) return this.t("age.never");
-    if (ms < 9950) return this.t("age.s", { n: number(Math.max(0, ms) / 1000, this.words.language, 1) });
-    return this.ago(ms / 1000);
-  }
-
-  ago(seconds: number): string {
-    if (seconds < 60) return this.t("age.s", { n: Math.floor(seconds) });
-    if (seconds < 3600) return this.t("age.min", { n: Math.floor(seconds / 60) });
-    return this.t("age.h", { h: Math.floor(seconds / 3600), m: Math.floor((seconds % 3600) / 60) });
   }
 
   // Stop and hold: at once, without a login, never kept for later.
@@ -355,6 +306,7 @@ export class Console {
     switch (message.type) {
       case "snapshot":
         this.snapshot = message.snapshot;
+        for (const [program, path] of this.#paths) if (path === null) this.#paths.delete(program);
         this.#visitAt = this.#syncAt = performance.now();
         break;
       case "machine":
@@ -443,12 +395,8 @@ export class Console {
     try {
       this.#paths.set(program, await get<ProgramPath>(`api/programs/${encodeURIComponent(program)}/path`));
     } catch (error) {
-      // Without the picture the figures still tell everything; the next job asks anew.
+      // Without the picture the figures still tell everything; the next snapshot asks anew.
       if (!(error instanceof ApiRefusal || error instanceof ApiUnreachable)) throw error;
     }
   }
-}
-
-function checkIn(body: unknown): Check | null {
-  return typeof body === "object" && body !== null && "check" in body ? (body.check as Check | null) : null;
 }

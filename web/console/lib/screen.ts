@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/** What this screen is showing, apart from what the service says. */
+import type { ConsoleMessage } from "../../shared/types";
+import type { Problem } from "./problem";
+
+export type Tab = "machine" | "queue" | "visit" | "sync";
+export type Asked = "start" | "resume" | "home";
+export type Sheet =
+  | { kind: "ask"; command: Asked; machine: string; job: string | null }
+  | { kind: "decline"; job: string }
+  | { kind: "programs" | "headcount" | "bell" | "close" };
+
+/** What became of the newest hold or stop. */
+export interface Delivery {
+  command: "hold" | "stop";
+  machine: string;
+  outcome: "sending" | "delivered" | "failed";
+  at: number;
+  problem: Problem | null;
+}
+
+export type Notice = Extract<ConsoleMessage, { type: "notice" }>["notice"];
+
+export interface ShownNotice extends Notice {
+  id: number;
+}
