@@ -8,6 +8,8 @@ from benchmarks.stats import Row
 AIMS = {
     "interlock input to `!`, idle, p99": 1.0,
     "interlock input to `!`, 50 kiosks at work, p99": 5.0,
+    "interlock input until written, idle, p99": 1.0,
+    "interlock input until written, 50 kiosks at work, p99": 5.0,
     "guardian: kill -9 to hold, p99": 20.0,
     "guardian: hang to hold, p99": 300.0,
     "edge, resident memory, idle": 150.0,
