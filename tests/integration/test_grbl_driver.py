@@ -54,7 +54,7 @@ async def test_home_then_run_a_program_to_its_end(tmp_path: Path) -> None:
         progress = [s.progress for s in active if s.progress is not None]
         assert progress == sorted(progress)
         completed = [s for s in machine.states if s.execution is Execution.PROGRAM_COMPLETED]
-        assert [s.progress for s in completed] == [1.0]
+        assert {s.progress for s in completed} == {1.0}
         await machine.until(lambda s: s.execution is Execution.READY)
         assert machine.state.program is None
         assert machine.state.fault is Fault.NONE

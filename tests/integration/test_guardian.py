@@ -32,9 +32,24 @@ class Port:
         tty.setraw(self.host)
 
     def heard(self) -> bytes:
+        """Return what has arrived since the last call."""
+        data = b""
         with suppress(BlockingIOError):
-            return os.read(self.controller, 65536)
-        return b""
+            while chunk := os.read(self.controller, 65536):
+                data += chunk
+        return data
+
+    async def hears(self, last: bytes) -> bytes:
+        """Return what arrives up to a chunk that ends with `last`: the kernel hands bytes over in its own time."""
+        data = b""
+
+        def arrived() -> bool:
+            nonlocal data
+            data += self.heard()
+            return data.endswith(last)
+
+        await eventually(arrived, f"the port hears {last!r}")
+        return data
 
     def close(self) -> None:
         for descriptor in (self.controller, self.host):
@@ -183,10 +198,9 @@ async def test_silence_stops_only_what_is_armed() -> None:
         time.sleep(0.4)  # noqa: ASYNC251 - the loop hangs, which is the point
         await eventually(lambda: trips)
         assert trips == ["a"]
-        heard = armed.heard()
         # No answer came, so the reset follows after the longest wait.
+        heard = await armed.hears(b"\x18")
         assert heard[:1] == b"!"
-        assert heard[-1:] == b"\x18"
         assert set(heard[1:-1]) == set(b"!?")
         assert other.heard() == b""
         # It has acted once; only a person's new start arms it again.
@@ -199,13 +213,18 @@ async def test_silence_stops_only_what_is_armed() -> None:
 
 async def test_a_short_hang_is_forgiven(port: Port) -> None:
     trips: list[str] = []
+    longest = 0.0
     async with guarding(trips) as client:
         client.watch("a", port.host)
         await client.arm("a")
         for _ in range(3):
-            time.sleep(0.15)  # noqa: ASYNC251
+            begin = time.monotonic()
+            time.sleep(0.1)  # noqa: ASYNC251
             await asyncio.sleep(0.06)
+            longest = max(longest, time.monotonic() - begin)
         await client.disarm("a")
+        if longest > 0.2:
+            pytest.skip("this computer is too busy for a short hang")
         assert port.heard() == b""
     port.close()
 
@@ -216,8 +235,8 @@ async def test_the_end_of_the_client_while_armed_stops_the_machine(port: Port) -
         await client.arm("a")
         os.write(port.controller, b"<Idle|MPos:0,0,0>\r\n")
         os.write(port.controller, b"<Run|MPos:0,0,0>\r\n")
-    heard = port.heard()
-    assert (heard[:1], heard[-1:]) == (b"!", b"\x18")
+    heard = await port.hears(b"\x18")
+    assert heard[:1] == b"!"
     port.close()
 
 
@@ -247,7 +266,7 @@ async def test_a_port_that_is_gone_holds_nobody_up(port: Port) -> None:
         os.close(port.controller)
         time.sleep(0.4)  # noqa: ASYNC251
         await eventually(lambda: len(trips) == 2)
-        assert other.heard()[:1] == b"!"
+        assert (await other.hears(b"\x18"))[:1] == b"!"
     port.close()
     other.close()
 
@@ -297,7 +316,7 @@ async def test_a_dead_guardian_is_seen_and_replaced(port: Port) -> None:
         # The new one was told everything: it acts.
         time.sleep(0.4)  # noqa: ASYNC251
         await eventually(lambda: trips == ["a"])
-        assert port.heard()[:1] == b"!"
+        assert (await port.hears(b"\x18"))[:1] == b"!"
     port.close()
 
 
