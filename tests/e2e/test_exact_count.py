@@ -19,7 +19,7 @@ import pytest
 
 from tests.e2e.crowd import QUICK_INGEST, QUICK_SYNC, Desk, Page, Tally, strike
 from tests.hardware_sim.lab.laboratory import Laboratory, Options
-from tests.hardware_sim.lab.people import Office, Operator, until
+from tests.hardware_sim.lab.people import Json, Office, Operator, Wrong, until
 from tests.hardware_sim.lab.processes import ROOT, find, python
 from tests.support.office import Postgres
 
@@ -95,18 +95,29 @@ async def require_exact(lab: Laboratory, day: Day, tally: Tally) -> None:
     """Compare everything that the office shows with what happened."""
     assert tally.confirmed == day.visitors
     async with Office(lab.office_url) as office:
+        shown: Json = {}
 
         async def arrived() -> bool:
             progress = await office.progress()
             (seen,) = await office.get("/api/labs")
-            return progress["not_yet_received"] == 0 and seen["state"] == "online" and seen["waiting"] == 0
+            shown.update({key: progress[key] for key in ("reached", "ledger", "sessions")})
+            # The lab's own word for its count follows the facts within a second or two.
+            shown["said"] = seen["presence_people"]
+            waits = (progress["not_yet_received"], seen["waiting"])
+            return seen["state"] == "online" and waits == (0, 0) and shown == wanted
 
-        await until("the office has everything", arrived, seconds=60)
+        reached = tally.reached()
+        wanted = {"reached": reached, "ledger": reached, "sessions": day.visitors, "said": reached}
+        try:
+            await until("the office has everything", arrived, seconds=60)
+        except Wrong:
+            assert shown == wanted
+            raise
+        await until_drained(lab)
         progress = await office.progress()
-        assert progress["sessions"] == day.visitors
-        assert (progress["reached"], progress["ledger"]) == (tally.reached(), tally.reached())
+        assert (progress["reached"], progress["ledger"], progress["sessions"]) == (reached, reached, day.visitors)
         indicators = {item["id"]: item["value"] for item in progress["indicators"]}
-        assert indicators["people"] == tally.reached()
+        assert indicators["people"] == reached
         assert indicators["vet_trainers"] == sum(people["vet_trainer"] for people in tally.people.values())
         assert indicators["trainees"] == sum(people["trainee"] for people in tally.people.values())
         assert indicators["schools"] == len(SCHOOLS)
@@ -120,7 +131,7 @@ async def require_exact(lab: Laboratory, day: Day, tally: Tally) -> None:
             assert (row["total"], row["open"], row["expected"]) == (people.total(), False, 50)
         (seen,) = await office.get("/api/labs")
         assert (seen["gaps"], seen["alarms"]) == ([], [])
-        assert (seen["ledger_people"], seen["presence_people"]) == (tally.reached(), tally.reached())
+        assert (seen["ledger_people"], seen["presence_people"]) == (reached, reached)
         quality = await office.get("/api/quality")
         assert (quality["quarantined"], quality["invalid"], quality["chain_alarms"]) == (0, 0, 0)
 
@@ -151,7 +162,6 @@ async def prove(folder: Path, day: Day, seed: str, database: str = "") -> Tally:
     )
     async with Laboratory(options) as lab:
         await live_through(lab, day, tally, seed)
-        await until_drained(lab)
         await require_exact(lab, day, tally)
         await lab.edge.stop()
         left = facts_left(lab)
