@@ -27,8 +27,9 @@ def _messages(lab: Lab, waiting: list[Message], *, operator: bool) -> list[dict[
         match message:
             case MachineChanged(machine_id):
                 out.append({"type": "machine", "machine": views.machine(lab.machines[machine_id], lab.jobs)})
-            case Notice(level, text) if operator:
-                out.append({"type": "notice", "notice": {"level": level, "text": text}})
+            case Notice(level, text, code, facts) if operator:
+                notice = {"level": level, "text": text, "code": code, "facts": dict(facts)}
+                out.append({"type": "notice", "notice": notice})
             case JobsChanged() if operator:
                 out.append({"type": "jobs", "jobs": [views.job(item, lab) for item in lab.jobs.jobs()]})
             case VisitChanged() if operator:

@@ -35,10 +35,16 @@ class ProgramsChanged:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence for the operator; level is info, attention or fault."""
+    """A sentence for the operator; level is info, attention or fault.
+
+    code and facts say the same to a page that has words of its own: tripped (machine, input), fault (machine, reason),
+    job (claim, state, reason).
+    """
 
     level: str
     text: str
+    code: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 Message = MachineChanged | JobsChanged | VisitChanged | ProgramsChanged | Notice | Event

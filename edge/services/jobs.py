@@ -361,7 +361,9 @@ class JobService:
                 log.error("the end of job %s waits for the disk: %s", job.claim, error)  # noqa: TRY400
                 await asyncio.sleep(RETRY_S)
         if action is not JobAction.FINISH:
-            self._bus.publish(Notice("attention", f"Job {ended.claim}: {ended.state.value}. {ended.reason}"))
+            facts = (("claim", str(ended.claim)), ("state", ended.state.value), ("reason", ended.reason))
+            text = f"Job {ended.claim}: {ended.state.value}. {ended.reason}"
+            self._bus.publish(Notice("attention", text, "job", facts))
 
     def _listen(self, message: Message) -> None:
         if isinstance(message, MachineChanged) and self.running_on(message.machine_id) is not None:

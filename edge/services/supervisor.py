@@ -140,7 +140,8 @@ class MachineSupervisor:
         }
         self._recorder.note(EventType.INTERLOCK_TRIPPED, body)
         text = f"{self.info.name}: {self._cause_text(cause)}."
-        self._bus.publish(Notice("fault" if in_motion else "attention", text))
+        facts = (("machine", self.info.name), ("input", cause.rule.label if cause else ""))
+        self._bus.publish(Notice("fault" if in_motion else "attention", text, "tripped", facts))
         self._bus.publish(MachineChanged(self.machine_id))
 
     def _stop_now(self, reason: str, *, origin: str) -> None:
@@ -168,7 +169,8 @@ class MachineSupervisor:
         self._recorder.note(
             EventType.MACHINE_FAULT, {"machine": self.machine_id, "fault": Fault.FAULT.value, "reason": reason[:200]}
         )
-        self._bus.publish(Notice("fault", f"{self.info.name}: {reason}"))
+        facts = (("machine", self.info.name), ("reason", reason))
+        self._bus.publish(Notice("fault", f"{self.info.name}: {reason}", "fault", facts))
         self._bus.publish(MachineChanged(self.machine_id))
 
     def guardian_acted(self) -> None:

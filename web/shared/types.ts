@@ -348,7 +348,7 @@ export interface Lab {
   last_seen: string | null;
   software: string;
   config: string;
-  epoch: number;
+  epoch: string;
   ledger_people: number;
   presence_people: number;
   waiting: number;
