@@ -50,6 +50,12 @@ def connected(wire: Wire) -> Iterator[Link]:
         link.close()
 
 
+def until_it_is_refused(link: Link) -> None:
+    """Fill the port: from then on a stop must not look delivered."""
+    while True:
+        link.now(RealTime.STATUS)
+
+
 @pytest.fixture
 def wire() -> Iterator[Wire]:
     wire = Wire()
@@ -106,9 +112,7 @@ async def test_real_time_bytes_overtake_and_never_wait(wire: Wire) -> None:
     with connected(wire) as link:
         link.send(b"G1X1\n" * 20_000)
         with pytest.raises(LinkError, match="takes no more bytes"):
-            # Until the port is full: then the stop must not look delivered.
-            while True:
-                link.now(RealTime.STATUS)
+            until_it_is_refused(link)
         before = wire.read()
         link.now(RealTime.HOLD)
         link.discard_unsent()
