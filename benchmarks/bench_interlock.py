@@ -261,7 +261,7 @@ async def run(*, quick: bool = False) -> AsyncIterator[Row]:
                 async with contextlib.nullcontext({}) if pause_s is None else kiosks(lab, pause_s) as work:
                     done = await trips.run(count, seconds)
                 said.append((title, done, trips))
-                print(title, done, {key: value for key, value in work.items() if key != "taps_ms"}, file=sys.stderr)
+                print(f"    {title}: {done} trips", work or "", file=sys.stderr)
         trips_ms = peer.trips_ms()
     for title, done, trips in said:
         counted, trips_ms = trips_ms[DROPPED:done], trips_ms[done:]
