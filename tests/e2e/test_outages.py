@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a lab and its office do while broker, disk or database are away, and while a stranger talks nonsense."""
+"""What a lab and its office do while broker or database are away, and while a stranger talks nonsense."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import sqlite3
-import subprocess
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,10 +16,10 @@ import zstandard
 from paho.mqtt import publish
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from tests.e2e.crowd import QUICK_INGEST, QUICK_SYNC, Desk, Page, Tally
+from tests.e2e.school import BUSY_MS, School, options, school_of
 from tests.e2e.test_exact_count import facts_left, require_recount
-from tests.hardware_sim.lab.laboratory import LAB_ID, Laboratory, Options
-from tests.hardware_sim.lab.people import Json, Office, Operator, until
+from tests.hardware_sim.lab.laboratory import LAB_ID, Laboratory
+from tests.hardware_sim.lab.people import Json, Office, until
 from tests.hardware_sim.lab.processes import find
 from tests.support.office import Sender, headcount
 from wire import topics
@@ -34,83 +31,6 @@ pytestmark = [
     pytest.mark.timeout(180),
     pytest.mark.skipif(find("mosquitto") is None, reason="Mosquitto is not installed"),
 ]
-
-BUSY_MS = 400
-SQUARE = b"G21 G90\nG0 Z5\nG0 X5 Y5\nM3 S8000\nG1 Z-0.5 F300\nG1 X85 F600\nG1 Y45\nG1 X5\nG1 Y5\nG0 Z5\nM5\nM30\n"
-
-
-def options(folder: Path, **more: object) -> Options:
-    return Options(
-        folder,
-        **{
-            **{"speed": 10, "with_lathe": False, "realtime": True},
-            **{"sync_extra": QUICK_SYNC, "ingest_extra": QUICK_INGEST, "store_extra": f"busy_timeout_ms = {BUSY_MS}"},
-            **more,
-        },  # type: ignore[arg-type]
-    )
-
-
-class School:
-    """A laboratory with one visit, its people, and what they did. Every test leaves it as the office must show it."""
-
-    def __init__(self, lab: Laboratory, page: Page, operator: Operator, tally: Tally) -> None:
-        self.lab = lab
-        self.page = page
-        self.operator = operator
-        self.tally = tally
-        self.desk = Desk(operator, lab.pin, tally, "desk")
-        self.visit = ""
-
-    async def people(self, visitors: int, pupils: int) -> None:
-        """Let visitors check in, and count pupils."""
-        await self.page.serve(visitors, self.visit, gap_s=0.01)
-        await self.desk.count(self.visit, "pupil", pupils)
-
-    async def sync(self) -> Json:
-        """Return what the console says about the way to the office."""
-        found: Json = (await self.desk.snapshot())["sync"]
-        return found
-
-    async def until_sync(self, what: str, check: str) -> Json:
-        """Wait until the way to the office is `away` or `drained`."""
-
-        async def look() -> Json | None:
-            sync = await self.sync()
-            good = {
-                "away": not sync["connected"],
-                "drained": sync["connected"] and sync["waiting_total"] == 0,
-            }[check]
-            return sync if good else None
-
-        found: Json = await until(what, look, seconds=60)
-        return found
-
-    async def require_exact(self) -> None:
-        """Compare the office with what happened, once everything has arrived."""
-        await self.until_sync("the outbox is empty", "drained")
-        async with Office(self.lab.office_url) as office:
-
-            async def arrived() -> bool:
-                progress = await office.progress()
-                figures = (progress["ledger"], progress["not_yet_received"], progress["sessions"])
-                return figures == (self.tally.reached(), 0, self.tally.confirmed)
-
-            await until(f"the office shows {self.tally.reached()} and {self.tally.confirmed}", arrived)
-            (row,) = [row for row in (await office.get("/api/visits"))["rows"] if row["visit"] == self.visit]
-            assert row["sessions"] == self.tally.sessions[self.visit]
-            assert row["people"]["pupil"] == self.tally.people[self.visit]["pupil"]
-            quality = await office.get("/api/quality")
-            assert (quality["invalid"], quality["chain_alarms"]) == (0, 0)
-
-
-@asynccontextmanager
-async def school_of(lab: Laboratory) -> AsyncIterator[School]:
-    """Open a visit in a lab whose edge runs."""
-    tally = Tally()
-    async with Page(lab.kiosk_url, "k1", tally, "page") as page, Operator(lab.console_url) as operator:
-        school = School(lab, page, operator, tally)
-        school.visit = await school.desk.open_visit("Salantų gimnazija", 30)
-        yield school
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -304,121 +224,3 @@ async def require_recount_of(lab: Laboratory) -> None:
     await lab.office.stop()
     await require_recount(lab)
     await lab.office.start()
-
-
-@pytest.fixture
-def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A file system of 40 MB, empty."""
-    folder = tmp_path_factory.mktemp("disk")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("a tmpfs cannot be mounted here")
-    yield folder
-    # Lazy, so that a test that failed with files open leaves no mount behind.
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Take all the room that a disk has left; return the file that holds it."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        size = 1 << 20
-        while size:
-            try:
-                file.write(b"\0" * size)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                size //= 2
-    return filler
-
-
-async def tap_until_refused(school: School) -> tuple[str, Json]:
-    """Check in until the disk refuses; return the session that was refused, and why."""
-    for _ in range(5_000):
-        session = school.page.session()
-        body = {"kiosk": "k1", "session": session, "language": "lt"}
-        answer = await school.page.client.post("/api/kiosk/sessions", json=body)
-        if answer.status_code == 503:
-            refusal: Json = answer.json()["error"]
-            return session, refusal
-        assert answer.status_code == 201, answer.text
-        school.tally.sessions[school.visit] += 1
-    raise AssertionError("the disk never filled up")
-
-
-async def test_a_full_disk_refuses_taps_in_words_and_machines_still_stop(
-    tmp_path_factory: pytest.TempPathFactory, small_disk: Path
-) -> None:
-    lab = Laboratory(
-        options(tmp_path_factory.mktemp("full"), data_dir=small_disk, store_extra="reserve_mb = 0\nballast_mb = 8")
-    )
-    assert lab.broker is not None
-    async with lab, school_of(lab) as school:
-        await school.people(visitors=5, pupils=9)
-        await school.require_exact()
-        await school.operator.ready_router()
-        taken = await school.operator.upload("square.nc", SQUARE)
-        wanted = {"program": taken.json()["program"]["id"], "machine": "router"}
-        job = (await school.operator.post("/api/jobs", wanted))["id"]
-        await school.operator.post(f"/api/jobs/{job}/approve")
-        await school.operator.post(f"/api/jobs/{job}/start", {"area_clear": True})
-        await school.operator.until_machine("router", "it cuts", lambda m: (m["progress"] or 0) > 0.05)
-        await lab.broker.kill()
-        filler = await asyncio.to_thread(fill, small_disk)
-        await school.operator.post("/api/machines/router/hold")
-        await school.operator.until_machine("router", "it holds", lambda m: m["execution"] == "FEED_HOLD")
-        session, refusal = await tap_until_refused(school)
-        assert refusal["code"] == "disk"
-        assert "the disk is full" in refusal["why"]
-        assert "Nothing was counted." in refusal["remedy"]
-        upload = await school.operator.upload("big.nc", b"G21 G90\n" + b"G1 X1 Y1 F500\nG1 X2 Y2\n" * 20_000)
-        assert upload.status_code == 503, upload.text
-        assert "disk" in upload.json()["error"]["why"] or "space" in upload.json()["error"]["why"]
-        await school.operator.post("/api/machines/router/stop")
-        await school.operator.until_machine("router", "it stands", lambda m: m["execution"] == "READY")
-        assert (await lab.router_truth())["moving"] is False
-        # What waits can still be sent: the ballast is room for that alone.
-        await lab.broker.start()
-        await school.until_sync("the backlog goes out", "drained")
-        await asyncio.to_thread(os.remove, filler)
-        ended = await school.operator.watch_job(job)
-        assert (ended["state"], ended["reason"]) == ("ABORTED", "stopped by console")
-        assert await school.page.tap(session) == 201
-        school.tally.sessions[school.visit] += 1
-        await school.people(visitors=5, pupils=2)
-        await school.require_exact()
-        async with Office(lab.office_url) as office:
-
-            async def told() -> bool:
-                return (await office.jobs())[job]["state"] == "ABORTED"
-
-            await until("the office knows how the job ended", told)
-        again = (await school.operator.post("/api/jobs", wanted))["id"]
-        await school.operator.post(f"/api/jobs/{again}/approve")
-        ended = await school.operator.run_job(again)
-        assert (ended["state"], ended["reason"]) == ("FINISHED", "")
-
-
-async def test_an_edge_starts_on_a_full_disk_and_can_send_what_it_has(
-    tmp_path_factory: pytest.TempPathFactory, small_disk: Path
-) -> None:
-    lab = Laboratory(
-        options(tmp_path_factory.mktemp("again"), data_dir=small_disk, store_extra="reserve_mb = 0\nballast_mb = 8")
-    )
-    assert lab.broker is not None
-    async with lab, school_of(lab) as school:
-        await school.require_exact()
-        await lab.broker.kill()
-        filler = await asyncio.to_thread(fill, small_disk)
-        await tap_until_refused(school)
-        await lab.edge.kill()
-        await lab.edge.start()
-        assert (await school.desk.snapshot())["visit"]["kiosk_sessions"] == school.tally.confirmed
-        await lab.broker.start()
-        await school.until_sync("the backlog goes out", "drained")
-        await asyncio.to_thread(os.remove, filler)
-        await school.people(visitors=5, pupils=2)
-        await school.require_exact()
