@@ -82,6 +82,7 @@ class JobService:
         self._wishes: dict[str, Wish] = {}
         self._prepared: dict[str, Prepared] = {}
         self._started_ns: dict[str, int] = {}
+        self._starting: set[str] = set()
         self._claim = 0
         self._lock = asyncio.Lock()
         self._group: asyncio.TaskGroup | None = None
@@ -321,13 +322,26 @@ class JobService:
         machine.require(Command.START)
         if self._group is None:
             raise Refused(what="The job does not start.", why="The service is ending.", remedy="Wait for its restart.")
-        if self.running_on(job.machine_id) is not None:
-            raise MotionRefused(machine_id=job.machine_id, command="start", reasons="It works on another job.")
-        started = await self._change(job, JobAction.START)
+        started = await self._begin(job, machine)
         self._prepared[job_id] = prepared
         self._started_ns[job_id] = self._clock.boot_ns()
         self._group.create_task(self._run_job(started, machine, prepared), name=f"job {job_id}")
         return started
+
+    async def _begin(self, job: Job, machine: MachineSupervisor) -> Job:
+        """Take the machine for one job: of two starts at once the second is refused, and stays approved."""
+        if self.running_on(job.machine_id) is not None or job.machine_id in self._starting:
+            raise MotionRefused(
+                machine_id=job.machine_id,
+                machine=machine.info.name,
+                command="start",
+                reasons="It works on another job.",
+            )
+        self._starting.add(job.machine_id)
+        try:
+            return await self._change(job, JobAction.START)
+        finally:
+            self._starting.discard(job.machine_id)
 
     async def _prepare_again(self, job: Job, machine: MachineSupervisor) -> Prepared:
         offset = machine.state.work_offset

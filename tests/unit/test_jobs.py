@@ -149,6 +149,18 @@ async def test_a_start_is_refused_while_the_machine_works(shop: Shop) -> None:
     assert shop.driver.wire == ["start"]
 
 
+async def test_of_two_starts_at_once_one_is_refused_and_stays_approved(shop: Shop) -> None:
+    jobs = [await shop.jobs.request("gear", Wish(), guess_s=60) for _ in range(2)]
+    for job in jobs:
+        await shop.jobs.approve(job.job_id)
+    results = await asyncio.gather(
+        *(shop.jobs.start(job.job_id, area_clear=True) for job in jobs), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Job", "MotionRefused"]
+    states = sorted(shop.jobs.job(job.job_id).state for job in jobs)
+    assert states == [JobState.APPROVED, JobState.RUNNING]
+
+
 async def test_a_failed_program_fails_the_job_with_its_reason(shop: Shop) -> None:
     job = await shop.cutting()
     assert shop.driver.end is not None

@@ -27,6 +27,7 @@ from edge.drivers.grbl.state import Reading
 _log = logging.getLogger(__name__)
 
 _FIRST_RETRY_S = 0.25
+_ALWAYS = frozenset({Capability.RUN_PROGRAM, Capability.HOLD, Capability.STOP, Capability.UNLOCK})
 _CHECK_SLICE = 500
 """Lines checked before other tasks get their turn: less than a millisecond."""
 
@@ -44,7 +45,8 @@ class GrblDriver:
         self._busy = ""
         self._pause = _FIRST_RETRY_S
         self._last_reason = ""
-        self._info = MachineInfo(machine_id, name, kind, driver="grbl")
+        # Known before the first connection, so that nobody takes a machine that is off for one that is only watched.
+        self._info = MachineInfo(machine_id, name, kind, driver="grbl", capabilities=_ALWAYS)
 
     @property
     def homing(self) -> bool:
@@ -122,13 +124,11 @@ class GrblDriver:
     def _note_back(self) -> None:
         """Keep who the machine is, and log the recovery once."""
         identity = self._controller.identity
-        capabilities = {Capability.RUN_PROGRAM, Capability.HOLD, Capability.STOP, Capability.UNLOCK}
-        if identity.homing_enabled:
-            capabilities.add(Capability.HOME)
+        homing = {Capability.HOME} if identity.homing_enabled else set[Capability]()
         self._info = replace(
             self._info,
             controller=identity.controller,
-            capabilities=frozenset(capabilities),
+            capabilities=_ALWAYS | homing,
             travel=identity.travel(),
             motion=identity.motion(),
         )

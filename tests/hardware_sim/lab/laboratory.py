@@ -47,7 +47,7 @@ class Options:
     ingest_extra: str = ""
     data_dir: Path | None = None
     zero: tuple[float, float, float] = ZERO
-    realtime: bool = False
+    realtime: bool = True
 
 
 class Laboratory:
