@@ -4,7 +4,6 @@ import { ApiRefusal, ApiUnreachable } from "../../shared/api";
 import type { Tone } from "../../shared/tone";
 import type { Check, Interlock } from "../../shared/types";
 import type { Lines, Refusals } from "./refusals";
-import type { Translate } from "./words";
 
 export interface Problem {
   lines: Lines;
@@ -16,7 +15,9 @@ export interface Problem {
  *
  * `what` is the page's own first line, used where the service sent none.
  */
-export function problemOf(error: unknown, what: string, t: Translate, refusals: Refusals, interlock: Interlock | null): Problem {
+export function problemOf(error: unknown, what: string, refusals: Refusals, interlock: Interlock | null): Problem {
+  const { spoken } = refusals;
+  const { t } = spoken;
   if (error instanceof ApiUnreachable) {
     return { tone: "red", lines: { what, reasons: [{ why: t(error.timedOut ? "call.late" : "call.away"), remedy: t("call.todo") }] } };
   }
@@ -24,11 +25,10 @@ export function problemOf(error: unknown, what: string, t: Translate, refusals: 
   if (error.reasons.length > 0) {
     return { tone: "amber", lines: { what, reasons: refusals.reasons(error.reasons, interlock) } };
   }
-  if (error.what === "") {
+  if (error.what === "" || error.code.startsWith("http-")) {
     return { tone: "red", lines: { what, reasons: [{ why: t("call.status", { status: error.status }), remedy: t("call.todo") }] } };
   }
-  const why = error.why === "" ? error.what : error.why;
-  return { tone: error.status >= 500 ? "red" : "amber", lines: { what, reasons: [{ why, remedy: error.remedy }] } };
+  return { tone: error.status >= 500 ? "red" : "amber", lines: { what, reasons: [spoken.refused(error)] } };
 }
 
 /** Return the check of a program that came along with a refusal, or null. */

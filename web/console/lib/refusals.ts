@@ -7,12 +7,8 @@
  */
 import type { Interlock, Machine, MotionCommand, Refusal } from "../../shared/types";
 import { NOT_DONE, PERMISSIVE, SOURCE } from "./keys";
-import type { Key, Translate } from "./words";
-
-export interface Reason {
-  why: string;
-  remedy: string;
-}
+import { bare, type Reason, type Spoken } from "./spoken";
+import type { Key } from "./words";
 
 /** What, why with source and age, what to do. */
 export interface Lines {
@@ -25,8 +21,7 @@ const SOURCES: Partial<Record<string, Key>> = SOURCE;
 
 export class Refusals {
   constructor(
-    private readonly t: Translate,
-    private readonly language: string,
+    readonly spoken: Spoken,
     private readonly age: (ms: number | null) => string,
   ) {}
 
@@ -34,7 +29,7 @@ export class Refusals {
   ofCommand(command: MotionCommand, machine: Machine): Lines | null {
     const list = machine.refusals[command];
     if (list.length === 0) return null;
-    return { what: this.t(NOT_DONE[command], { machine: machine.name }), reasons: this.reasons(list, machine.interlock) };
+    return { what: this.spoken.t(NOT_DONE[command], { machine: machine.name }), reasons: this.reasons(list, machine.interlock) };
   }
 
   /** Return each refusal as a reason. */
@@ -43,31 +38,32 @@ export class Refusals {
   }
 
   reason(refusal: Refusal, interlock: Interlock | null): Reason {
-    if (this.language === "en") return { why: refusal.why, remedy: refusal.remedy };
+    if (this.spoken.language === "en") return { why: refusal.why, remedy: refusal.remedy };
     if (refusal.permissive.startsWith("input.")) return this.inputReason(refusal, interlock);
     const known = PERMISSIVES[refusal.permissive];
     if (known === undefined) return { why: refusal.why, remedy: refusal.remedy };
     const source = this.source(refusal.source);
-    const read = refusal.age_ms === null ? this.t("refusal.source", { source }) : this.t("refusal.read", { age: this.age(refusal.age_ms), source });
-    const detail = refusal.permissive === "fault" ? afterColon(refusal.why) : "";
+    const read = refusal.age_ms === null ? this.spoken.t("refusal.source", { source }) : this.spoken.t("refusal.read", { age: this.age(refusal.age_ms), source });
+    const detail = refusal.permissive === "fault" ? bare(this.spoken.say(afterColon(refusal.why))) : "";
     return {
-      why: `${this.t(known.why, { detail })} ${read}`,
-      remedy: this.t(known.todo),
+      why: `${this.spoken.t(known.why, { detail })} ${read}`,
+      remedy: this.spoken.t(known.todo),
     };
   }
 
   private inputReason(refusal: Refusal, interlock: Interlock | null): Reason {
     const input = interlock?.inputs.find((candidate) => `input.${candidate.name}` === refusal.permissive);
+    if (input === undefined) return { why: refusal.why, remedy: refusal.remedy };
     // Healthy again since the refusal was made: the refusal is told as it was.
-    if (input === undefined || input.status === "HEALTHY") return { why: refusal.why, remedy: refusal.remedy };
-    const word = this.t(input.status === "OPEN" ? "input.open" : "input.unknown");
-    const read = this.t("refusal.read", { age: this.age(refusal.age_ms), source: refusal.source });
+    const open = input.status === "HEALTHY" ? /\bopen\b/i.test(afterColon(refusal.why)) : input.status === "OPEN";
+    const word = this.spoken.t(open ? "input.open" : "input.unknown");
+    const read = this.spoken.t("refusal.read", { age: this.age(refusal.age_ms), source: refusal.source });
     return { why: `${input.label}: ${word.toLocaleLowerCase("lt")}. ${read}`, remedy: refusal.remedy };
   }
 
   private source(name: string): string {
     const known = SOURCES[name];
-    return known === undefined ? name : this.t(known);
+    return known === undefined ? name : this.spoken.t(known);
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** What this screen is showing, apart from what the service says. */
-import type { ConsoleMessage } from "../../shared/types";
+import type { Notice } from "../../shared/types";
 import type { Problem } from "./problem";
 
 export type Tab = "machine" | "queue" | "visit" | "sync";
@@ -19,7 +19,7 @@ export interface Delivery {
   problem: Problem | null;
 }
 
-export type Notice = Extract<ConsoleMessage, { type: "notice" }>["notice"];
+export type { Notice };
 
 export interface ShownNotice extends Notice {
   id: number;

@@ -11,7 +11,6 @@ import type {
   Machine,
   MotionCommand,
   Program,
-  ProgramPath,
   Snapshot,
   Visit,
   VisitPost,
@@ -19,9 +18,12 @@ import type {
 import { Figures } from "./figures";
 import { DELIVERY, NOT_DONE } from "./keys";
 import { barMachine } from "./machine";
+import { Notices } from "./notices.svelte";
+import { Paths } from "./paths.svelte";
 import { checkIn, problemOf, type Problem } from "./problem";
 import { Refusals, type Lines } from "./refusals";
-import type { Delivery, Notice, Sheet, ShownNotice, Tab } from "./screen";
+import type { Delivery, Sheet, Tab } from "./screen";
+import { Spoken } from "./spoken";
 import { keepTheme, startTheme, type Theme } from "./theme";
 import { keepLanguage, type Key } from "./words";
 
@@ -31,7 +33,6 @@ const STOP_TIMEOUT_MS = 2000;
 const HOME_TIMEOUT_MS = 120_000;
 const UPLOAD_TIMEOUT_MS = 60_000;
 const TICK_MS = 250;
-const NOTICE_MS = 10_000;
 const DELIVERY_MS = 6000;
 
 export class Console extends Figures {
@@ -43,16 +44,15 @@ export class Console extends Figures {
   /** performance.now(), four times a second: every countdown and age follows it. */
   now = $state(performance.now());
   delivery = $state.raw<Delivery | null>(null);
-  notices = $state.raw<ShownNotice[]>([]);
+  readonly notices = new Notices();
+  readonly paths = new Paths();
   readonly busy = new SvelteSet<string>();
   live = $state.raw(this.#listen());
 
   readonly #problems = new SvelteMap<string, Problem>();
-  readonly #paths = new SvelteMap<string, ProgramPath | null>();
   #chosen = $state<string | null>(null);
   #visitAt = $state(performance.now());
   #syncAt = $state(performance.now());
-  #noticeNumber = 0;
 
   readonly machines = $derived(this.snapshot?.machines ?? []);
   readonly jobs = $derived(this.snapshot?.jobs ?? []);
@@ -74,7 +74,8 @@ export class Console extends Figures {
       this.jobs.find((job) => job.state === "REQUESTED" && job.machine === this.chosen?.id) ??
       null,
   );
-  readonly refusals = $derived.by(() => new Refusals(this.t, this.words.language, (ms) => this.age(ms)));
+  readonly spoken = $derived.by(() => new Spoken(this.t, this.words.language));
+  readonly refusals = $derived.by(() => new Refusals(this.spoken, (ms) => this.age(ms)));
 
   constructor() {
     super();
@@ -123,14 +124,6 @@ export class Console extends Figures {
     return machine.job === null ? null : (this.jobs.find((job) => job.id === machine.job) ?? null);
   }
 
-  /** Return the path of a program, or null until it has arrived; it is fetched once. */
-  pathOf(program: string): ProgramPath | null {
-    const kept = this.#paths.get(program);
-    if (kept !== undefined) return kept;
-    queueMicrotask(() => void this.#fetchPath(program));
-    return null;
-  }
-
   problemOf(subject: string): Problem | null {
     return this.#problems.get(subject) ?? null;
   }
@@ -151,7 +144,7 @@ export class Console extends Figures {
       this.#settle(sent, { outcome: "delivered", problem: null });
     } catch (error) {
       const what = this.t(DELIVERY[command].failed, { machine: machine.name });
-      const problem = problemOf(error, what, this.t, this.refusals, machine.interlock);
+      const problem = problemOf(error, what, this.refusals, machine.interlock);
       const reasons = problem.lines.reasons.map((reason) => ({ ...reason, remedy: this.t("bar.failed.todo") }));
       this.#settle(sent, { outcome: "failed", problem: { tone: "red", lines: { what, reasons } } });
     }
@@ -227,7 +220,7 @@ export class Console extends Figures {
       this.#put({ programs: [...this.programs.filter((program) => program.id !== answer.program.id), answer.program] });
       return { ...answer, lines: null };
     } catch (error) {
-      const lines = problemOf(error, this.t("refusal.what.upload", { name: file.name }), this.t, this.refusals, null).lines;
+      const lines = problemOf(error, this.t("refusal.what.upload", { name: file.name }), this.refusals, null).lines;
       return { check: error instanceof ApiRefusal ? checkIn(error.body) : null, program: null, lines };
     }
   }
@@ -279,11 +272,12 @@ export class Console extends Figures {
       await post("api/logout");
     } catch (error) {
       if (!(error instanceof ApiRefusal || error instanceof ApiUnreachable)) throw error;
-      this.#notice({ level: "attention", text: this.t("lock.failed") });
+      this.notices.add({ level: "attention", text: this.t("lock.failed"), code: "", facts: {} });
       return;
     }
     this.sheet = null;
     this.#problems.clear();
+    this.notices.clear();
     if (this.snapshot !== null) this.snapshot = { ...this.snapshot, operator: false, jobs: [], visit: null, programs: [] };
     await this.#again();
   }
@@ -306,7 +300,7 @@ export class Console extends Figures {
     switch (message.type) {
       case "snapshot":
         this.snapshot = message.snapshot;
-        for (const [program, path] of this.#paths) if (path === null) this.#paths.delete(program);
+        this.paths.retry();
         this.#visitAt = this.#syncAt = performance.now();
         break;
       case "machine":
@@ -323,7 +317,10 @@ export class Console extends Figures {
         this.#syncAt = performance.now();
         break;
       case "notice":
-        this.#notice(message.notice);
+        this.notices.add(message.notice);
+        break;
+      case "programs":
+        this.#put({ programs: message.programs });
         break;
     }
     this.touchClock();
@@ -343,16 +340,6 @@ export class Console extends Figures {
     this.#visitAt = performance.now();
   }
 
-  #notice(notice: Notice): void {
-    const shown = { ...notice, id: (this.#noticeNumber += 1) };
-    this.notices = [...this.notices.slice(-2), shown];
-    setTimeout(() => this.forget(shown.id), NOTICE_MS);
-  }
-
-  forget(notice: number): void {
-    this.notices = this.notices.filter((candidate) => candidate.id !== notice);
-  }
-
   // Calls.
 
   async #act(subject: string, what: Key, work: () => Promise<void>, machine: Machine | null = null): Promise<void> {
@@ -362,7 +349,7 @@ export class Console extends Figures {
       await work();
     } catch (error) {
       const sentence = this.t(what, { machine: machine?.name ?? "" });
-      this.#problems.set(subject, problemOf(error, sentence, this.t, this.refusals, machine?.interlock ?? this.#interlockOf(subject)));
+      this.#problems.set(subject, problemOf(error, sentence, this.refusals, machine?.interlock ?? this.#interlockOf(subject)));
       this.#lockedOut(error);
     } finally {
       this.busy.delete(subject);
@@ -374,7 +361,7 @@ export class Console extends Figures {
       await work();
     } catch (error) {
       this.#lockedOut(error);
-      return problemOf(error, this.t(what), this.t, this.refusals, null).lines;
+      return problemOf(error, this.t(what), this.refusals, null).lines;
     }
     return null;
   }
@@ -387,16 +374,5 @@ export class Console extends Figures {
   #interlockOf(job: string): Machine["interlock"] {
     const machine = this.jobs.find((candidate) => candidate.id === job)?.machine;
     return this.machines.find((candidate) => candidate.id === machine)?.interlock ?? null;
-  }
-
-  async #fetchPath(program: string): Promise<void> {
-    if (this.#paths.has(program)) return;
-    this.#paths.set(program, null);
-    try {
-      this.#paths.set(program, await get<ProgramPath>(`api/programs/${encodeURIComponent(program)}/path`));
-    } catch (error) {
-      // Without the picture the figures still tell everything; the next snapshot asks anew.
-      if (!(error instanceof ApiRefusal || error instanceof ApiUnreachable)) throw error;
-    }
   }
 }

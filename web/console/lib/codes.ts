@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/** Which words belong to which code of the service; tests/unit/test_web_codes.py compares them with its sources. */
+import type { Key } from "./words";
+
+/** What is the matter, and what to do about it. */
+export interface Pair {
+  why: Key;
+  todo: Key;
+}
+
+/** Alarms of GRBL and grblHAL, which share their meaning. */
+export const ALARM = {
+  LOCKED: { why: "alarm.locked.why", todo: "alarm.locked.todo" },
+  "ALARM:1": { why: "alarm.1.why", todo: "alarm.1.todo" },
+  "ALARM:2": { why: "alarm.2.why", todo: "alarm.2.todo" },
+  "ALARM:3": { why: "alarm.3.why", todo: "alarm.3.todo" },
+  "ALARM:4": { why: "alarm.4.why", todo: "alarm.4.todo" },
+  "ALARM:5": { why: "alarm.5.why", todo: "alarm.5.todo" },
+  "ALARM:6": { why: "alarm.6.why", todo: "alarm.6.todo" },
+  "ALARM:7": { why: "alarm.7.why", todo: "alarm.7.todo" },
+  "ALARM:8": { why: "alarm.8.why", todo: "alarm.8.todo" },
+  "ALARM:9": { why: "alarm.9.why", todo: "alarm.9.todo" },
+} as const satisfies Record<string, Pair>;
+
+/** Alarms that mean one thing in one firmware and another in the other. */
+export const ALARM_OF_FIRMWARE = {
+  Grbl: { "ALARM:10": { why: "alarm.10.grbl.why", todo: "alarm.10.grbl.todo" } },
+  GrblHAL: { "ALARM:10": { why: "alarm.10.hal.why", todo: "alarm.10.hal.todo" } },
+} as const satisfies Record<string, Record<string, Pair>>;
+
+/** What the check of a program found, by its code. */
+export const DIAGNOSTIC = {
+  "letter-expected": "diag.letter-expected",
+  "number-expected": "diag.number-expected",
+  negative: "diag.negative",
+  "line-too-long": "diag.line-too-long",
+  unsupported: "diag.unsupported",
+  "modal-group": "diag.modal-group",
+  "no-feed": "diag.no-feed",
+  "integer-expected": "diag.integer-expected",
+  "two-axis-commands": "diag.two-axis-commands",
+  "repeated-word": "diag.repeated-word",
+  "no-axis": "diag.no-axis",
+  "line-number-range": "diag.line-number-range",
+  "missing-word": "diag.missing-word",
+  "no-such-zero": "diag.no-such-zero",
+  "g53-motion": "diag.g53-motion",
+  "axis-unused": "diag.axis-unused",
+  "arc-no-axis": "diag.arc-no-axis",
+  "arc-end": "diag.arc-end",
+  "arc-radius": "diag.arc-radius",
+  "arc-no-centre": "diag.arc-no-centre",
+  "word-unused": "diag.word-unused",
+  "tool-length-axis": "diag.tool-length-axis",
+  "tool-number": "diag.tool-number",
+  "banned-word": "diag.banned-word",
+  "place-unknown": "diag.place-unknown",
+  "spindle-over-limit": "diag.spindle-over-limit",
+  "feed-over-limit": "diag.feed-over-limit",
+  "out-of-travel": "diag.out-of-travel",
+  "travel-unchecked": "diag.travel-unchecked",
+  empty: "diag.empty",
+  "no-motion": "diag.no-motion",
+  "slash-ignored": "diag.slash-ignored",
+  "realtime-byte": "diag.realtime-byte",
+  "too-many-errors": "diag.too-many-errors",
+  "too-many-lines": "diag.too-many-lines",
+  "byte-order-mark": "diag.byte-order-mark",
+  "tape-mark": "diag.tape-mark",
+} as const satisfies Record<string, Key>;
+
+/** Findings whose number or word is only in the service's sentence: it is shown below the page's own. */
+export const NAMED_IN_MESSAGE: ReadonlySet<string> = new Set<keyof typeof DIAGNOSTIC>([
+  "banned-word",
+  "place-unknown",
+  "spindle-over-limit",
+  "feed-over-limit",
+  "out-of-travel",
+  "realtime-byte",
+  "too-many-lines",
+]);
+
+/** Refusals of a call, by the code of the error body. */
+export const ERROR = {
+  "not-found": { why: "error.not-found.why", todo: "error.not-found.todo" },
+  "no-visit": { why: "error.no-visit.why", todo: "error.no-visit.todo" },
+  "visit-open": { why: "error.visit-open.why", todo: "error.visit-open.todo" },
+  "job-state": { why: "error.job-state.why", todo: "error.job-state.todo" },
+  program: { why: "error.program.why", todo: "error.program.todo" },
+  disk: { why: "error.disk.why", todo: "error.disk.todo" },
+  "stop-not-delivered": { why: "error.stop-not-delivered.why", todo: "error.stop-not-delivered.todo" },
+  "machine-away": { why: "error.machine-away.why", todo: "error.machine-away.todo" },
+  "machine-refused": { why: "error.machine-refused.why", todo: "error.machine-refused.todo" },
+  "program-failed": { why: "error.program-failed.why", todo: "error.program-failed.todo" },
+  "program-stopped": { why: "error.program-stopped.why", todo: "error.program-stopped.todo" },
+  refused: { why: "error.refused.why", todo: "error.refused.todo" },
+  malformed: { why: "error.malformed.why", todo: "error.malformed.todo" },
+  invalid: { why: "error.invalid.why", todo: "error.invalid.todo" },
+  "queue-full": { why: "error.queue-full.why", todo: "error.queue-full.todo" },
+  "no-session": { why: "error.no-session.why", todo: "error.no-session.todo" },
+  "too-large": { why: "error.too-large.why", todo: "error.too-large.todo" },
+  busy: { why: "error.busy.why", todo: "error.busy.todo" },
+  login: { why: "error.login.why", todo: "error.login.todo" },
+  pin: { why: "error.pin.why", todo: "error.pin.todo" },
+} as const satisfies Record<string, Pair>;
+
+/** Refusals whose cause the code does not tell: the service's sentence is shown below the page's own. */
+export const CAUSE_IN_SENTENCE: ReadonlySet<string> = new Set<keyof typeof ERROR>([
+  "program",
+  "disk",
+  "stop-not-delivered",
+  "machine-away",
+  "machine-refused",
+  "program-failed",
+  "program-stopped",
+  "refused",
+  "malformed",
+  "invalid",
+]);
