@@ -135,6 +135,13 @@ def test_motors_that_stay_on_need_no_delay() -> None:
     assert motion.stop_delay_s == 0.0
 
 
+@pytest.mark.parametrize("number", [100, 111, 122])
+def test_settings_of_zero_plan_nothing(number: int) -> None:
+    identity = identity_of("boot_and_queries.jsonl")
+    identity.settings[number] = "0.000"
+    assert identity.motion() is None
+
+
 def report(text: str) -> StatusReport:
     message = parse(text)
     assert isinstance(message, StatusReport)

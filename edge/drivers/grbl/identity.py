@@ -138,7 +138,7 @@ class Identity:
         return all(least - _MARGIN_MM <= value <= most + _MARGIN_MM for least, value, most in axes)
 
     def motion(self) -> Motion | None:
-        """Return how the controller plans, or None while a setting is missing or unreadable."""
+        """Return how the controller plans, or None while a setting is missing, unreadable or no use (zero)."""
         rates = self._axes(_MAX_RATES)
         accelerations = self._axes(_ACCELERATIONS)
         steps = self._axes(_STEPS)
@@ -148,6 +148,8 @@ class Identity:
         if rates is None or accelerations is None or steps is None:
             return None
         if junction is None or tolerance is None or delay is None:
+            return None
+        if any(value <= 0 for axes in (rates, accelerations, steps) for value in (axes.x, axes.y, axes.z)):
             return None
         return Motion(
             max_rate=rates,
