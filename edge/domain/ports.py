@@ -40,7 +40,7 @@ class ProgramText:
 class MachineDriver(Protocol):
     """One machine, reached over one wire. Every driver passes tests/contract/driver_suite.py.
 
-    Commands state a goal and are safe to repeat. They raise DriverUnavailable (no link), DriverRefused (the
+    Commands state a goal and may be repeated. They raise DriverUnavailable (no link), DriverRefused (the
     controller said no) or StopNotDelivered (hold, stop); nothing is queued for a link that is away.
     """
 

@@ -88,7 +88,7 @@ class Connection:
             await asyncio.wait([self.lost], timeout=GOODBYE_S)
 
     def close(self) -> None:
-        """Let the socket go at once; safe to repeat."""
+        """Let the socket go at once; may be repeated."""
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         sock: Any = self._client.socket()

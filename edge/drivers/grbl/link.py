@@ -79,7 +79,7 @@ class Link:
             self._loop.remove_writer(self._descriptor)
 
     def close(self) -> None:
-        """Close the port; nothing is called back afterwards. Safe to repeat."""
+        """Close the port; nothing is called back afterwards. May be repeated."""
         if self._closed:
             return
         self._closed = self._lost = True
