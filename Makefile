@@ -39,7 +39,7 @@ check: .venv/.installed web/dist/.built
 
 test: check
 	sh tools/debian.sh mosquitto=mosquitto chromium=chromium postgres=postgresql
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
 
 bench: .venv/.installed web/dist/.built
 	sh tools/debian.sh mosquitto=mosquitto postgres=postgresql
