@@ -341,6 +341,30 @@ def locked(**changes: Any) -> Json:
     return snapshot(operator=False, jobs=[], visit=None, programs=[], sync=empty, **changes)
 
 
+def notice(level: str, code: str, text: str, **facts: str) -> Json:
+    """Return a message of the live socket with a notice."""
+    return {"type": "notice", "notice": {"level": level, "text": text, "code": code, "facts": facts}}
+
+
+def news() -> list[Json]:
+    """Return what a door that was opened in mid cut brings: a job that ended, the trip, and a lost connection."""
+    lost = "The connection was lost: the port is gone. Motion that was under way may have gone on."
+    return [
+        notice("fault", "tripped", "Router: the interlock tripped: Door.", machine="Router", input="Durys"),
+        notice("fault", "fault", f"Router: {lost}", machine="Router", reason=lost),
+        notice("attention", "job", "Job 1: ABORTED.", claim="1", state="ABORTED", reason="stopped by console"),
+    ]
+
+
+def in_alarm(controller: str) -> Json:
+    """Return the router after ALARM:10, which means one thing to GRBL and another to grblHAL."""
+    alarm = {"code": "ALARM:10", "text": "The stop circuit is open.", "position_kept": False}
+    reason = "The program gear ended before its end: line 12 'G1X': no feed rate was given (error:22)."
+    return router(
+        controller=controller, execution="STOPPED", homed=False, alarms=[alarm], fault="FAULT", fault_reason=reason
+    )
+
+
 def bad_check() -> Json:
     """Return what the check says about a file with two mistakes and a doubt."""
     return {
@@ -352,23 +376,24 @@ def bad_check() -> Json:
             {
                 "line": 14,
                 "column": 6,
-                "code": "G28.1",
+                "code": "banned-word",
                 "severity": "error",
-                "message": "G28.1 would move the stored home: it is not allowed here.",
+                "message": "G28.1 is not allowed in a program here. Remove it.",
             },
             {
                 "line": 207,
-                "column": 1,
-                "code": None,
+                "column": 0,
+                "code": "out-of-travel",
                 "severity": "error",
-                "message": "X reaches 318.200 mm, 55.700 mm beyond the machine's travel.",
+                "message": "The move goes to machine X 318.200 mm, 55.700 mm beyond the travel, which ends at"
+                " 262.500 mm. Set the zero elsewhere or make the piece smaller.",
             },
             {
                 "line": 391,
                 "column": 9,
-                "code": "F",
+                "code": "of-a-later-version",
                 "severity": "warning",
-                "message": "F3600 is over the machine's 3000 mm/min: it will be held to that.",
+                "message": "Something that this page has no words for.",
             },
         ],
     }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, FilePayload, Page, Request, expect
 
 from tests.e2e import console_world as world
 from tests.e2e.driving import DIST, ORIGIN, SIZES, Json, Van, cut_words, new_page, refusal, targets
@@ -203,6 +203,104 @@ def test_refusal_of_the_service_shows_its_three_lines(open_console: Open) -> Non
     expect(card.locator(".todo")).to_have_text("Open a visit first.")
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (refusal("job-state", "No.", "The job j3 is DECLINED: it cannot approve now."), "Darbas jau kitos būsenos"),
+        (refusal("refused", "No.", "The service is ending."), "Laboratorijos tarnyba baigia darbą."),
+        (
+            refusal("machine-refused", "No.", "The machine router refused home: it stays in hold."),
+            "Staklės „router“ nepriėmė komandos home: staklės lieka pristabdytos.",
+        ),
+        (refusal("disk", "No.", "Something new."), "Nepavyko įrašyti į diską. Niekas nesuskaičiuota.Something new."),
+        (
+            refusal("of-a-later-version", "No.", "Something new."),
+            "Laboratorijos kompiuteris to nepriėmė.Something new.",
+        ),
+        (refusal("http-500", "No.", "Internal Server Error"), "Laboratorijos kompiuteris atsakė klaida 409."),
+    ],
+)
+def test_refusal_by_its_code_is_told_in_the_language_of_the_page(open_console: Open, said: Json, why: str) -> None:
+    page, van = open_console(world.snapshot())
+    van.answers[("POST", "/api/jobs/j3/approve")] = (409, said)
+    card = page.locator(".job", has_text="Šarūnas")
+    card.get_by_role("button", name="Patvirtinti").click()
+    expect(card.locator(".why")).to_contain_text(why)
+
+
+@pytest.mark.parametrize(
+    ("controller", "why"),
+    [("Grbl 1.1h", "nerastas dvigubos ašies antrasis jungiklis"), ("GrblHAL 1.1f", "Atvira stabdymo grandinė.")],
+)
+def test_alarm_and_fault_are_told_by_the_firmware_in_lithuanian(open_console: Open, controller: str, why: str) -> None:
+    page, _ = open_console(world.snapshot(machines=[world.in_alarm(controller)], jobs=[]))
+    cards = page.locator(".machine .refusal")
+    expect(cards.nth(0).locator(".why")).to_contain_text(why)
+    expect(cards.nth(0).locator(".todo")).to_contain_text("„Rasti nulį“")
+    expect(cards.nth(1).locator(".why")).to_have_text(
+        "Programa „gear“ nutrūko nebaigta: 12 eilutė 'G1X': valdiklis atsakė error:22 (no feed rate was given)."
+    )
+
+
+def test_reason_of_an_ended_job_is_told_in_lithuanian(open_console: Open) -> None:
+    ended = [
+        world.job(7, "ABORTED", reason="the interlock tripped: Durys"),
+        world.job(8, "DECLINED", reason="Baigėsi ruošiniai"),
+        world.job(9, "FAILED", reason="Look at the machine. (ALARM:1)"),
+    ]
+    page, _ = open_console(world.snapshot(jobs=ended))
+    expect(page.locator(".job.ended .reason")).to_have_text(
+        [
+            "Pasiektas galinis jungiklis; padėtimi pasitikėti nebegalima",
+            "Baigėsi ruošiniai",
+            "suveikė blokuotė: Durys",
+        ]
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_news_stands_in_its_own_line_and_a_fault_stays_until_it_is_read(open_console: Open, size: str) -> None:
+    page, van = open_console(world.snapshot(), size)
+    van.send(*world.news())
+    line = page.locator(".notices .notice")
+    expect(line).to_have_count(1)
+    expect(line).to_contain_text("Router: Nutrūko ryšys: dingo prievadas. Pradėtas judesys galėjo tęstis.")
+    expect(line).to_contain_text("Dar 2")
+    above, shown, bar = (page.locator(part).bounding_box() for part in (".main", ".notice", "footer.bar"))
+    assert above is not None
+    assert shown is not None
+    assert bar is not None
+    assert above["y"] + above["height"] <= shown["y"] + 0.5
+    assert shown["y"] + shown["height"] <= bar["y"] + 0.5
+    spend(page, van, 30_000)
+    expect(line).to_contain_text("Dar 2")
+    line.get_by_role("button", name="Supratau").click()
+    expect(line).to_contain_text("Router: suveikė blokuotė – Durys.")
+    line.get_by_role("button", name="Supratau").click()
+    expect(line).to_contain_text("Darbas nr. 1: nutraukta. Sustabdyta iš pulto.")
+    spend(page, van, 11_000)
+    expect(line).to_have_count(0)
+
+
+def test_notice_of_an_unknown_code_is_shown_as_it_came_and_once(open_console: Open) -> None:
+    page, van = open_console(world.snapshot())
+    unknown = world.notice("info", "later", "Something new.", machine="Router")
+    van.send(unknown, unknown, world.notice("attention", "tripped", "Nobody named it."))
+    line = page.locator(".notices .notice")
+    expect(line).to_contain_text("Nobody named it.")
+    expect(line).to_contain_text("Dar 1")
+    line.get_by_role("button", name="Supratau").click()
+    expect(line.locator("p")).to_have_text("Something new.")
+
+
+def test_new_list_of_programs_is_taken_from_the_socket(open_console: Open) -> None:
+    page, van = open_console(world.snapshot(programs=[]))
+    page.get_by_role("button", name="Pridėti programą").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Programų nėra.")
+    van.send({"type": "programs", "programs": world.programs()})
+    expect(page.get_by_role("dialog")).to_contain_text("laikiklis_v3.nc")
+
+
 def test_reset_is_asked_for_by_a_person_and_says_it_starts_nothing(open_console: Open) -> None:
     page, van = open_console(world.snapshot(machines=[world.tripped()]), language="en")
     said = refusal("interlock", "Not reset.", "Door: open.", "Close the door.", reasons=[world.DOOR_OPEN])
@@ -341,19 +439,24 @@ def test_refused_upload_lists_each_line_and_column(open_console: Open) -> None:
 
     def check(request: Request) -> tuple[int, Json]:
         asked.append(request.url)
-        said = refusal("program", "Refused.", "2 lines are not allowed.", "Correct them and upload again.")
+        said = refusal("program", "Refused.", "The check found 2 errors.", "Correct them and upload again.")
         return 422, {**said, "check": world.bad_check()}
 
     van.answers[("POST", "/api/programs")] = check
     page.get_by_role("button", name="Pridėti programą").click()
-    file = {"name": "laikiklis v4.nc", "mimeType": "text/plain", "buffer": b"G21\nG28.1\n"}
+    file: FilePayload = {"name": "laikiklis v4.nc", "mimeType": "text/plain", "buffer": b"G21\nG28.1\n"}
     page.locator("input[type=file]").set_input_files(file)
     result = page.locator(".result")
     expect(result.locator(".what")).to_have_text("laikiklis v4.nc: programa nepriimta.")
+    expect(result.locator(".why")).to_have_text("Patikrinus rasta klaidų: 2.")
     expect(result.locator("li .place")).to_have_text(
-        ["Eilutė 14, stulpelis 6", "Eilutė 207, stulpelis 1", "Eilutė 391, stulpelis 9"]
+        ["Eilutė 14, stulpelis 6", "Eilutė 207", "Eilutė 391, stulpelis 9"]
     )
-    expect(result.locator("li.error .message").first).to_contain_text("G28.1 would move the stored home")
+    expect(result.locator("li .message").nth(0)).to_have_text("Toks žodis programose čia neleidžiamas. Ištrinkite jį.")
+    expect(result.locator("li .detail").nth(0)).to_contain_text("G28.1 is not allowed")
+    expect(result.locator("li .message").nth(1)).to_contain_text("Judesys išeina už staklių eigos ribų.")
+    expect(result.locator("li .detail").nth(1)).to_contain_text("55.700 mm beyond the travel")
+    expect(result.locator("li .message").nth(2)).to_have_text("Something that this page has no words for.")
     expect(page.locator(".sheet .primary")).to_have_count(0)
     assert asked == [f"{ORIGIN}/api/programs?name=laikiklis+v4.nc&machine=router"]
     assert van.asked("POST", "/api/programs") == [b"G21\nG28.1\n"]
@@ -367,7 +470,7 @@ def test_accepted_upload_goes_into_the_queue(open_console: Open) -> None:
     queued = world.job(9, "REQUESTED", program="u2", title={"": "ratas.nc"}, origin="operator", guess_s=None)
     van.answers[("POST", "/api/jobs")] = (201, queued)
     page.get_by_role("button", name="Pridėti programą").click()
-    file = {"name": "ratas.nc", "mimeType": "text/plain", "buffer": b"G21\n"}
+    file: FilePayload = {"name": "ratas.nc", "mimeType": "text/plain", "buffer": b"G21\n"}
     page.locator("input[type=file]").set_input_files(file)
     expect(page.locator(".result .good")).to_contain_text("ratas.nc: tinka")
     page.locator(".sheet .primary").click()
@@ -403,7 +506,7 @@ def test_language_changes_and_stays(open_console: Open) -> None:
     assert page.evaluate("localStorage.getItem('infomobil.console.language')") == "en"
 
 
-def _state(page: Page, name: str, language: str) -> None:
+def _state(page: Page, van: Van, name: str, language: str) -> None:
     if name in ("visit", "sync", "queue", "count", "bell", "close", "open"):
         part = {"count": "visit", "bell": "visit", "close": "visit", "open": "visit"}.get(name, name)
         tab(page, part, language)
@@ -421,6 +524,9 @@ def _state(page: Page, name: str, language: str) -> None:
         case "programs":
             tab(page, "queue", language)
             page.locator(".queue .add").click()
+        case "news":
+            van.send(*world.news())
+            expect(page.locator(".notice")).to_be_visible()
         case "stale":
             page.clock.run_for(SILENCE_MS + 500)
 
@@ -439,6 +545,8 @@ STATES: dict[str, Callable[[], Json]] = {
     "start": lambda: world.snapshot(machines=[world.router()], jobs=world.jobs()[1:]),
     "refused": lambda: world.snapshot(machines=[world.tripped()], jobs=world.jobs()[1:]),
     "programs": world.snapshot,
+    "news": world.snapshot,
+    "alarm": lambda: world.snapshot(machines=[world.in_alarm("GrblHAL 1.1f"), world.lathe()], jobs=[]),
     "stale": world.snapshot,
 }
 
@@ -451,7 +559,7 @@ def test_nothing_is_cut_and_every_target_is_big_enough(open_console: Open, size:
         van.hello = [{"type": "snapshot", "snapshot": snapshot()}]
         page.reload()
         expect(page.locator(".left .card").first).to_be_attached()
-        _state(page, name, language)
+        _state(page, van, name, language)
         assert cut_words(page) == [], f"{name} at {size} in {language}"
         small = [item for item in targets(page) if item["height"] < 63.5 or item["width"] < 63.5]
         assert small == [], f"{name} at {size} in {language}"

@@ -77,6 +77,57 @@ def test_the_number_stands_with_its_date_and_what_is_not_received(open_office: O
     assert page.locator(".hero circle.ring").count() == 4
 
 
+def test_begun_dot_is_filled_in_part_and_rings_are_only_for_who_is_not_received(open_office: Open) -> None:
+    days = [{"date": "2026-11-23", "people": 7, "cumulative": 7}]
+    few = world.progress(reached=7, ledger=7, not_yet_received=0, daily=days)
+    page, _ = open_office(progress=(200, few))
+    expect(page.locator(".hero circle.part")).to_have_attribute("stroke-dasharray", "0.7 1")
+    assert page.locator(".hero circle.full").count() == 0
+    assert page.locator(".hero circle.ring").count() == 0
+    page.context.close()
+    page, _ = open_office(progress=(200, {**few, "reached": 21, "not_yet_received": 14}))
+    expect(page.locator(".hero circle.ring")).to_have_count(2)
+
+
+DRAWN = """() => {
+  const drawn = [];
+  const draw = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function (words, ...place) {
+    drawn.push(words);
+    draw.call(this, words, ...place);
+  };
+  window.drawn = drawn;
+}"""
+
+
+@pytest.mark.parametrize("days", [1, 3])
+def test_few_days_are_drawn_on_an_axis_of_two_weeks(open_office: Open, days: int) -> None:
+    daily = [{"date": f"2026-11-{20 + day}", "people": 30, "cumulative": 30 * (day + 1)} for day in range(days)]
+    few = {**world.progress(), "daily": daily}
+    page, _ = open_office(progress=(200, few))
+    expect(page.locator(".plot canvas")).to_be_attached()
+    page.evaluate(DRAWN)
+    # Another theme draws the plot anew.
+    page.get_by_role("button", name="Tamsiai").click()
+    page.wait_for_function("window.drawn.length > 0")
+    shown = [words for words in page.evaluate("window.drawn") if "-" in words]
+    assert len(shown) >= 5
+    assert len(set(shown)) == len(shown)
+    assert {words[:2] for words in shown} <= {"11", "12"}
+
+
+@pytest.mark.parametrize("width", [320, 390, 700, 900, 1280])
+def test_search_icon_stands_before_the_words(open_office: Open, width: int) -> None:
+    page, _ = open_office()
+    page.set_viewport_size({"width": width, "height": 844})
+    icon, field = page.locator(".search svg").bounding_box(), page.get_by_role("searchbox").bounding_box()
+    assert icon is not None
+    assert field is not None
+    inset = page.get_by_role("searchbox").evaluate("field => parseFloat(getComputedStyle(field).paddingLeft)")
+    assert field["x"] < icon["x"]
+    assert icon["x"] + icon["width"] + 4 <= field["x"] + inset
+
+
 def test_road_tells_what_has_not_arrived_and_since_when(open_office: Open) -> None:
     page, _ = open_office(language="en")
     vans = page.locator(".road > li")
