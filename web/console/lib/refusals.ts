@@ -57,11 +57,12 @@ export class Refusals {
     // Healthy again since the refusal was made: the refusal is told as it was.
     const open = input.status === "HEALTHY" ? /\bopen\b/i.test(afterColon(refusal.why)) : input.status === "OPEN";
     const word = this.spoken.t(open ? "input.open" : "input.unknown");
-    const read = this.spoken.t("refusal.read", { age: this.age(refusal.age_ms), source: refusal.source });
+    const read = this.spoken.t("refusal.read", { age: this.age(refusal.age_ms), source: this.source(refusal.source) });
     return { why: `${input.label}: ${word.toLocaleLowerCase("lt")}. ${read}`, remedy: refusal.remedy };
   }
 
-  private source(name: string): string {
+  /** Return where a reading comes from; a name out of the configuration stays as it is. */
+  source(name: string): string {
     const known = SOURCES[name];
     return known === undefined ? name : this.spoken.t(known);
   }
