@@ -11,8 +11,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from edge import __version__
 from edge.config import EdgeSettings, load_settings
@@ -37,6 +35,11 @@ def _load(path: Path) -> EdgeSettings:
     except InfoMobilError as error:
         _say_why(error)
         raise typer.Exit(2) from error
+
+
+def _say(line: str) -> None:
+    """Print a line as it is: a path that a narrow terminal cuts is of no use."""
+    out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @cli.command()
@@ -67,18 +70,17 @@ def run(
 def check_config(config: ConfigFile) -> None:
     """Say whether a configuration file can be used, and what it means."""
     settings = _load(config)
-    table = Table(title=escape(f"{settings.lab.name} ({settings.lab.id})"))
-    for heading in ("machine", "kind", "driver", "reached at", "interlock inputs"):
-        table.add_column(heading)
+    _say(f"{settings.lab.name} ({settings.lab.id})")
     for machine in settings.machine:
         connection = machine.connection
         reached = connection.port if connection.driver == "grbl" else connection.endpoint
-        inputs = ", ".join(f"{item.input} ({item.source})" for item in machine.interlock)
-        row = (machine.name, machine.kind, connection.driver, reached, inputs or "none: never permits motion")
-        table.add_row(*map(escape, row))
-    out.print(table)
+        _say(f"  {machine.name}: {machine.kind}, {connection.driver} at {reached}")
+        for item in machine.interlock:
+            _say(f"    interlock: {item.input} ({item.source}), {item.label}, unknown after {item.max_age_ms} ms")
+        if not machine.interlock:
+            _say("    interlock: none, so motion is never permitted from here")
     office = f"{settings.sync.host}:{settings.sync.port}" if settings.sync else "none: facts stay in the outbox"
-    out.print(f"office broker: {office}", highlight=False)
+    _say(f"office broker: {office}")
     out.print("The file can be used.", style="green")
 
 

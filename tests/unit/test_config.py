@@ -299,7 +299,7 @@ class TestCheckConfig:
         result = CliRunner(env={"COLUMNS": "200"}).invoke(cli, ["check-config", str(file)])
         assert result.exit_code == 0, result.output
         assert "none: facts stay in the outbox" in result.output
-        assert "none: never permits motion" in result.output
+        assert "interlock: none, so motion is never permitted" in result.output
 
     def test_a_mistake(self, tmp_path: Path) -> None:
         file = tmp_path / "edge.toml"
