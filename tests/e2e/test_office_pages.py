@@ -110,9 +110,9 @@ def test_few_days_are_drawn_on_an_axis_of_two_weeks(open_office: Open, days: int
     # Another theme draws the plot anew.
     page.get_by_role("button", name="Tamsiai").click()
     page.wait_for_function("window.drawn.length > 0")
-    shown = [words for words in page.evaluate("window.drawn") if "-" in words]
-    assert len(shown) >= 5
-    assert len(set(shown)) == len(shown)
+    # It is drawn once more when the typeface has arrived.
+    shown = {words for words in page.evaluate("window.drawn") if "-" in words}
+    assert 5 <= len(shown) <= 17
     assert {words[:2] for words in shown} <= {"11", "12"}
 
 
