@@ -7,6 +7,7 @@ from typing import Any
 
 from edge.domain.job import Job, JobState
 from edge.domain.piece import Piece
+from edge.services.jobs import WISH_LOST
 from edge.services.lab import Lab
 
 
@@ -38,7 +39,8 @@ def job(lab: Lab, item: Job) -> dict[str, Any]:
         "guess_s": item.guess_s,
         "estimate_s": item.estimate_s,
         "actual_s": item.actual_s,
-        "reason": item.reason,
+        # Only an operator's own words are for visitors; what the service says is for the console.
+        "reason": item.reason if item.state is JobState.DECLINED and item.reason != WISH_LOST else "",
     }
 
 
