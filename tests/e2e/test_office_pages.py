@@ -89,6 +89,12 @@ def test_begun_dot_is_filled_in_part_and_rings_are_only_for_who_is_not_received(
     expect(page.locator(".hero circle.ring")).to_have_count(2)
 
 
+@pytest.mark.parametrize(("reached", "share"), [(26, "0.4 %"), (599, "9.9 %"), (5999, "99 %"), (6000, "100 %")])
+def test_the_share_is_never_more_than_what_was_reached(open_office: Open, reached: int, share: str) -> None:
+    page, _ = open_office(language="en", progress=(200, world.progress(reached=reached)))
+    expect(page.locator(".hero .of")).to_contain_text(f"which is {share}")
+
+
 DRAWN = """() => {
   const drawn = [];
   const draw = CanvasRenderingContext2D.prototype.fillText;
