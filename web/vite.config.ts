@@ -9,19 +9,21 @@ const PAGES: Record<string, { port: number; api: string }> = {
   office: { port: 5190, api: "http://127.0.0.1:8090" },
 };
 
-export default defineConfig(({ mode }) => {
-  const page = PAGES[mode];
+export default defineConfig(({ mode, command }) => {
+  // Tools that only read this file come without a page's mode; a build without one would land in the wrong folder.
+  const name = command === "build" || mode in PAGES ? mode : "kiosk";
+  const page = PAGES[name];
   if (page === undefined) {
     throw new Error(`--mode must be one of ${Object.keys(PAGES).join(", ")}; it was "${mode}".`);
   }
   return {
-    root: mode,
+    root: name,
     base: "./",
     publicDir: false,
     // The checker reads svelte.config.js; the build must not depend on the directory it was started in.
     plugins: [svelte({ configFile: "../svelte.config.js" })],
     build: {
-      outDir: `../dist/${mode}`,
+      outDir: `../dist/${name}`,
       emptyOutDir: true,
       target: "chrome110",
       cssTarget: "chrome110",
