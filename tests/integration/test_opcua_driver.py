@@ -25,6 +25,7 @@ from edge.domain.machine import (
     Overrides,
 )
 from edge.drivers.opcua.inputs import OpcUaInputs
+from tests.support.impostor import served
 from tests.support.opcua import PATIENCE_S, Lathe, free_port, lathe_process, watched
 
 DOOR = {"name": "door", "node": "Interlock/DoorClosed", "shows": "door"}
@@ -332,11 +333,8 @@ async def test_a_port_that_speaks_something_else(answer: bytes | None, words: st
             if not answer.startswith(b"ACK"):
                 writer.close()
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, watched(f"opc.tcp://127.0.0.1:{port}/", timeout_s=0.3) as watch:
+    async with served(serve) as port, watched(f"opc.tcp://127.0.0.1:{port}/", timeout_s=0.3) as watch:
         state = await watch.until(lambda state: bool(state.fault_reason), "the reason")
         assert nothing_is_known(state)
         assert words in state.fault_reason

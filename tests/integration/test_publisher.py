@@ -20,6 +20,7 @@ from edge.sync.publisher import MqttPublisher
 from edge.sync.settings import SyncSettings
 from tests.support.air import SmallOffice, eventually
 from tests.support.broker import Mosquitto, free_port
+from tests.support.impostor import served
 from wire import topics
 
 LAB = "lab-1"
@@ -50,23 +51,16 @@ async def impostor(answers: list[bytes]) -> AsyncIterator[int]:
     """Serve on loopback: answer each chunk read with the next of `answers`; an empty one closes the connection."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            for answer in answers:
-                if not await reader.read(4_096) or not answer:
-                    break
-                writer.write(answer)
-                await writer.drain()
-            else:
-                while await reader.read(4_096):
-                    pass
-        except ConnectionError:
+        for answer in answers:
+            if not await reader.read(4_096) or not answer:
+                return
+            writer.write(answer)
+            await writer.drain()
+        while await reader.read(4_096):
             pass
-        finally:
-            writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    async with served(serve) as port:
+        yield port
 
 
 @pytest.mark.parametrize(
