@@ -92,7 +92,8 @@ class Connection:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         sock: Any = self._client.socket()
-        if sock is not None:
+        # paho still hands out a socket that was closed before.
+        if sock is not None and sock.fileno() >= 0:
             self._loop.remove_reader(sock)
             self._loop.remove_writer(sock)
             sock.close()

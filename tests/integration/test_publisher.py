@@ -7,6 +7,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -44,6 +45,9 @@ async def publishing(port: int, **settings: object) -> AsyncIterator[Publisher]:
         async with asyncio.timeout(5):
             with pytest.raises(asyncio.CancelledError):
                 await task
+        # The thread that connects ends by itself and hands its socket to the loop: let it, before the loop is closed.
+        await eventually(lambda: all(thread.name != "mqtt-connect" for thread in threading.enumerate()))
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager

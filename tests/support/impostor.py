@@ -30,9 +30,19 @@ async def served(serve: Serve) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for writer in writers:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
+        ended = 0
+        while await _new_ones(writers, ended):
+            for writer in writers[ended:]:
+                ended += 1
+                writer.close()
+                with suppress(ConnectionError):
+                    await writer.wait_closed()
         await asyncio.gather(*handlers, return_exceptions=True)
         await server.wait_closed()
+
+
+async def _new_ones(writers: list[asyncio.StreamWriter], known: int) -> bool:
+    """Return whether there are more than `known`, after what was being accepted has had its turns of the loop."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return len(writers) > known
