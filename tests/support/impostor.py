@@ -29,7 +29,10 @@ async def served(serve: Serve) -> AsyncIterator[int]:
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        # A connection that is being accepted when a server closes is lost, and its socket with it (CPython issue
+        # 109564): so nothing more is accepted first, and the server closes last.
+        for listener in server.sockets:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
         ended = 0
         while await _new_ones(writers, ended):
             for writer in writers[ended:]:
@@ -38,6 +41,7 @@ async def served(serve: Serve) -> AsyncIterator[int]:
                 with suppress(ConnectionError):
                     await writer.wait_closed()
         await asyncio.gather(*handlers, return_exceptions=True)
+        server.close()
         await server.wait_closed()
 
 
