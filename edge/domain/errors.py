@@ -66,6 +66,10 @@ class DriverRefused(InfoMobilError):
     """The machine {machine_id} refused {command}: {reason}."""
 
 
+class ProbeFailed(InfoMobilError):
+    """The probe of the machine {machine_id} found nothing to measure: {reason}."""
+
+
 class ProgramRejected(InfoMobilError):
     """The program {program_id} is refused: {reason}."""
 
@@ -76,6 +80,10 @@ class ProgramFailed(InfoMobilError):
 
 class ProgramAborted(InfoMobilError):
     """The program {program_id} was stopped: {reason}."""
+
+
+class ProgramInterrupted(InfoMobilError):
+    """The program {program_id} was interrupted: {reason}."""
 
 
 class StoreUnavailable(InfoMobilError):

@@ -18,6 +18,7 @@ class JobState(StrEnum):
     RUNNING = "RUNNING"
     HELD = "HELD"
     FINISHED = "FINISHED"
+    INTERRUPTED = "INTERRUPTED"
     ABORTED = "ABORTED"
     FAILED = "FAILED"
 
@@ -36,6 +37,8 @@ class JobAction(StrEnum):
     HOLD = "hold"
     RESUME = "resume"
     FINISH = "finish"
+    INTERRUPT = "interrupt"
+    RECOVER = "recover"
     ABORT = "abort"
     FAIL = "fail"
 
@@ -55,7 +58,11 @@ def next_state(state: JobState, action: JobAction) -> JobState | None:
             return JobState.RUNNING
         case ((JobState.RUNNING | JobState.HELD), JobAction.FINISH):
             return JobState.FINISHED
-        case ((JobState.RUNNING | JobState.HELD), JobAction.ABORT):
+        case ((JobState.RUNNING | JobState.HELD), JobAction.INTERRUPT):
+            return JobState.INTERRUPTED
+        case JobState.INTERRUPTED, JobAction.RECOVER:
+            return JobState.RUNNING
+        case ((JobState.RUNNING | JobState.HELD | JobState.INTERRUPTED), JobAction.ABORT):
             return JobState.ABORTED
         case ((JobState.RUNNING | JobState.HELD), JobAction.FAIL):
             return JobState.FAILED

@@ -81,6 +81,11 @@ class Capability(StrEnum):
     STOP = "stop"
     HOME = "home"
     UNLOCK = "unlock"
+    JOG = "jog"
+    PROBE = "probe"
+    WORK_ZERO = "work_zero"
+    OVERRIDE = "override"
+    SETTINGS = "settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,33 @@ class Alarm:
     code: str
     text: str
     position_kept: bool
+
+
+class LinkGrade(StrEnum):
+    """What the doctor thinks of a link."""
+
+    UNKNOWN = "UNKNOWN"
+    GOOD = "GOOD"
+    DAMAGED = "DAMAGED"
+    BAD = "BAD"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHealth:
+    """How well the wire to a controller carries bytes, since it was opened.
+
+    lines were read, damaged ones among them were broken forms of known lines, unknown ones nothing that the controller
+    says; latency_ms is the median time from `?` to its report while the spindle is commanded off, latency_spindle_ms
+    while it is commanded on; cause is the likely reason of damage in a person's words, empty where there is none.
+    """
+
+    grade: LinkGrade = LinkGrade.UNKNOWN
+    lines: int = 0
+    damaged: int = 0
+    unknown: int = 0
+    latency_ms: float | None = None
+    latency_spindle_ms: float | None = None
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +173,8 @@ class MachineState:
 
     machine_position and work_position are mm; work_offset is machine minus work position; feed is mm/min as
     reported; spindle_speed is the *commanded* rev/min; line is the last line of the program whose receipt the
-    controller acknowledged (1-based in the program as the operator sees it); taken_ns is the boot-time clock
-    at which the last report of the controller was read.
+    controller acknowledged (1-based in the program as the operator sees it), sent_line the last one that was
+    written to the wire; taken_ns is the boot-time clock at which the last report of the controller was read.
     """
 
     availability: Availability = Availability.UNAVAILABLE
@@ -160,6 +192,7 @@ class MachineState:
     overrides: Overrides | None = None
     program: str | None = None
     line: int | None = None
+    sent_line: int | None = None
     total_lines: int | None = None
     progress: float | None = None
     part_count: int | None = None
@@ -167,6 +200,7 @@ class MachineState:
     fault: Fault = Fault.NONE
     fault_reason: str = ""
     pins: frozenset[str] = frozenset()
+    link: LinkHealth | None = None
     taken_ns: int = 0
 
     @property

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge.domain.events import Event, StoredEvent, Stream
+from edge.domain.hand import Axis, Displacement, JogEnd, OverrideKind, Setting
 from edge.domain.inputs import InputSample
-from edge.domain.machine import MachineInfo, MachineState
+from edge.domain.machine import MachineInfo, MachineState, Position
 
 
 class Clock(Protocol):
@@ -94,6 +95,71 @@ class MachineDriver(Protocol):
         """Run `program` to its end: returns when the last motion has ended.
 
         Raises ProgramFailed when it ended before. Cancelling stops the machine as `stop` does.
+        """
+        ...
+
+
+class JogLease(Protocol):
+    """Continuous motion by hand, which lasts only as long as somebody renews it."""
+
+    def renew(self) -> None:
+        """Say that the person still asks for motion; without it the motion ends after the lease's time."""
+        ...
+
+    def release(self) -> None:
+        """End the motion: the jog cancel is written before this returns. May be repeated. Raises StopNotDelivered."""
+        ...
+
+    async def ended(self) -> JogEnd:
+        """Wait until the axes stand, and return why. Raises DriverRefused where the controller refused the motion."""
+        ...
+
+
+class HandDriver(MachineDriver, Protocol):
+    """A driver that also moves by hand. What it can do of this stands in its capabilities; the rest it refuses.
+
+    Travel and feed are bounded by the driver: a target outside the travel, or a motion of a machine that has not been
+    homed and goes further than its settings allow, is refused before anything is written. Lengths mm, feeds mm/min.
+    """
+
+    async def jog(self, by: Displacement, feed: float) -> None:
+        """Move by one bounded step; returns when the axes stand. Raises DriverRefused.
+
+        Cancelling cancels the motion.
+        """
+        ...
+
+    async def jog_to(self, machine: Mapping[Axis, float], feed: float) -> None:
+        """Move the named axes, together, to machine coordinates; refused where not homed. As `jog` otherwise."""
+        ...
+
+    def lease_jog(self, towards: Displacement, feed: float) -> JogLease:
+        """Begin continuous motion in a direction (only its direction counts). Raises DriverRefused."""
+        ...
+
+    async def probe(self, by: Displacement, feed: float) -> Position:
+        """Move until the probe makes contact; return the machine position of contact, mm.
+
+        Raises ProbeFailed where it was in contact before, or found none on the way.
+        """
+        ...
+
+    async def set_work_zero(self, reads: Mapping[Axis, float]) -> None:
+        """Let the place where the machine stands read `reads` mm in the active work coordinates; kept over restarts."""
+        ...
+
+    async def override(self, kind: OverrideKind, percent: int) -> int:
+        """Bring an override to `percent` and return what the controller confirms. Works while a program runs."""
+        ...
+
+    async def settings(self) -> tuple[Setting, ...]:
+        """Read all settings of the controller."""
+        ...
+
+    async def write_settings(self, values: Mapping[int, str]) -> None:
+        """Write settings one by one, each alone on the wire, and verify them.
+
+        Raises DriverRefused at the first refusal.
         """
         ...
 
