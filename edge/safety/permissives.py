@@ -25,6 +25,11 @@ class Command(StrEnum):
     HOME = "home"
     UNLOCK = "unlock"
     RESET = "reset"
+    JOG = "jog"
+    PROBE = "probe"
+    ZERO = "zero"
+    OVERRIDE = "override"
+    SETTINGS = "settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,8 @@ class Facts:
     """Everything that the permissives look at, taken at one moment.
 
     guarded tells whether the machine needs the guardian (it has a descriptor to hold); busy whether a command of this
-    service is under way on the machine; position_kept whether an unlock without homing is allowed by the alarm.
+    service is under way on the machine; far whether the motion by hand that is asked for needs a known position: it is
+    continuous, long, or goes to a place in machine coordinates; opening what is left of the checklist after a drive.
     """
 
     name: str
@@ -55,6 +61,8 @@ class Facts:
     guardian_alive: bool
     busy: bool
     own_fault: str = ""
+    far: bool = False
+    opening: Sequence[str] = ()
 
 
 def _age_ms(age_ns: int | None) -> float | None:
@@ -191,45 +199,65 @@ def _alarm_kept(facts: Facts) -> Iterator[Refusal]:
         )
 
 
+def _opened(facts: Facts) -> Iterator[Refusal]:
+    if facts.opening:
+        yield Refusal(
+            "opening",
+            f"The lab was packed for the road. Still to be checked: {', '.join(facts.opening)}.",
+            "opening checklist",
+            None,
+            "Walk the opening checklist at the console.",
+        )
+
+
+def _permitted_motion(facts: Facts) -> Iterator[Refusal]:
+    """Yield what stands against any motion."""
+    yield from _available(facts)
+    yield from _inputs(facts)
+    yield from _latch(facts)
+    yield from _fault(facts)
+    yield from _guardian(facts)
+
+
 def refusals(command: Command, facts: Facts) -> tuple[Refusal, ...]:
     """Return all the reasons against `command`; an empty tuple permits it."""
+    return tuple(_against(command, facts))
+
+
+def _against(command: Command, facts: Facts) -> Iterator[Refusal]:
     match command:
-        case Command.START:
-            checks = (
-                *_available(facts),
-                *_inputs(facts),
-                *_latch(facts),
-                *_fault(facts),
-                *_guardian(facts),
-                *_idle(facts),
-                *_homed(facts),
-            )
+        case Command.START | Command.PROBE:
+            yield from _permitted_motion(facts)
+            yield from _opened(facts)
+            yield from _idle(facts)
+            yield from _homed(facts)
         case Command.RESUME:
-            checks = (
-                *_available(facts),
-                *_inputs(facts),
-                *_latch(facts),
-                *_fault(facts),
-                *_guardian(facts),
-                *_held(facts),
-            )
+            yield from _permitted_motion(facts)
+            yield from _opened(facts)
+            yield from _held(facts)
         case Command.HOME:
-            checks = (
-                *_available(facts),
-                *_inputs(facts),
-                *_latch(facts),
-                *_fault(facts),
-                *_guardian(facts),
-                *_idle(facts, allow_alarm=True),
-            )
+            yield from _permitted_motion(facts)
+            yield from _idle(facts, allow_alarm=True)
+        case Command.JOG:
+            yield from _permitted_motion(facts)
+            yield from _idle(facts)
+            if facts.far:
+                yield from _homed(facts)
         case Command.UNLOCK:
-            checks = (
-                *_available(facts),
-                *_inputs(facts),
-                *_latch(facts),
-                *_fault(facts),
-                *_alarm_kept(facts),
-            )
+            yield from _available(facts)
+            yield from _inputs(facts)
+            yield from _latch(facts)
+            yield from _fault(facts)
+            yield from _alarm_kept(facts)
         case Command.RESET:
-            checks = (*_available(facts), *_inputs(facts))
-    return checks
+            yield from _available(facts)
+            yield from _inputs(facts)
+        case Command.ZERO:
+            yield from _available(facts)
+            yield from _fault(facts)
+            yield from _idle(facts)
+        case Command.OVERRIDE:
+            yield from _available(facts)
+        case Command.SETTINGS:
+            yield from _available(facts)
+            yield from _idle(facts, allow_alarm=True)

@@ -41,9 +41,20 @@ BASE = {
     Command.HOME: GOOD,
     Command.UNLOCK: ALARM,
     Command.RESET: replace(GOOD, interlock=Interlock(LatchState.TRIPPED, reading())),
+    Command.JOG: GOOD,
+    Command.PROBE: GOOD,
+    Command.ZERO: GOOD,
+    Command.OVERRIDE: replace(GOOD, state=replace(GOOD_STATE, execution=Execution.ACTIVE), busy=True),
+    Command.SETTINGS: GOOD,
 }
 ALL = frozenset(Command)
-MOTION = frozenset({Command.START, Command.RESUME, Command.HOME})
+MOTION = frozenset({Command.START, Command.RESUME, Command.HOME, Command.JOG, Command.PROBE})
+LATCHED = MOTION | {Command.UNLOCK}
+GUARDED_BY_INPUTS = LATCHED | {Command.RESET}
+UNFAULTED = LATCHED | {Command.ZERO}
+IDLE = frozenset({Command.START, Command.HOME, Command.JOG, Command.PROBE, Command.ZERO, Command.SETTINGS})
+ALARM_TOO = frozenset({Command.HOME, Command.SETTINGS})
+PROGRAMMED = frozenset({Command.START, Command.RESUME, Command.PROBE})
 
 
 @pytest.mark.parametrize("command", Command)
@@ -56,18 +67,21 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, Any], frozenset[Command]]] = [
     ("fresh", {"state_age_ns": 2_000_000_000}, {}, ALL),
     ("fresh", {"state_age_ns": None}, {}, ALL),
     ("fresh", {"state_age_ns": -1}, {}, ALL),
-    ("input.door", {"readings": (reading(InputStatus.OPEN),)}, {}, ALL),
-    ("input.door", {"readings": (reading(InputStatus.UNKNOWN),)}, {}, ALL),
-    ("inputs", {"readings": ()}, {}, ALL),
-    ("interlock", {"interlock": Interlock()}, {}, MOTION | {Command.UNLOCK}),
-    ("interlock", {"interlock": Interlock(LatchState.TRIPPED, reading())}, {}, MOTION | {Command.UNLOCK}),
-    ("fault", {"own_fault": "the cable was pulled"}, {}, MOTION | {Command.UNLOCK}),
-    ("fault", {}, {"fault": Fault.FAULT, "fault_reason": "restarted"}, MOTION | {Command.UNLOCK}),
+    ("input.door", {"readings": (reading(InputStatus.OPEN),)}, {}, GUARDED_BY_INPUTS),
+    ("input.door", {"readings": (reading(InputStatus.UNKNOWN),)}, {}, GUARDED_BY_INPUTS),
+    ("inputs", {"readings": ()}, {}, GUARDED_BY_INPUTS),
+    ("interlock", {"interlock": Interlock()}, {}, LATCHED),
+    ("interlock", {"interlock": Interlock(LatchState.TRIPPED, reading())}, {}, LATCHED),
+    ("fault", {"own_fault": "the cable was pulled"}, {}, UNFAULTED),
+    ("fault", {}, {"fault": Fault.FAULT, "fault_reason": "restarted"}, UNFAULTED),
     ("guardian", {"guardian_alive": False}, {}, MOTION),
-    ("idle", {"busy": True}, {}, frozenset({Command.START, Command.HOME})),
-    ("idle", {}, {"execution": Execution.ACTIVE}, frozenset({Command.START, Command.HOME})),
-    ("idle", {}, {"execution": Execution.STOPPED}, frozenset({Command.START})),
-    ("homed", {}, {"homed": False}, frozenset({Command.START})),
+    ("opening", {"opening": ("door", "clamps")}, {}, PROGRAMMED),
+    ("idle", {"busy": True}, {}, IDLE),
+    ("idle", {}, {"execution": Execution.ACTIVE}, IDLE),
+    ("idle", {}, {"execution": Execution.FEED_HOLD}, IDLE),
+    ("idle", {}, {"execution": Execution.STOPPED}, IDLE - ALARM_TOO),
+    ("homed", {}, {"homed": False}, frozenset({Command.START, Command.PROBE})),
+    ("homed", {"far": True}, {"homed": False}, frozenset({Command.START, Command.PROBE, Command.JOG})),
     ("held", {}, {"execution": Execution.READY}, frozenset({Command.RESUME})),
     ("alarm", {}, {"execution": Execution.READY}, frozenset({Command.UNLOCK})),
     ("alarm", {}, {"alarms": ()}, frozenset({Command.UNLOCK})),
@@ -97,6 +111,11 @@ def test_every_refusal_says_why_from_where_and_what_to_do(command: Command) -> N
         assert refusal.why.endswith((".", "given"))
         assert refusal.source
         assert refusal.remedy.endswith(".")
+
+
+def test_what_is_left_of_the_opening_checklist_is_named() -> None:
+    refusal = refusals(Command.START, replace(GOOD, opening=("door", "clamps")))[0]
+    assert refusal.why == "The lab was packed for the road. Still to be checked: door, clamps."
 
 
 def test_an_input_is_named_with_its_age() -> None:
