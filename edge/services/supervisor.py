@@ -16,6 +16,7 @@ from edge.domain.errors import (
     MotionRefused,
     ProgramAborted,
     ProgramFailed,
+    ProgramInterrupted,
     StopNotDelivered,
 )
 from edge.domain.events import EventType
@@ -295,8 +296,8 @@ class MachineSupervisor:
     async def run_program(self, program: ProgramText) -> None:
         """Run `program` to its end, where permitted.
 
-        Raises MotionRefused, ProgramAborted (a person or an interlock stopped it) or ProgramFailed, which leaves the
-        machine in fault until a person has looked at it.
+        Raises MotionRefused, ProgramAborted (a person or an interlock stopped it), ProgramFailed or ProgramInterrupted;
+        the last two leave the machine in fault until a person has looked at it.
         """
         self.require(Command.START)
         await self._guarded(program.program_id, self._driver.run_program(program))
@@ -310,7 +311,7 @@ class MachineSupervisor:
                 await self._guardian.arm(self.machine_id)
             self.require_still_permitted(what)
             await command
-        except (ProgramFailed, DriverRefused, DriverUnavailable, StopNotDelivered) as error:
+        except (ProgramFailed, ProgramInterrupted, DriverRefused, DriverUnavailable, StopNotDelivered) as error:
             if self._stop_reason:
                 raise ProgramAborted(program_id=what, reason=self._stop_reason) from error
             if not isinstance(error, DriverRefused):

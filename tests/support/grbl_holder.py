@@ -12,7 +12,7 @@ import os
 import sys
 from contextlib import suppress
 
-from edge.domain.errors import ProgramFailed
+from edge.domain.errors import ProgramFailed, ProgramInterrupted
 from edge.domain.machine import Execution
 from edge.drivers.grbl import GrblDriver, GrblSettings
 from edge.guardian.client import GuardianClient
@@ -46,7 +46,7 @@ async def main(port: str) -> None:
         try:
             await job
             say("finished")
-        except ProgramFailed as error:
+        except (ProgramFailed, ProgramInterrupted) as error:
             say(f"failed {error.reason}")
         await guardian.disarm("router")
     finally:

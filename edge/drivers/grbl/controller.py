@@ -278,7 +278,8 @@ class Controller:
         if restarts:
             self._restart_ns = now
             self.session.resetting()
-        self._fail_job(f"{alarm.text} ({alarm.code})")
+        # An alarm that keeps the position is raised by what the program says, not by what happened to the machine.
+        self._fail_job(f"{alarm.text} ({alarm.code})", interrupted=not alarm.position_kept)
         self.publish()
 
     def _leave_alarm(self) -> None:
@@ -337,10 +338,10 @@ class Controller:
 
     # Consequences
 
-    def _fail_job(self, reason: str, *, stop: bool = False) -> None:
-        """End the program that runs, if one does."""
+    def _fail_job(self, reason: str, *, stop: bool = False, interrupted: bool = True) -> None:
+        """End the program that runs, if one does; it is not to blame where it was `interrupted`."""
         if self.job is not None:
-            self.job.fail(reason, stop=stop)
+            self.job.fail(reason, stop=stop, interrupted=interrupted)
 
     def _hold_if_failed(self) -> None:
         """Hold at once when the program has just failed: GRBL goes on with what it has buffered."""

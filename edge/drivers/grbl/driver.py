@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from edge.domain.errors import DriverRefused, DriverUnavailable, ProgramFailed, ProgramRejected, StopNotDelivered
+from edge.domain.errors import (
+    DriverRefused,
+    DriverUnavailable,
+    ProgramFailed,
+    ProgramInterrupted,
+    ProgramRejected,
+    StopNotDelivered,
+)
 from edge.domain.machine import Capability, Fault, MachineInfo, MachineState
 from edge.domain.ports import Clock, Guardian, ProgramText
 from edge.drivers.grbl.controller import Controller
@@ -268,7 +275,7 @@ class GrblDriver:
     async def run_program(self, program: ProgramText) -> None:
         """Run `program` to its end: returns when the last motion has ended.
 
-        Raises ProgramRejected before anything moves, ProgramFailed when it ended before its end.
+        Raises ProgramRejected before anything moves, ProgramFailed or ProgramInterrupted when it ended before its end.
         """
         with self._exclusive("run a program"):
             await self._check(program)
@@ -292,13 +299,13 @@ class GrblDriver:
                 await asyncio.sleep(0)
 
     async def _follow(self, job: Job) -> None:
-        """Stream `job` and wait for its end. Raises ProgramFailed."""
+        """Stream `job` and wait for its end. Raises ProgramFailed or ProgramInterrupted."""
         controller = self._controller
         try:
             controller.begin(job)
             await controller.until(lambda: job.ended, None)
         except DriverUnavailable as error:
-            job.fail(str(error))
+            job.fail(str(error), interrupted=True)
         except asyncio.CancelledError:
             job.fail("it was cancelled", stop=True)
             await self._stop_after_cancel()
@@ -307,7 +314,7 @@ class GrblDriver:
             await self._end_badly(job, job.failure)
 
     async def _end_badly(self, job: Job, failure: Failure) -> None:
-        """Bring the machine to a stand where it may still move, and raise ProgramFailed."""
+        """Bring the machine to a stand where it may still move. Raises ProgramFailed or ProgramInterrupted."""
         reason = failure.reason
         if failure.stop:
             try:
@@ -315,6 +322,8 @@ class GrblDriver:
             except StopNotDelivered as error:
                 reason = f"{reason}. {error}"
                 self._controller.require_person(str(error))
+        if failure.interrupted:
+            raise ProgramInterrupted(program_id=job.program.program_id, reason=reason)
         raise ProgramFailed(program_id=job.program.program_id, reason=reason, source_line=failure.source_line)
 
     # Conditions

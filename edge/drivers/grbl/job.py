@@ -67,12 +67,14 @@ class Failure:
     """Why a program ended before its end.
 
     source_line is the line as the operator sees it, where one is to blame; stop says that the machine may still be
-    moving by what it has buffered, and has to be stopped.
+    moving by what it has buffered, and has to be stopped; interrupted that neither the program nor a person ended it,
+    but the link or the controller, so that it may be taken up again.
     """
 
     reason: str
     source_line: int | None = None
     stop: bool = False
+    interrupted: bool = False
 
 
 class Job:
@@ -148,20 +150,23 @@ class Job:
                 f"for {(reading.taken_ns - self._alive_ns) / 1e9:.0f} s nothing moved and none of"
                 f" {len(self._streamer.in_flight) or 1} lines was acknowledged",
                 stop=True,
+                interrupted=True,
             )
 
     def unreadable(self) -> None:
         """Count a line that is none of GRBL's: the reason of a later failure names it."""
         self._noise += 1
 
-    def fail(self, reason: str, source_line: int | None = None, *, stop: bool = False) -> None:
+    def fail(
+        self, reason: str, source_line: int | None = None, *, stop: bool = False, interrupted: bool = False
+    ) -> None:
         """End the run before its end; the first reason stays."""
         if self.ended:
             return
         if self._noise:
             reason += f"; {self._noise} unreadable lines came in: look for interference on the cable"
         self.phase = JobPhase.FAILED
-        self.failure = Failure(reason, source_line, stop)
+        self.failure = Failure(reason, source_line, stop, interrupted)
 
     def _refused(self, code: int) -> None:
         """Fail by error:`code` at the oldest line in flight."""
