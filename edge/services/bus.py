@@ -19,6 +19,18 @@ class MachineChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineHomed:
+    """A machine has found its reference position."""
+
+    machine_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningChanged:
+    """The checklist after a drive changed."""
+
+
+@dataclass(frozen=True, slots=True)
 class JobsChanged:
     """The queue or a job in it changed."""
 
@@ -47,7 +59,7 @@ class Notice:
     facts: tuple[tuple[str, str], ...] = ()
 
 
-Message = MachineChanged | JobsChanged | VisitChanged | ProgramsChanged | Notice | Event
+Message = MachineChanged | MachineHomed | OpeningChanged | JobsChanged | VisitChanged | ProgramsChanged | Notice | Event
 
 
 class EventBus:

@@ -5,31 +5,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from edge.domain.errors import (
     DriverRefused,
     DriverUnavailable,
     InfoMobilError,
     MotionRefused,
+    ProbeFailed,
     ProgramAborted,
     ProgramFailed,
     ProgramInterrupted,
     StopNotDelivered,
 )
-from edge.domain.events import EventType
 from edge.domain.inputs import InputRule, InputSample
 from edge.domain.machine import Capability, Execution, Fault, MachineInfo, MachineState
 from edge.domain.ports import Clock, Guardian, MachineDriver, ProgramText
 from edge.safety import interlock as latch
 from edge.safety.interlock import Interlock, LatchState, Reading
 from edge.safety.permissives import Command, Facts, Refusal, refusals
-from edge.services.bus import EventBus, MachineChanged, Notice
+from edge.services.bus import EventBus, MachineHomed
+from edge.services.machine_record import MachineRecord, cause_text
 from edge.services.recorder import Recorder
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 TICK_S = 0.05
 METRICS_EVERY_NS = 10_000_000_000
@@ -70,12 +73,16 @@ class MachineSupervisor:
         self._rules = tuple(rules)
         self._clock = clock
         self._bus = bus
-        self._recorder = recorder
+        self._record = MachineRecord(driver.info, recorder, bus)
         self._guardian = guardian
         self._samples: dict[str, InputSample] = {}
         self._interlock = Interlock()
         self._fault = ""
         self._busy = ""
+        self._still = False
+        self._by_hand = False
+        self._doubtful = False
+        self._opening: Callable[[], Sequence[str]] = tuple
         self._stop_reason = ""
         self._stop_task: asyncio.Task[None] | None = None
         self._last_words: tuple[str, str] = ("", "")
@@ -93,9 +100,29 @@ class MachineSupervisor:
         return self._driver.info()
 
     @property
+    def driver(self) -> MachineDriver:
+        """Return the driver, for the parts of the supervisor that stand in rooms of their own."""
+        return self._driver
+
+    @property
     def state(self) -> MachineState:
-        """Return the newest reading."""
-        return self._driver.state()
+        """Return the newest reading; a position in doubt counts as not homed."""
+        state = self._driver.state()
+        return replace(state, homed=False) if self._doubtful and state.homed else state
+
+    def doubt_position(self) -> None:
+        """Trust no position before the machine has homed again: it was on the road, or its settings have changed."""
+        self._doubtful = True
+        self._record.changed()
+
+    def believe_position(self) -> None:
+        """Take a person's word for the position of a machine that cannot home."""
+        self._doubtful = False
+        self._record.changed()
+
+    def heed_opening(self, pending: Callable[[], Sequence[str]]) -> None:
+        """Ask `pending` from now on what is left of the checklist after a drive."""
+        self._opening = pending
 
     @property
     def interlock(self) -> Interlock:
@@ -105,7 +132,7 @@ class MachineSupervisor:
     @property
     def moving(self) -> bool:
         """Return whether the machine may move: by its own word or by a command of ours under way."""
-        return bool(self._busy) or self.state.in_motion
+        return (bool(self._busy) and not self._still) or self._driver.state().in_motion
 
     def on_input(self, sample: InputSample) -> None:
         """Take a sample. Where it trips the interlock of a moving machine, the hold is written at once."""
@@ -123,27 +150,8 @@ class MachineSupervisor:
             return
         moving = self.moving
         if before.state is LatchState.PERMITTED and moving:
-            self._stop_now(self._cause_text(self._interlock.cause), origin="interlock")
-        self._note_trip(self._interlock.cause, in_motion=moving)
-
-    @staticmethod
-    def _cause_text(cause: Reading | None) -> str:
-        return "the interlock tripped" if cause is None else f"the interlock tripped: {cause.rule.label}"
-
-    def _note_trip(self, cause: Reading | None, *, in_motion: bool) -> None:
-        body: dict[str, str | float | bool | None] = {
-            "machine": self.machine_id,
-            "input": cause.rule.name if cause else "none",
-            "source": cause.rule.source if cause else "none",
-            "status": cause.status.value if cause else "UNKNOWN",
-            "age_ms": cause.age_ns / 1e6 if cause and cause.age_ns is not None else None,
-            "in_motion": in_motion,
-        }
-        self._recorder.note(EventType.INTERLOCK_TRIPPED, body)
-        text = f"{self.info.name}: {self._cause_text(cause)}."
-        facts = (("machine", self.info.name), ("input", cause.rule.label if cause else ""))
-        self._bus.publish(Notice("fault" if in_motion else "attention", text, "tripped", facts))
-        self._bus.publish(MachineChanged(self.machine_id))
+            self._stop_now(cause_text(self._interlock.cause), origin="interlock")
+        self._record.tripped(self._interlock.cause, in_motion=moving)
 
     def _stop_now(self, reason: str, *, origin: str) -> None:
         """Write the hold on this stack, then let the stop that keeps the position follow as a task."""
@@ -167,12 +175,7 @@ class MachineSupervisor:
         if self._fault:
             return
         self._fault = reason
-        self._recorder.note(
-            EventType.MACHINE_FAULT, {"machine": self.machine_id, "fault": Fault.FAULT.value, "reason": reason[:200]}
-        )
-        facts = (("machine", self.info.name), ("reason", reason))
-        self._bus.publish(Notice("fault", f"{self.info.name}: {reason}", "fault", facts))
-        self._bus.publish(MachineChanged(self.machine_id))
+        self._record.fault(reason)
 
     def guardian_acted(self) -> None:
         """Mark the fault that the guardian's stop leaves behind."""
@@ -186,29 +189,11 @@ class MachineSupervisor:
         due = state.in_motion and now - self._last_metrics_ns >= METRICS_EVERY_NS
         if words != self._last_words or due:
             self._last_words, self._last_metrics_ns = words, now
-            self._note_state(state)
-        self._bus.publish(MachineChanged(self.machine_id))
+            self._record.state(state)
+        self._record.changed()
 
-    def _note_state(self, state: MachineState) -> None:
-        place = state.machine_position
-        self._recorder.note(
-            EventType.MACHINE_STATE,
-            {
-                "machine": self.machine_id,
-                "availability": state.availability.value,
-                "execution": state.execution.value,
-                "x": round(place.x, 3) if place else None,
-                "y": round(place.y, 3) if place else None,
-                "z": round(place.z, 3) if place else None,
-                "feed": state.feed,
-                "spindle": state.spindle_speed,
-                "line": state.line,
-                "part_count": state.part_count,
-            },
-        )
-
-    def facts(self) -> Facts:
-        """Return what the permissives look at, now."""
+    def facts(self, *, far: bool = False) -> Facts:
+        """Return what the permissives look at, now; far as `Facts` explains it."""
         now, state = self._clock.boot_ns(), self.state
         return Facts(
             name=self.info.name,
@@ -220,6 +205,8 @@ class MachineSupervisor:
             guardian_alive=self._guardian is not None and self._guardian.alive,
             busy=bool(self._busy),
             own_fault=self._fault,
+            far=far,
+            opening=tuple(self._opening()),
         )
 
     def view(self) -> MachineView:
@@ -236,10 +223,10 @@ class MachineSupervisor:
             refusals={command: refusals(command, facts) for command in Command},
         )
 
-    def require(self, command: Command) -> None:
+    def require(self, command: Command, *, far: bool = False) -> None:
         """Raise MotionRefused with all reasons where `command` is not permitted now."""
         self._evaluate()
-        reasons = refusals(command, self.facts())
+        reasons = refusals(command, self.facts(far=far))
         if reasons:
             raise MotionRefused(
                 machine_id=self.machine_id,
@@ -250,13 +237,15 @@ class MachineSupervisor:
             )
 
     def hold(self, origin: str) -> None:
-        """Ask for a feed hold, now and whatever the state. Raises StopNotDelivered."""
+        """Ask for a feed hold, now and whatever the state; motion by hand ends with it. Raises StopNotDelivered."""
         try:
             self._driver.hold()
         except StopNotDelivered:
-            self._note_stop("hold", origin, delivered=False)
+            self._record.stop("hold", origin, delivered=False)
             raise
-        self._note_stop("hold", origin, delivered=True)
+        self._record.stop("hold", origin, delivered=True)
+        if self._by_hand:
+            self._stop_now(f"held by {origin}", origin=origin)
 
     async def stop(self, origin: str) -> None:
         """Stop and keep the position where that is possible. Never gated. Raises StopNotDelivered."""
@@ -264,19 +253,13 @@ class MachineSupervisor:
         try:
             await self._driver.stop()
         except StopNotDelivered as error:
-            self._note_stop("stop", origin, delivered=False)
+            self._record.stop("stop", origin, delivered=False)
             self._set_fault(str(error))
             raise
         finally:
             if not self._busy:
                 self._stop_reason = ""
-        self._note_stop("stop", origin, delivered=True)
-
-    def _note_stop(self, command: str, origin: str, *, delivered: bool) -> None:
-        self._recorder.note(
-            EventType.STOP_COMMANDED,
-            {"machine": self.machine_id, "command": command, "origin": origin, "delivered": delivered},
-        )
+        self._record.stop("stop", origin, delivered=True)
 
     async def resume(self) -> None:
         """Go on after a hold, where permitted."""
@@ -291,7 +274,9 @@ class MachineSupervisor:
     async def home(self) -> None:
         """Find the reference position, where permitted; returns when done."""
         self.require(Command.HOME)
-        await self._guarded("home", self._driver.home())
+        await self.guarded("home", self._driver.home())
+        self._doubtful = False
+        self._bus.publish(MachineHomed(self.machine_id))
 
     async def run_program(self, program: ProgramText) -> None:
         """Run `program` to its end, where permitted.
@@ -300,32 +285,42 @@ class MachineSupervisor:
         the last two leave the machine in fault until a person has looked at it.
         """
         self.require(Command.START)
-        await self._guarded(program.program_id, self._driver.run_program(program))
+        await self.guarded(program.program_id, self._driver.run_program(program))
 
-    async def _guarded(self, what: str, command: Coroutine[object, object, None]) -> None:
-        """Await a motion command with the guardian armed; every way out disarms it again."""
-        self._busy = what
+    async def guarded(
+        self, what: str, command: Coroutine[object, object, Result], *, by_hand: bool = False, still: bool = False
+    ) -> Result:
+        """Await a command that was permitted just now, with the guardian armed; every way out disarms it again.
+
+        by_hand: a hold ends it. still: it moves nothing, so that neither the guardian nor a trip has to do with it.
+        Raises ProgramAborted where the machine was stopped meanwhile.
+        """
+        self._busy, self._by_hand, self._still = what, by_hand, still
         self._stop_reason = ""
         try:
-            if self._guardian is not None:
-                await self._guardian.arm(self.machine_id)
-            self.require_still_permitted(what)
-            await command
-        except (ProgramFailed, ProgramInterrupted, DriverRefused, DriverUnavailable, StopNotDelivered) as error:
+            if not still:
+                if self._guardian is not None:
+                    await self._guardian.arm(self.machine_id)
+                self.require_still_permitted(what)
+            return await command
+        except (
+            *(ProgramFailed, ProgramInterrupted, ProbeFailed),
+            *(DriverRefused, DriverUnavailable, StopNotDelivered),
+        ) as error:
             if self._stop_reason:
                 raise ProgramAborted(program_id=what, reason=self._stop_reason) from error
-            if not isinstance(error, DriverRefused):
+            if not isinstance(error, (DriverRefused, ProbeFailed)):
                 self._set_fault(str(error))
             raise
         finally:
             command.close()
             await self._settle_stop()
-            self._busy = ""
+            self._busy, self._by_hand, self._still = "", False, False
             self._stop_reason = ""
-            if self._guardian is not None:
+            if self._guardian is not None and not still:
                 with suppress(DriverUnavailable):
                     await self._guardian.disarm(self.machine_id)
-            self._bus.publish(MachineChanged(self.machine_id))
+            self._record.changed()
 
     def require_still_permitted(self, what: str) -> None:
         """Raise where the interlock tripped or a stop came while the guardian was being armed."""
@@ -347,14 +342,12 @@ class MachineSupervisor:
             await self.stop("reset")
             self.require(Command.RESET)
         self._interlock = latch.reset(self._interlock, self._readings(self._clock.boot_ns()))
-        self._recorder.note(EventType.INTERLOCK_RESET, {"machine": self.machine_id})
+        self._record.reset()
         if self._fault or self.state.fault is Fault.FAULT:
             self._fault = ""
             self._driver.clear_fault()
-            self._recorder.note(
-                EventType.MACHINE_FAULT, {"machine": self.machine_id, "fault": Fault.NONE.value, "reason": ""}
-            )
-        self._bus.publish(MachineChanged(self.machine_id))
+            self._record.fault_cleared()
+        self._record.changed()
 
     async def run(self) -> None:
         """Keep the driver connected and watch the ages of inputs, until cancelled; contains this machine's failures."""
