@@ -14,6 +14,7 @@ from .control import ControlPipe
 from .firmware import PARSE_S
 from .runner import Runner
 from .settings import prepare
+from .world import parse_bore, parse_box
 
 # A school machine: 300 x 200 x 80 mm, 3000 and 1500 mm/min, 200 mm/s^2. The recorded traces use the same.
 MACHINE = {
@@ -24,6 +25,10 @@ MACHINE = {
     **{"$120": "200", "$121": "200", "$122": "200"},
     **{"$130": "300", "$131": "200", "$132": "80"},
 }
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
 
 
 def _arguments() -> argparse.Namespace:
@@ -40,6 +45,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--wirelog", type=Path, help="JSON lines of all bytes on the wire")
     parser.add_argument("--physical", default="-150,-100,-40", help="where the axes stand; 0 is the limit switch")
     parser.add_argument("--probe-plate", type=float, metavar="Z", help="physical Z at which the probe makes contact")
+    parser.add_argument("--probe-box", type=_numbers, metavar="X0,Y0,X1,Y1,Z", help="a conductive block, physical mm")
+    parser.add_argument("--probe-bore", type=_numbers, metavar="X,Y,R,ZTOP", help="a conductive ring, physical mm")
+    parser.add_argument("--tool-length", type=float, default=0.0, help="mm, of the first tool; see control line `tool`")
+    parser.add_argument("--tool-diameter", type=float, default=0.0, help="mm, of the tool in the probe circuit")
     parser.add_argument("--lockstep", action="store_true", help="time goes on only by `advance` control lines")
     parser.add_argument("--seed", type=int, default=1, help="of noise and drop")
     return parser.parse_args()
@@ -60,8 +69,12 @@ def main() -> None:
     )
     board = runner.board
     board.interference.seed(arguments.seed)
-    board.world.physical = [float(part) for part in arguments.physical.split(",")]
-    board.world.probe_plate_z = arguments.probe_plate
+    world = board.world
+    world.physical = _numbers(arguments.physical)
+    world.probe_plate_z = arguments.probe_plate
+    world.probe_box = parse_box(arguments.probe_box) if arguments.probe_box else None
+    world.probe_bore = parse_bore(arguments.probe_bore) if arguments.probe_bore else None
+    world.tool_length, world.tool_diameter = arguments.tool_length, arguments.tool_diameter
     if not arguments.empty_eeprom:
         settings = dict(MACHINE)
         if arguments.settings is not None:

@@ -9,10 +9,14 @@ One command a line::
     unplug                    plug [LINK]
     noise P                   drop P                    stall MS
     state [FILE]              physical X Y Z
+    tool LENGTH [DIAMETER]    plate Z|off
+    box X0 Y0 X1 Y1 Z|off     bore X Y R ZTOP|off
     advance T BYTES           (with --lockstep) see Runner.advance
 
 ``reset`` is a pulse on the processor's reset line and restarts it as ``powercycle`` does; ``button reset press`` is
 the control input of the firmware, a soft reset. ``estop on`` keeps the processor in reset, its outputs are off.
+``tool`` replaces the tool: LENGTH is how much longer than the first one it is (mm, may be negative). ``plate``,
+``box`` and ``bore`` put a conductive part there, as the options ``--probe-plate``, ``--probe-box``, ``--probe-bore``.
 ``limit`` and ``probe`` force an input on; ``off`` lets the machine's position decide again. ``noise`` and ``drop`` are
 probabilities for each byte, both ways. ``stall`` leaves the host's bytes unread. ``state`` writes the true state.
 """
@@ -24,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import interrupts
+from .world import World, parse_bore, parse_box
 
 if TYPE_CHECKING:
     from .runner import Runner
@@ -110,6 +115,15 @@ def _obey(runner: "Runner", words: list[str]) -> None:
         case ["physical", x, y, z]:
             world.physical = [float(x), float(y), float(z)]
             board.inputs_changed()
+        case ["tool", length]:
+            world.tool_length = float(length)
+            board.inputs_changed()
+        case ["tool", length, diameter]:
+            world.tool_length, world.tool_diameter = float(length), float(diameter)
+            board.inputs_changed()
+        case ["plate" | "box" | "bore" as part, *numbers]:
+            _place(world, part, numbers)
+            board.inputs_changed()
         case ["reset"] | ["powercycle"]:
             board.restart()
         case ["estop", position]:
@@ -139,6 +153,18 @@ def _obey(runner: "Runner", words: list[str]) -> None:
             write_state(runner, Path(file))
         case _:
             raise ValueError(words)
+
+
+def _place(world: World, part: str, numbers: list[str]) -> None:
+    values = [] if numbers == ["off"] else [float(number) for number in numbers]
+    if part == "plate":
+        if len(values) > 1:
+            raise ValueError(numbers)
+        world.probe_plate_z = values[0] if values else None
+    elif part == "box":
+        world.probe_box = parse_box(values) if values else None
+    else:
+        world.probe_bore = parse_bore(values) if values else None
 
 
 def write_state(runner: "Runner", file: Path) -> None:

@@ -223,6 +223,14 @@ class Firmware:
     def door_ajar(self) -> bool:
         return self.build.door_pin and self.world.door_open
 
+    @property
+    def probe_state(self) -> bool:
+        """The probe input as the program sees it: ``$6`` and a move away from the contact turn it round.
+
+        A report during G38.4 shows it so, too (probe.c probe_configure_invert_mask).
+        """
+        return self.world.probe ^ self.settings.invert_probe ^ self.probe_away
+
     def request(self, flag: int) -> None:
         """Set a request flag and resume the main program if it idles."""
         self.requests |= flag

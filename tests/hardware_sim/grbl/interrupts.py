@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What interrupts the main program: real-time bytes, control buttons, limit switches, probe and door."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .state import (
@@ -22,6 +24,7 @@ from .state import (
     State,
 )
 from .stepper import Segment
+from .world import World
 
 if TYPE_CHECKING:
     from .firmware import Firmware
@@ -33,33 +36,37 @@ SUSPENDED_NOTICE_S = 0.0002
 
 
 def watch_segment(firmware: "Firmware", segment: Segment) -> None:
-    """Be there at the first step of the segment at which a switch or the probe changes."""
-    for axis in range(3):
-        if segment.block.steps[axis]:
-            count = _first_change(firmware, segment, axis)
-            if count:
-                reached = firmware.stepper.step_time(count) + segment.lag
-                firmware.kernel.at(reached, lambda: _switch_reached(firmware, segment))
-
-
-def _first_change(firmware: "Firmware", segment: Segment, axis: int) -> int:
-    """Number of the step event that changes an input, 0 for none."""
+    """Be there at the first step of the segment at which a switch or, in a probing move, the contact changes."""
     world, block = firmware.world, segment.block
-    here, before = world.physical[axis], block.taken(axis, block.done)
-    per_step = block.signs[axis] / firmware.settings.steps_per_mm[axis]
+    here, scales = list(world.physical), firmware.settings.steps_per_mm
+    before = [block.taken(axis, block.done) for axis in range(3)]
 
-    def inputs(count: int) -> tuple[bool, bool]:
-        where = here + (block.taken(axis, block.done + count) - before) * per_step
-        return world.limit_at(axis, where), axis == 2 and world.probe_at(where)
+    def where(axis: int, count: int) -> float:
+        steps = block.taken(axis, block.done + count) - before[axis]
+        return here[axis] + steps * block.signs[axis] / scales[axis]
 
-    now = inputs(0)
-    if inputs(segment.count) == now:
-        return 0
+    for axis in range(3):
+        if block.steps[axis]:
+            _watch(firmware, segment, partial(_limit, world, axis, partial(where, axis)))
+    if firmware.probe_active:
+        _watch(firmware, segment, lambda count: world.probe_at([where(axis, count) for axis in range(3)]))
+
+
+def _limit(world: World, axis: int, where: Callable[[int], float], count: int) -> bool:
+    return world.limit_at(axis, where(count))
+
+
+def _watch(firmware: "Firmware", segment: Segment, closed: Callable[[int], bool]) -> None:
+    """Look at the inputs when the step event comes that changes `closed(number of step events)`."""
+    now = closed(0)
+    if closed(segment.count) == now:
+        return
     low, high = 0, segment.count
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if inputs(middle) == now else (low, middle)
-    return high
+        low, high = (middle, high) if closed(middle) == now else (low, middle)
+    reached = firmware.stepper.step_time(high) + segment.lag
+    firmware.kernel.at(reached, lambda: _switch_reached(firmware, segment))
 
 
 def _switch_reached(firmware: "Firmware", segment: Segment) -> None:
@@ -139,7 +146,7 @@ def inputs_changed(firmware: "Firmware") -> None:
         if not firmware.alarm:
             reset(firmware)
             firmware.alarm = ALARM_HARD_LIMIT
-    if firmware.probe_active and firmware.world.probe != firmware.probe_away:
+    if firmware.probe_active and firmware.probe_state:
         firmware.probe_active = False
         firmware.stepper.sync()
         firmware.probe_position = list(firmware.stepper.position)

@@ -152,7 +152,7 @@ def probe(firmware: "Firmware", command: Command, options: MoveOptions) -> Task[
     kind = command.modal.motion
     firmware.probe_succeeded = False
     firmware.probe_away = kind >= 384
-    if firmware.world.probe != firmware.probe_away:
+    if firmware.probe_state:
         firmware.alarm = ALARM_PROBE_INITIAL
         yield from realtime.execute(firmware)
         firmware.probe_away = False

@@ -46,7 +46,7 @@ def _state_text(firmware: "Firmware") -> str:
 
 def _pins(firmware: "Firmware") -> str:
     world = firmware.world
-    letters = "P" if world.probe != firmware.settings.invert_probe else ""
+    letters = "P" if firmware.probe_state else ""
     letters += "".join(name for name, closed in zip("XYZ", world.limits, strict=True) if closed)
     letters += "D" if firmware.door_ajar else ""
     letters += "".join(name for key, name in (("reset", "R"), ("hold", "H"), ("start", "S")) if key in world.buttons)
