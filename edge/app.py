@@ -23,6 +23,7 @@ from edge.http.server import bind, serve
 from edge.kiosk.app import create_app as create_kiosk
 from edge.services.bus import EventBus
 from edge.services.clock import SystemClock
+from edge.services.hand import MachineHand
 from edge.services.inputs import InputRouter
 from edge.services.jobs import JobService
 from edge.services.lab import Lab
@@ -77,6 +78,7 @@ class Edge:
         self._router = InputRouter()
         self._workers = Workers()
         self._machines: dict[str, MachineSupervisor] = {}
+        self._hands: dict[str, MachineHand] = {}
         self._sources: list[tuple[str, SafetyInputSource]] = []
 
     async def run(self) -> None:
@@ -119,6 +121,7 @@ class Edge:
                 name=settings.lab.name,
                 language=settings.lab.language.value,
                 machines=self._machines,
+                hands=self._hands,
                 jobs=jobs,
                 programs=catalog,
                 visits=visits,
@@ -213,6 +216,7 @@ class Edge:
                 guardian=guardian if guarded else None,
             )
             self._machines[machine.id] = supervisor
+            self._hands[machine.id] = MachineHand(supervisor, machine.hand)
             for item in machine.interlock:
                 self._router.watch(supervisor, item.rule())
             kind = "controller" if guarded else "opcua"

@@ -21,6 +21,7 @@ from edge.drivers.grbl.inputs import DOOR, STOP_CIRCUIT
 from edge.drivers.grbl.settings import GrblSettings
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.safety_io.settings import GpioSettings
+from edge.services.hand_settings import HandSettings
 from edge.store.settings import StoreSettings
 from edge.sync.settings import SyncSettings
 
@@ -87,6 +88,7 @@ class MachineSettings(Frozen):
     kind: Literal["router", "mill", "lathe", "laser", "printer", "other"]
     connection: Annotated[GrblSettings | OpcUaSettings, Field(discriminator="driver")]
     interlock: tuple[InterlockSettings, ...] = ()
+    hand: HandSettings = HandSettings()
 
 
 class EdgeSettings(Frozen):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.types import ASGIApp
 
 from edge import __version__
-from edge.api import access, live, machines, views, visits
+from edge.api import access, hand, jogging, live, machines, views, visits
 from edge.http import errors, pages
 from edge.http.limits import BodyLimit, InFlightLimit, SecurityHeaders
 from edge.services.lab import Lab
@@ -32,7 +32,16 @@ def create_app(lab: Lab) -> ASGIApp:
     app = FastAPI(title="InfoMobil console", version=__version__, docs_url=None, redoc_url=None)
     app.state.lab = lab
     errors.install(app)
-    for part in (router, access.router, machines.public, machines.router, visits.router, live.router):
+    for part in (
+        router,
+        access.router,
+        machines.public,
+        machines.router,
+        visits.router,
+        live.router,
+        hand.router,
+        jogging.router,
+    ):
         app.include_router(part)
     pages.mount(app, "console")
     limited = BodyLimit(app, BODY_LIMIT, {"/api/programs": UPLOAD_LIMIT})

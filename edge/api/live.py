@@ -26,7 +26,7 @@ def _messages(lab: Lab, waiting: list[Message], *, operator: bool) -> list[dict[
     for message in waiting:
         match message:
             case MachineChanged(machine_id):
-                out.append({"type": "machine", "machine": views.machine(lab.machines[machine_id], lab.jobs)})
+                out.append({"type": "machine", "machine": views.machine(lab.machines[machine_id], lab)})
             case Notice(level, text, code, facts) if operator:
                 notice = {"level": level, "text": text, "code": code, "facts": dict(facts)}
                 out.append({"type": "notice", "notice": notice})
@@ -57,7 +57,7 @@ async def _send_changes(socket: WebSocket, lab: Lab, view: LiveView, *, operator
             sync_at = loop.time() + SYNC_EVERY_S
             messages.append({"type": "sync", "sync": views.sync(lab.sync_status())})
             messages += [
-                {"type": "machine", "machine": views.machine(item, lab.jobs)}
+                {"type": "machine", "machine": views.machine(item, lab)}
                 for item in lab.machines.values()
                 if not any(m["type"] == "machine" and m["machine"]["id"] == item.machine_id for m in messages)
             ]

@@ -13,7 +13,6 @@ from edge.api import views
 from edge.api.access import Services, require_operator
 from edge.domain.errors import NotFound, Refused
 from edge.http.errors import body
-from edge.safety.permissives import Command
 from edge.services.lab import Lab
 from edge.services.supervisor import MachineSupervisor
 
@@ -46,17 +45,19 @@ class NewJob(Body):
     machine: Annotated[str, Field(min_length=1, max_length=32)]
 
 
-def _machine(lab: Lab, machine_id: str) -> MachineSupervisor:
+def machine_of(lab: Lab, machine_id: str) -> MachineSupervisor:
+    """Return a machine's supervisor; raises NotFound."""
     try:
         return lab.machines[machine_id]
     except KeyError:
         raise NotFound(what="machine", key=machine_id) from None
 
 
-def _require_area(confirmed: AreaClear, command: Command) -> None:
+def require_area(confirmed: AreaClear, command: str) -> None:
+    """Raise Refused where nobody has confirmed that the area is clear."""
     if not confirmed.area_clear:
         raise Refused(
-            what=f"The machine does not {command.value}.",
+            what=f"The machine does not {command}.",
             why="Nobody has confirmed that the area is clear.",
             remedy="Look at the machine, then confirm.",
         )
@@ -65,44 +66,44 @@ def _require_area(confirmed: AreaClear, command: Command) -> None:
 @public.post("/api/machines/{machine_id}/hold")
 async def hold(machine_id: str, lab: Services) -> dict[str, bool]:
     """Hold a machine."""
-    _machine(lab, machine_id).hold("console")
+    machine_of(lab, machine_id).hold("console")
     return {"delivered": True}
 
 
 @public.post("/api/machines/{machine_id}/stop")
 async def stop(machine_id: str, lab: Services) -> dict[str, bool]:
     """Stop a machine and keep its position."""
-    await _machine(lab, machine_id).stop("console")
+    await machine_of(lab, machine_id).stop("console")
     return {"delivered": True}
 
 
 @router.post("/api/machines/{machine_id}/resume")
 async def resume(machine_id: str, confirmed: AreaClear, lab: Services) -> dict[str, bool]:
     """Go on after a hold."""
-    _require_area(confirmed, Command.RESUME)
-    await _machine(lab, machine_id).resume()
+    require_area(confirmed, "resume")
+    await machine_of(lab, machine_id).resume()
     return {"done": True}
 
 
 @router.post("/api/machines/{machine_id}/home")
 async def home(machine_id: str, confirmed: AreaClear, lab: Services) -> dict[str, bool]:
     """Home a machine; answers when it is done."""
-    _require_area(confirmed, Command.HOME)
-    await _machine(lab, machine_id).home()
+    require_area(confirmed, "home")
+    await machine_of(lab, machine_id).home()
     return {"done": True}
 
 
 @router.post("/api/machines/{machine_id}/unlock")
 async def unlock(machine_id: str, lab: Services) -> dict[str, bool]:
     """Leave an alarm that kept the position."""
-    await _machine(lab, machine_id).unlock()
+    await machine_of(lab, machine_id).unlock()
     return {"done": True}
 
 
 @router.post("/api/machines/{machine_id}/reset")
 async def reset(machine_id: str, lab: Services) -> dict[str, bool]:
     """Reset interlock and fault. Starts nothing."""
-    await _machine(lab, machine_id).reset()
+    await machine_of(lab, machine_id).reset()
     return {"done": True}
 
 
@@ -144,7 +145,7 @@ async def upload(
     machine: Annotated[str, Query(min_length=1, max_length=32)],
 ) -> Any:
     """Check an uploaded program for a machine and keep it where it is free of errors."""
-    supervisor = _machine(lab, machine)
+    supervisor = machine_of(lab, machine)
     data = await request.body()
     entry, prepared = await lab.programs.upload(name, data, supervisor.info, supervisor.state.work_offset)
     result = views.check(prepared)

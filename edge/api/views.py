@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 from edge.domain.job import Job, JobState
-from edge.domain.machine import Availability, MachineInfo, Position
+from edge.domain.machine import Availability, Capability, LinkHealth, MachineInfo, Position
 from edge.gcode import PreviewPoint
 from edge.http.errors import refusal_json
 from edge.safety.interlock import Reading
 from edge.safety.permissives import Command
-from edge.services.jobs import JobService
+from edge.services.hand import MachineHand
 from edge.services.lab import Lab, SyncStatus
 from edge.services.programs import Prepared, ProgramEntry
 from edge.services.supervisor import MachineSupervisor, MachineView
@@ -70,9 +70,37 @@ def _interlock(view: MachineView) -> Json:
     }
 
 
-def machine(supervisor: MachineSupervisor, jobs: JobService) -> Json:
+def _link(link: LinkHealth | None) -> Json | None:
+    if link is None:
+        return None
+    return {
+        "grade": link.grade.value,
+        "lines": link.lines,
+        "damaged": link.damaged,
+        "unknown": link.unknown,
+        "latency_ms": link.latency_ms,
+        "latency_spindle_ms": link.latency_spindle_ms,
+        "cause": link.cause,
+    }
+
+
+def _hand(hand: MachineHand | None) -> Json | None:
+    if hand is None or not hand.able(Capability.JOG):
+        return None
+    settings = hand.settings
+    return {
+        "plate": settings.plate is not None,
+        "corner": settings.corner is not None,
+        "tool_setter": settings.tool_setter is not None,
+        "park": settings.park is not None,
+        "max_feed": settings.max_feed,
+        "max_step": settings.max_step,
+    }
+
+
+def machine(supervisor: MachineSupervisor, lab: Lab) -> Json:
     """Return a machine."""
-    view = supervisor.view()
+    jobs, view = lab.jobs, supervisor.view()
     info, state = view.info, view.state
     job = jobs.running_on(info.machine_id)
     progress = jobs.progress(job) if job else None
@@ -115,6 +143,8 @@ def machine(supervisor: MachineSupervisor, jobs: JobService) -> Json:
         "age_ms": _age_ms(view.age_ns),
         "job": job.job_id if job else None,
         "interlock": _interlock(view) if info.capabilities or view.readings else None,
+        "link": _link(state.link),
+        "hand": _hand(lab.hands.get(info.machine_id)),
         "refusals": {command.value: [refusal_json(item) for item in view.refusals[command]] for command in Command}
         # What was never reached has told no capabilities yet, and must not look like what accepts everything.
         if info.capabilities or away
@@ -251,7 +281,7 @@ def snapshot(lab: Lab, *, operator: bool) -> Json:
         "lab": lab.lab_id,
         "lab_name": lab.name,
         "operator": operator,
-        "machines": [machine(item, lab.jobs) for item in lab.machines.values()],
+        "machines": [machine(item, lab) for item in lab.machines.values()],
         "jobs": [job(item, lab) for item in lab.jobs.jobs()] if operator else [],
         "visit": visit(lab.visits) if operator else None,
         "sync": sync(lab.sync_status()),

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from edge.domain import errors
 from edge.safety.permissives import Refusal
+from edge.services.hand import MotionStopped
 
 STATUS: dict[type[errors.InfoMobilError], tuple[int, str, str]] = {
     errors.NotFound: (404, "not-found", "Reload the page."),
@@ -29,6 +30,13 @@ STATUS: dict[type[errors.InfoMobilError], tuple[int, str, str]] = {
     ),
     errors.DriverRefused: (409, "machine-refused", "Look at the machine's message."),
     errors.ProgramFailed: (409, "program-failed", "Look at the machine, then press Reset."),
+    errors.ProbeFailed: (
+        409,
+        "probe-failed",
+        "Bring the tool nearer to what it shall touch, and check the probe's wire.",
+    ),
+    errors.ProgramInterrupted: (409, "program-interrupted", "Look at the machine, then go on from the journal."),
+    MotionStopped: (409, "motion-stopped", "Look at the machine before you go on."),
     errors.ProgramAborted: (409, "program-stopped", "Look at the machine before you go on."),
 }
 
@@ -70,7 +78,8 @@ def _motion(error: errors.MotionRefused) -> dict[str, Any]:
     return body("refused", what, str(error.facts["reasons"]), "Wait until it has ended.")
 
 
-def _translate(error: errors.InfoMobilError) -> tuple[int, dict[str, Any]]:
+def answer(error: errors.InfoMobilError) -> tuple[int, dict[str, Any]]:
+    """Return the status and the JSON that answer `error`."""
     if isinstance(error, errors.MotionRefused):
         return 409, _motion(error)
     if isinstance(error, errors.Refused):
@@ -90,7 +99,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(errors.InfoMobilError)
     async def _ours(_request: Request, error: errors.InfoMobilError) -> JSONResponse:
-        status, content = _translate(error)
+        status, content = answer(error)
         return JSONResponse(content, status)
 
     @app.exception_handler(RequestValidationError)

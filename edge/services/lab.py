@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edge.services.bus import EventBus
+from edge.services.hand import MachineHand
 from edge.services.jobs import JobService
 from edge.services.operators import OperatorDesk
 from edge.services.programs import ProgramCatalog
@@ -35,6 +36,7 @@ class Lab:
     name: str
     language: str
     machines: Mapping[str, MachineSupervisor]
+    hands: Mapping[str, MachineHand]
     jobs: JobService
     programs: ProgramCatalog
     visits: VisitCounter
