@@ -166,10 +166,11 @@ async def test_lost_acknowledgements_never_freeze_a_program(tmp_path: Path) -> N
 
 
 class Forgetful:
-    """A controller that stands still and loses one acknowledgement."""
+    """A controller that stands still and loses one acknowledgement; `instead` is what comes in its place."""
 
-    def __init__(self, lost: int) -> None:
+    def __init__(self, lost: int, instead: bytes = b"") -> None:
         self._lost = lost
+        self._instead = instead
         self._lines = 0
         self._held = False
 
@@ -193,7 +194,7 @@ class Forgetful:
                     answer += b"ok\r\n"
                 case _:
                     self._lines += 1
-                    answer += b"o\r\n" if self._lines == self._lost else b"ok\r\n"
+                    answer += self._instead if self._lines == self._lost else b"ok\r\n"
         return answer
 
 
@@ -202,11 +203,23 @@ async def test_one_lost_ok_ends_in_a_reason_instead_of_silence(lost: int) -> Non
     with Stranger(Forgetful(lost)) as stranger:
         async with running(stranger.port, welcome_s=0.1, stall_s=1.0) as machine:
             await machine.available()
-            with pytest.raises(
-                ProgramInterrupted, match="none of 1 lines was acknowledged; 1 unreadable lines came in"
-            ):
+            with pytest.raises(ProgramInterrupted, match="none of 1 lines was acknowledged"):
                 await machine.driver.run_program(program(*("G1X1" for _ in range(20))))
             assert machine.state.execution is Execution.READY
+            heard = stranger.heard.replace(b"?", b"")
+            assert heard.endswith(b"!\x18")
+
+
+@pytest.mark.parametrize("instead", [b"o\r\n", b"k\r\n", b"gk\r\n", b"errr:9\r\n", b"\xefk\r\n"])
+async def test_a_damaged_ok_ends_the_program_at_once(instead: bytes) -> None:
+    with Stranger(Forgetful(7, instead)) as stranger:
+        async with running(stranger.port, welcome_s=0.1, stall_s=60) as machine:
+            await machine.available()
+            with pytest.raises(ProgramInterrupted, match=r"a damaged reply came in, .*bad cable"):
+                await machine.driver.run_program(program(*("G1X1" for _ in range(20))))
+            assert machine.state.execution is Execution.READY
+            assert machine.state.link is not None
+            assert machine.state.link.damaged == 1
             heard = stranger.heard.replace(b"?", b"")
             assert heard.endswith(b"!\x18")
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
 
-from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivered
-from edge.domain.machine import MachineState
+from edge.domain.errors import DriverUnavailable, StopNotDelivered
+from edge.domain.machine import SpindleCommand
 from edge.domain.ports import Clock, Guardian
-from edge.drivers.grbl.codes import error_text
-from edge.drivers.grbl.condition import QUIET_AT_RESTART_NS, Condition
+from edge.drivers.grbl.condition import QUIET_AT_RESTART_NS
 from edge.drivers.grbl.identity import Identity
 from edge.drivers.grbl.job import Job, JobPhase
-from edge.drivers.grbl.link import Link, LinkError
+from edge.drivers.grbl.link import Direction, Link, LinkError
+from edge.drivers.grbl.outlet import Outlet
 from edge.drivers.grbl.protocol import (
     AlarmReport,
     ErrorReply,
@@ -26,42 +25,28 @@ from edge.drivers.grbl.protocol import (
     Noise,
     Ok,
     RealTime,
-    State,
+    Reply,
     StatusReport,
     Welcome,
     parse,
 )
-from edge.drivers.grbl.session import Phase, Session, Start
+from edge.drivers.grbl.session import Phase, Start
 from edge.drivers.grbl.settings import GrblSettings
 from edge.drivers.grbl.state import Reading
-from edge.drivers.grbl.view import describe
-from edge.drivers.grbl.waiting import Predicate, Waiters
 
 _log = logging.getLogger(__name__)
 
 _SETTINGS_LOST = ErrorReply(7)
 
 
-class Controller:
-    """Link, session, condition and job of one controller. By itself it commands nothing but a hold."""
+class Controller(Outlet):
+    """What comes in from one controller, and what follows from it. By itself it commands nothing but a hold."""
 
     def __init__(self, machine_id: str, settings: GrblSettings, clock: Clock, guardian: Guardian) -> None:
-        self.machine_id = machine_id
-        self.settings = settings
-        self.session = Session()
-        self.identity = Identity()
-        self.condition = Condition(door_pin=settings.door_pin)
-        self.job: Job | None = None
+        super().__init__(machine_id, settings, clock)
         self.strangers: list[str] = []
         """The first lines that were no GRBL while the port waited for a welcome."""
-        self.state = MachineState()
-        self.listeners: list[Callable[[MachineState], None]] = []
-        self._clock = clock
         self._guardian = guardian
-        self._waiters = Waiters()
-        self._link: Link | None = None
-        self._held_job: Job | None = None
-        self._restart_ns = 0
         self._ticked_ns = 0
 
     # The port
@@ -70,10 +55,11 @@ class Controller:
         """Open the port and wait for the first word. Raises DriverUnavailable."""
         settings = self.settings
         try:
-            self._link = Link(settings.port, settings.baud, self._on_line, self.close)
+            self._link = Link(settings.port, settings.baud, self._on_line, self.close, self._on_bytes)
         except LinkError as error:
             raise DriverUnavailable(machine_id=self.machine_id, reason=str(error)) from error
         self.identity = Identity()
+        self.doctor.opened(settings.baud)
         self.strangers = []
         self.condition.connected(self._clock.boot_ns())
         self.session.opened()
@@ -99,100 +85,13 @@ class Controller:
             self._waiters.fail(DriverUnavailable(machine_id=self.machine_id, reason=reason))
         self.publish(reason)
 
-    def _open_link(self) -> Link:
-        """Return the port. Raises DriverUnavailable."""
-        if self._link is None:
-            raise DriverUnavailable(machine_id=self.machine_id, reason="there is no connection")
-        return self._link
-
-    # What goes out
-
-    def hold(self) -> None:
-        """Write `!` before returning; homing ignores it, so there a reset follows. Raises StopNotDelivered."""
-        self._write_stop(RealTime.HOLD)
-        self.condition.hold_asked = True
-        if self.condition.homing:
-            self.reset()
-
-    def reset(self) -> None:
-        """Write 0x18 before returning; the position is lost unless axes stand. Raises StopNotDelivered."""
-        self._write_stop(RealTime.RESET).discard_unsent()
-        self._restart_ns = self._clock.boot_ns()
-        self.condition.resetting(self._restart_ns)
-        self.session.resetting()
-        self._fail_job("the controller was reset")
-        self._waiters.wake()
-
-    def _write_stop(self, byte: RealTime) -> Link:
-        """Write `byte` now and return the port. Raises StopNotDelivered."""
-        if self._link is None:
-            raise StopNotDelivered(machine_id=self.machine_id, reason="there is no connection")
-        try:
-            self._link.now(byte)
-        except LinkError as error:
-            raise StopNotDelivered(machine_id=self.machine_id, reason=str(error)) from error
-        return self._link
-
-    def resume(self) -> None:
-        """Write `~`. Raises DriverUnavailable."""
-        try:
-            self._open_link().now(RealTime.RESUME)
-        except LinkError as error:
-            raise DriverUnavailable(machine_id=self.machine_id, reason=str(error)) from error
-        self.condition.hold_asked = False
-
-    def ask(self) -> None:
-        """Ask for a status report, if the port takes the byte; the next poll asks again."""
-        if self._link is not None:
-            with contextlib.suppress(LinkError):
-                self._link.now(RealTime.STATUS)
-
-    def send(self, line: str) -> None:
-        """Send one line whose answer nobody waits for. Raises DriverUnavailable."""
-        self._send(f"{line}\n".encode("ascii"))
+    # A program
 
     def begin(self, job: Job) -> None:
         """Send the first lines of `job`. Raises DriverUnavailable."""
         self.job = job
         self._send_job_lines(job, job.start())
         self.ask()
-
-    async def command(self, line: str, seconds: float, *, gives_up: Predicate = lambda: False) -> None:
-        """Send one line and wait for its answer.
-
-        Raises DriverRefused when the controller says no, restarts, or `gives_up` comes true first, and
-        DriverUnavailable when no answer comes within `seconds`, not counting time in Hold or Door, where GRBL
-        processes no line at all.
-        """
-        replies: list[Ok | ErrorReply] = []
-        life = self.session.life
-        self.session.expect(replies.append)
-        self.send(line)
-
-        def decided() -> bool:
-            return bool(replies) or self.session.life != life or gives_up()
-
-        while not await self.until(decided, seconds):
-            reading = self.condition.reading
-            if reading is None or reading.state not in (State.HOLD, State.DOOR):
-                reason = f"no answer to {line} within {seconds:g} s"
-                raise DriverUnavailable(machine_id=self.machine_id, reason=reason)
-        match replies:
-            case [Ok()]:
-                return
-            case [ErrorReply(code)]:
-                reason = f"{error_text(code)} (error:{code})"
-            case _:
-                alarms = self.condition.alarms
-                reason = alarms[0].text if alarms else "it was interrupted"
-        raise DriverRefused(machine_id=self.machine_id, command=line, reason=reason)
-
-    def _send(self, data: bytes) -> None:
-        """Send lines. Raises DriverUnavailable."""
-        try:
-            self._open_link().send(data)
-        except LinkError as error:
-            raise DriverUnavailable(machine_id=self.machine_id, reason=str(error)) from error
 
     def _send_job_lines(self, job: Job, data: bytes) -> None:
         """Send lines of `job` and enter it as their owner. Raises DriverUnavailable."""
@@ -207,9 +106,16 @@ class Controller:
 
     # What comes in
 
+    def _on_bytes(self, direction: Direction, data: bytes) -> None:
+        """Show the doctor what comes in, also where it never becomes a line."""
+        if direction is Direction.IN:
+            self.doctor.received(data)
+
     def _on_line(self, line: str) -> None:
         """Handle one line to its end."""
-        match parse(line):
+        reply = parse(line)
+        self._examine(line, reply)
+        match reply:
             case Ok() | ErrorReply() as reply:
                 self._replied(reply)
             case StatusReport() as report:
@@ -228,6 +134,24 @@ class Controller:
             case message:
                 self.identity.note(message)
         self._waiters.wake()
+
+    def _examine(self, line: str, reply: Reply) -> None:
+        """Let the doctor see a line; a program is held before it stalls on an acknowledgement that was damaged."""
+        now = self._clock.boot_ns()
+        found = self.doctor.heard(line, reply, now, spindle=self._spindle)
+        if self.job is not None and not self.job.ended and self.doctor.too_much(found, now):
+            self._fail_job(f"a damaged reply came in, {line!r}. {self.doctor.cause}", stop=True)
+            self._hold_if_failed()
+
+    @property
+    def _spindle(self) -> bool:
+        """Whether the spindle is commanded on, as far as the newest report says."""
+        reading = self.condition.reading
+        if reading is None:
+            return False
+        if reading.speed is not None:
+            return reading.speed > 0
+        return reading.spindle in (SpindleCommand.CLOCKWISE, SpindleCommand.COUNTER_CLOCKWISE)
 
     def _replied(self, reply: Ok | ErrorReply) -> None:
         """Hand an acknowledgement to whom it belongs."""
@@ -335,67 +259,3 @@ class Controller:
             self.require_person("The controller stopped answering while a program ran: look at the machine.")
         self.publish("The controller does not answer.")
         self._waiters.wake()
-
-    # Consequences
-
-    def _fail_job(self, reason: str, *, stop: bool = False, interrupted: bool = True) -> None:
-        """End the program that runs, if one does; it is not to blame where it was `interrupted`."""
-        if self.job is not None:
-            self.job.fail(reason, stop=stop, interrupted=interrupted)
-
-    def _hold_if_failed(self) -> None:
-        """Hold at once when the program has just failed: GRBL goes on with what it has buffered."""
-        job = self.job
-        if job is None or job.failure is None or not job.failure.stop or job is self._held_job:
-            return
-        self._held_job = job
-        try:
-            self.hold()
-        except StopNotDelivered as error:
-            self.require_person(str(error))
-
-    def require_person(self, reason: str) -> None:
-        """Mark FAULT and publish it; the first reason stays until a person clears it."""
-        if self.condition.require_person(reason):
-            _log.error("%s: %s", self.machine_id, reason)
-            self.publish()
-
-    def clear_fault(self) -> None:
-        """Forget the fault: a person has looked at the machine."""
-        self.condition.cleared()
-        self.publish()
-
-    # Who waits and who listens
-
-    @property
-    def available(self) -> bool:
-        """Whether the controller is known and heard."""
-        return self.session.phase is Phase.READY and not self.condition.stale
-
-    def now_ns(self) -> int:
-        """Return the boot-time clock."""
-        return self._clock.boot_ns()
-
-    def heard_since(self, moment_ns: int) -> bool:
-        """Whether a status report was read after `moment_ns`."""
-        return self.condition.reading is not None and self.condition.reading.taken_ns > moment_ns
-
-    async def until(self, predicate: Predicate, seconds: float | None) -> bool:
-        """Return True once `predicate` holds, False after `seconds`. Raises DriverUnavailable without connection."""
-        self._open_link()
-        return await self._waiters.until(predicate, seconds)
-
-    def publish(self, reason: str = "") -> None:
-        """Build the state and call the listeners; `reason` says why nothing is heard, where nothing is."""
-        condition, identity = self.condition, self.identity
-        known = self.session.known and condition.reading is not None and not condition.stale
-        self.state = describe(
-            condition,
-            self.job,
-            known=known,
-            reason=reason,
-            door_pin=condition.door_pin or identity.door_pin,
-            stop_pin=self.settings.stop_pin,
-        )
-        for listener in tuple(self.listeners):
-            listener(self.state)

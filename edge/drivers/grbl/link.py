@@ -13,6 +13,7 @@ import errno
 import os
 import termios
 from collections.abc import Callable
+from enum import StrEnum
 
 import serial
 
@@ -27,13 +28,36 @@ class LinkError(Exception):
     """The port could not be opened, or does not carry bytes any more. The message is a sentence for people."""
 
 
+class Direction(StrEnum):
+    """Which way bytes went, as the host sees it."""
+
+    IN = "rx"
+    OUT = "tx"
+
+
+Tap = Callable[[Direction, bytes], None]
+"""Is shown all bytes that crossed the port: read ones before their lines are handled, written ones once written."""
+
+
+def _unseen(direction: Direction, data: bytes) -> None:
+    """Look at no bytes."""
+
+
 class Link:
     """An open port. `on_line` gets each line, `on_lost` once the reason when the port dies; both on the loop."""
 
-    def __init__(self, port: str, baud: int, on_line: Callable[[str], None], on_lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        port: str,
+        baud: int,
+        on_line: Callable[[str], None],
+        on_lost: Callable[[str], None],
+        tap: Tap = _unseen,
+    ) -> None:
         """Open the port. Raises LinkError. Needs a running loop."""
         self._on_line = on_line
         self._on_lost = on_lost
+        self._tap = tap
         self._splitter = LineSplitter()
         self._unsent = bytearray()
         self._lost = False
@@ -59,6 +83,7 @@ class Link:
         except OSError as error:
             self._fail(error)
             raise LinkError(_sentence(error)) from error
+        self._tap(Direction.OUT, byte.value)
 
     def send(self, data: bytes) -> None:
         """Write lines, now or as soon as the port takes them. Raises LinkError where the port is gone."""
@@ -104,6 +129,7 @@ class Link:
         if not data:
             self._fail(OSError(errno.EIO, "end of file"))
             return
+        self._tap(Direction.IN, data)
         for line in self._splitter.feed(data):
             if self._lost:
                 return
@@ -119,12 +145,14 @@ class Link:
     def _written(self, data: bytes) -> int:
         """Return how many bytes the port took."""
         try:
-            return os.write(self._descriptor, data)
+            count = os.write(self._descriptor, data)
         except BlockingIOError:
             return 0
         except OSError as error:
             self._fail(error)
             return 0
+        self._tap(Direction.OUT, data[:count])
+        return count
 
     def _fail(self, error: OSError) -> None:
         """Tell once that the port is gone. The caller may be in mid decision, so the news comes in its own turn."""

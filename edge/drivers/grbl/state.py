@@ -18,6 +18,7 @@ from edge.domain.machine import (
     EmergencyStop,
     Execution,
     Fault,
+    LinkHealth,
     MachineState,
     Overrides,
     Position,
@@ -130,6 +131,7 @@ class Facts:
     line: int | None = None
     total_lines: int | None = None
     progress: float | None = None
+    link: LinkHealth | None = None
 
 
 def machine_state(reading: Reading, facts: Facts) -> MachineState:
@@ -156,6 +158,7 @@ def machine_state(reading: Reading, facts: Facts) -> MachineState:
         fault=facts.fault,
         fault_reason=facts.fault_reason,
         pins=reading.pins,
+        link=facts.link,
         taken_ns=reading.taken_ns,
     )
 
@@ -167,6 +170,7 @@ def unavailable_state(facts: Facts, taken_ns: int) -> MachineState:
         fault=facts.fault,
         fault_reason=facts.fault_reason,
         alarms=facts.alarms,
+        link=facts.link,
         taken_ns=taken_ns,
     )
 

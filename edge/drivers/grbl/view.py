@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
-from edge.domain.machine import MachineState
+from edge.domain.machine import LinkHealth, MachineState
 from edge.drivers.grbl.condition import Condition
 from edge.drivers.grbl.job import Job, JobPhase
 from edge.drivers.grbl.state import Activity, Facts, machine_state, unavailable_state
 
 
 def describe(
-    condition: Condition, job: Job | None, *, known: bool, reason: str, door_pin: bool, stop_pin: bool
+    condition: Condition,
+    job: Job | None,
+    *,
+    known: bool,
+    reason: str,
+    door_pin: bool,
+    stop_pin: bool,
+    link: LinkHealth,
 ) -> MachineState:
     """Return the state to publish; where nothing is `known`, it says only since when and, in `reason`, why."""
     facts = Facts(
@@ -26,6 +33,7 @@ def describe(
         line=job.line if job else None,
         total_lines=job.program.source_lines[-1] if job else None,
         progress=job.progress if job else None,
+        link=link,
     )
     reading = condition.reading
     if reading is None or not known:
