@@ -111,7 +111,10 @@ class StopCommanded(Body):
 
 
 class MachineMetrics(Body):
-    """A machine's state, on change of a word and every so often while it runs."""
+    """A machine's state, on change of a word and every so often while it runs.
+
+    link_grade is what the link doctor thinks of the wire, link_damaged the damaged lines since it was opened.
+    """
 
     machine: Id
     availability: Name
@@ -123,6 +126,8 @@ class MachineMetrics(Body):
     spindle: float | None = None
     line: int | None = None
     part_count: int | None = None
+    link_grade: Name | None = None
+    link_damaged: Annotated[int, Field(ge=0)] | None = None
 
 
 BODIES: dict[str, type[Body]] = {

@@ -94,5 +94,7 @@ class MachineRecord:
                 "spindle": state.spindle_speed,
                 "line": state.line,
                 "part_count": state.part_count,
+                "link_grade": state.link.grade.value if state.link else None,
+                "link_damaged": state.link.damaged if state.link else None,
             },
         )

@@ -40,6 +40,8 @@ async def greet(controller: Controller) -> None:
         _reset(controller)
         if await controller.until(welcomed, settings.welcome_s):
             return
+    if controller.doctor.unreadable:
+        raise _unavailable(controller, f"the port {settings.port} is not understood. {controller.doctor.cause}")
     heard = f"it answers {controller.strangers[0]!r}" if controller.strangers else "nothing answers there"
     raise _unavailable(controller, f"the port {settings.port} has no GRBL controller: {heard}")
 
