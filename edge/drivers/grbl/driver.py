@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 from edge.domain.errors import (
@@ -21,15 +20,15 @@ from edge.domain.errors import (
     ProgramRejected,
     StopNotDelivered,
 )
-from edge.domain.machine import Capability, Fault, MachineInfo, MachineState
+from edge.domain.machine import Capability, MachineInfo, MachineState
 from edge.domain.ports import Clock, Guardian, ProgramText
 from edge.drivers.grbl.controller import Controller
-from edge.drivers.grbl.greeting import greet, halt, identify
+from edge.drivers.grbl.gate import Gate
+from edge.drivers.grbl.greeting import greet, identify
 from edge.drivers.grbl.job import Failure, Job, refusals
 from edge.drivers.grbl.protocol import State
 from edge.drivers.grbl.session import Phase
 from edge.drivers.grbl.settings import GrblSettings
-from edge.drivers.grbl.state import Reading
 
 _log = logging.getLogger(__name__)
 
@@ -48,8 +47,7 @@ class GrblDriver:
         self._machine_id = machine_id
         self._settings = settings
         self._controller = Controller(machine_id, settings, clock, guardian)
-        self._halt: asyncio.Task[None] | None = None
-        self._busy = ""
+        self._gate = Gate(self._controller)
         self._pause = _FIRST_RETRY_S
         self._last_reason = ""
         # Known before the first connection, so that nobody takes a machine that is off for one that is only watched.
@@ -93,7 +91,7 @@ class GrblDriver:
                 self._pause = min(self._pause * 2, self._settings.retry_s)
         finally:
             self._controller.close("the driver was shut down", meant=True)
-            await self._halted()
+            await self._gate.halted()
 
     async def _connection(self) -> None:
         """Open the port and serve it until it ends, which is always DriverUnavailable."""
@@ -154,30 +152,7 @@ class GrblDriver:
         self._controller.hold()
         if self._controller.job is not None:
             self._controller.job.fail("it was stopped", stop=True)
-        await self._halting()
-
-    async def _halting(self) -> None:
-        """Join the stop that is under way, or begin one; a caller that is cancelled does not end it."""
-        if self._halt is None or self._halt.done():
-            self._halt = asyncio.create_task(halt(self._controller), name=f"grbl halt {self._machine_id}")
-        try:
-            await asyncio.shield(self._halt)
-        except DriverUnavailable as error:
-            raise StopNotDelivered(machine_id=self._machine_id, reason=str(error)) from error
-
-    async def _stop_after_cancel(self) -> None:
-        """Stop where nobody is left to hear that the stop was not delivered; the fault says it."""
-        try:
-            self._controller.hold()
-            await self._halting()
-        except StopNotDelivered as error:
-            self._controller.require_person(str(error))
-
-    async def _halted(self) -> None:
-        """Wait for a stop that is under way; its outcome was told to whoever asked for it."""
-        if self._halt is not None:
-            await asyncio.wait([self._halt])
-            self._halt.exception()
+        await self._gate.halt()
 
     # Commands
 
@@ -187,7 +162,7 @@ class GrblDriver:
 
     async def resume(self) -> None:
         """Go on after a hold or a closed door; nothing to do where nothing is held."""
-        reading = self._trusted("resume")
+        reading = self._gate.trusted("resume")
         match reading.state, reading.substate:
             case (State.HOLD, 0 | None) | (State.DOOR, 0):
                 pass
@@ -208,8 +183,8 @@ class GrblDriver:
 
     async def home(self) -> None:
         """Find the reference position of all axes; returns when done."""
-        with self._exclusive("home"):
-            reading = self._trusted("home")
+        with self._gate.exclusive("home"):
+            reading = self._gate.trusted("home")
             if not self._controller.identity.homing_enabled:
                 raise self._refused("home", "homing is switched off in its settings ($22)")
             if reading.state not in (State.IDLE, State.ALARM):
@@ -237,10 +212,10 @@ class GrblDriver:
                 refused = isinstance(error, DriverRefused) and not waits()
                 if not refused:
                     controller.hold()
-                    await self._halting()
+                    await self._gate.halt()
             raise self._refused("home", str(error.reason)) from error
         except asyncio.CancelledError:
-            await self._stop_after_cancel()
+            await self._gate.stop_unheard()
             raise
         else:
             condition.homed = True
@@ -248,12 +223,12 @@ class GrblDriver:
             condition.homing = False
             controller.ask()
         done_ns = controller.now_ns()
-        await controller.until(lambda: self._idle_since(done_ns), self._settings.reply_s)
+        await controller.until(lambda: self._gate.idle_since(done_ns), self._settings.reply_s)
 
     async def unlock(self) -> None:
         """Leave an alarm that kept the position; nothing to do where there is none."""
-        with self._exclusive("unlock"):
-            reading = self._trusted("unlock")
+        with self._gate.exclusive("unlock"):
+            reading = self._gate.trusted("unlock")
             alarms = self._controller.condition.alarms
             if reading.state is not State.ALARM and not alarms:
                 return
@@ -266,10 +241,10 @@ class GrblDriver:
             except DriverUnavailable:
                 # The answer was lost, and would be taken for that to the next line: start afresh.
                 self._controller.hold()
-                await self._halting()
+                await self._gate.halt()
                 raise
             self._controller.ask()
-            if not await self._controller.until(lambda: self._idle_since(sent_ns), self._settings.reply_s):
+            if not await self._controller.until(lambda: self._gate.idle_since(sent_ns), self._settings.reply_s):
                 raise self._refused("unlock", "it stays locked")
 
     async def run_program(self, program: ProgramText) -> None:
@@ -277,11 +252,9 @@ class GrblDriver:
 
         Raises ProgramRejected before anything moves, ProgramFailed or ProgramInterrupted when it ended before its end.
         """
-        with self._exclusive("run a program"):
+        with self._gate.exclusive("run a program"):
             await self._check(program)
-            reading = self._trusted("run a program")
-            if reading.state is not State.IDLE:
-                raise self._refused("run a program", f"it is in {reading.state}")
+            self._gate.idle("run a program")
             controller = self._controller
             stall_ns = int(self._settings.stall_s * 1e9)
             job = Job(program, controller.identity.window, stall_ns, controller.now_ns())
@@ -308,7 +281,7 @@ class GrblDriver:
             job.fail(str(error), interrupted=True)
         except asyncio.CancelledError:
             job.fail("it was cancelled", stop=True)
-            await self._stop_after_cancel()
+            await self._gate.stop_unheard()
             raise
         if job.failure is not None:
             await self._end_badly(job, job.failure)
@@ -318,44 +291,13 @@ class GrblDriver:
         reason = failure.reason
         if failure.stop:
             try:
-                await self._halting()
+                await self._gate.halt()
             except StopNotDelivered as error:
                 reason = f"{reason}. {error}"
                 self._controller.require_person(str(error))
         if failure.interrupted:
             raise ProgramInterrupted(program_id=job.program.program_id, reason=reason)
         raise ProgramFailed(program_id=job.program.program_id, reason=reason, source_line=failure.source_line)
-
-    # Conditions
-
-    @contextmanager
-    def _exclusive(self, what: str) -> Iterator[None]:
-        """Let one command run at a time: acknowledgements have no names. Raises DriverRefused."""
-        if self._busy:
-            raise self._refused(what, f"it is busy: {self._busy}")
-        self._busy = what
-        try:
-            yield
-        finally:
-            self._busy = ""
-
-    def _trusted(self, command: str) -> Reading:
-        """Return a reading to decide on. Raises DriverUnavailable, or DriverRefused in fault."""
-        controller = self._controller
-        reading = controller.condition.current
-        if not controller.available or reading is None:
-            reason = controller.state.fault_reason or "it is not connected"
-            raise DriverUnavailable(machine_id=self._machine_id, reason=reason)
-        if controller.condition.fault is Fault.FAULT:
-            raise self._refused(command, f"it is in fault: {controller.condition.fault_reason}")
-        if self._halt is not None and not self._halt.done():
-            raise self._refused(command, "it is being stopped")
-        return reading
-
-    def _idle_since(self, moment_ns: int) -> bool:
-        """Whether a report after `moment_ns` says Idle."""
-        reading = self._controller.condition.reading
-        return reading is not None and reading.taken_ns > moment_ns and reading.state is State.IDLE
 
     def _refused(self, command: str, reason: str) -> DriverRefused:
         """Return the error with its facts."""
