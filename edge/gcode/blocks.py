@@ -56,6 +56,7 @@ class Block:
     flow: int | None = None
     spindle: int | None = None
     coolant: int | None = None
+    tool_change: bool = False
 
     @property
     def axis_words(self) -> list[int]:
@@ -67,11 +68,11 @@ def parse_block(line: str, dialect: Dialect) -> Block:
     """Return what a clean line says; raises BlockError. The result is shared: do not change it."""
     if len(line) > dialect.line_length:
         raise BlockError(11, dialect.line_length)
-    return _parse(line, dialect.has_mist)
+    return _parse(line, dialect.has_mist, dialect.tool_change)
 
 
 @lru_cache(maxsize=4096)
-def _parse(line: str, has_mist: bool) -> Block:  # noqa: FBT001 (key of the cache)
+def _parse(line: str, has_mist: bool, tool_change: bool) -> Block:  # noqa: FBT001 (key of the cache)
     block = Block()
     groups: set[str] = set()
     try:
@@ -79,7 +80,7 @@ def _parse(line: str, has_mist: bool) -> Block:  # noqa: FBT001 (key of the cach
             if letter == "G":
                 _take_g(block, groups, value, at)
             elif letter == "M":
-                _take_m(block, groups, value, at, has_mist=has_mist)
+                _take_m(block, groups, value, at, has_mist=has_mist, tool_change=tool_change)
             else:
                 _take_value(block, letter, value, at)
     except WordError as broken:
@@ -99,14 +100,14 @@ def _claim_axes(block: Block, by: str, at: int) -> None:
     block.axis_command = by
 
 
-def _split_number(value: float) -> tuple[int, int]:
+def code_number(value: float) -> tuple[int, int]:
     """Return whole part and hundredths of a G or M number; the whole part wraps at 256 as in the controller."""
     whole = int(value)
     return whole & 0xFF, round(100 * (value - whole))
 
 
 def _take_g(block: Block, groups: set[str], value: float, at: int) -> None:
-    whole, hundredths = _split_number(value)
+    whole, hundredths = code_number(value)
     name = f"G{whole}" if not hundredths else f"G{whole}.{hundredths // 10}"
     if whole in (10, 28, 30, 92):
         if hundredths == 0:
@@ -169,8 +170,8 @@ def _take_g(block: Block, groups: set[str], value: float, at: int) -> None:
         block.commands.append((name, value, at))
 
 
-def _take_m(block: Block, groups: set[str], value: float, at: int, *, has_mist: bool) -> None:
-    whole, hundredths = _split_number(value)
+def _take_m(block: Block, groups: set[str], value: float, at: int, *, has_mist: bool, tool_change: bool) -> None:
+    whole, hundredths = code_number(value)
     if hundredths > 0:
         raise BlockError(23, at)
     if whole in (0, 1, 2, 30):
@@ -182,6 +183,9 @@ def _take_m(block: Block, groups: set[str], value: float, at: int, *, has_mist: 
     elif whole in (8, 9) or (whole == 7 and has_mist):
         group = "coolant"
         block.coolant = whole
+    elif whole == 6 and tool_change:
+        group = "tool"
+        block.tool_change = True
     else:
         block.commands.append((f"M{whole}", value, at))
         raise BlockError(20, at)

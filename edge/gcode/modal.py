@@ -189,6 +189,8 @@ class Modal:
         if block.inverse_time is not None:
             self.inverse_time = block.inverse_time
         self.feed = feed
+        if block.tool_change:
+            self.builder.stop(wire, StopKind.PAUSE)
         speed = block.values.get("S", self.speed)
         spindle = self.spindle if block.spindle is None else block.spindle
         if (speed != self.speed and self.spindle_on) or spindle != self.spindle:

@@ -50,10 +50,12 @@ class Dialect:
     """What the interpreter takes for granted about controller and beginning.
 
     has_mist is GRBL's build option for M7 (`M` in `[OPT:..]`); start is the position before the first line, in
-    work coordinates (mm); line_length is the number of characters of a clean line that fit the controller.
+    work coordinates (mm); line_length is the number of characters of a clean line that fit the controller;
+    tool_change says that somebody takes M6 out of the program before the controller, which refuses it, sees it.
     """
 
     has_mist: bool = False
+    tool_change: bool = False
     start: Position = field(default_factory=lambda: Position(0.0, 0.0, 0.0))
     line_length: int = MAX_LINE
 
