@@ -84,11 +84,19 @@ class Outlet:
 
     def resume(self) -> None:
         """Write `~`. Raises DriverUnavailable."""
+        self.write(RealTime.RESUME)
+        self.condition.hold_asked = False
+
+    def cancel_jog(self) -> None:
+        """Write 0x85 before returning; where nothing moves by hand it changes nothing. Raises StopNotDelivered."""
+        self._write_stop(RealTime.JOG_CANCEL)
+
+    def write(self, byte: RealTime) -> None:
+        """Write one real-time byte before returning. Raises DriverUnavailable."""
         try:
-            self._open_link().now(RealTime.RESUME)
+            self._open_link().now(byte)
         except LinkError as error:
             raise DriverUnavailable(machine_id=self.machine_id, reason=str(error)) from error
-        self.condition.hold_asked = False
 
     def ask(self) -> None:
         """Ask for a status report, if the port takes the byte; the next poll asks again."""

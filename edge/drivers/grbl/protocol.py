@@ -26,6 +26,20 @@ class RealTime(bytes, Enum):
     HOLD = b"!"
     RESUME = b"~"
     RESET = b"\x18"
+    JOG_CANCEL = b"\x85"
+    FEED_100 = b"\x90"
+    FEED_UP_10 = b"\x91"
+    FEED_DOWN_10 = b"\x92"
+    FEED_UP_1 = b"\x93"
+    FEED_DOWN_1 = b"\x94"
+    RAPID_100 = b"\x95"
+    RAPID_50 = b"\x96"
+    RAPID_25 = b"\x97"
+    SPINDLE_100 = b"\x99"
+    SPINDLE_UP_10 = b"\x9a"
+    SPINDLE_DOWN_10 = b"\x9b"
+    SPINDLE_UP_1 = b"\x9c"
+    SPINDLE_DOWN_1 = b"\x9d"
 
 
 class State(StrEnum):
