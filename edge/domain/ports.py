@@ -31,11 +31,14 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProgramText:
-    """A checked program on its way to a controller: cleaned lines, each with its line number in the source."""
+    """A checked program on its way to a controller: cleaned lines, each with its line number in the source.
+
+    Both are as long as the program: what handles one takes them by index or in turn, and copies neither.
+    """
 
     program_id: str
-    lines: tuple[str, ...]
-    source_lines: tuple[int, ...]
+    lines: Sequence[str]
+    source_lines: Sequence[int]
 
 
 class MachineDriver(Protocol):
@@ -175,8 +178,15 @@ class Guardian(Protocol):
         """Return whether the process runs and has confirmed everything that it was told."""
         ...
 
+    def in_time(self, machine_id: str) -> bool:
+        """Return whether a line sent now cannot follow a stop by the guardian, who acts when this process is late.
+
+        False from the moment at which an armed machine may have been stopped until it is disarmed.
+        """
+        ...
+
     def watch(self, machine_id: str, descriptor: int) -> None:
-        """Hand over a duplicate of an open serial descriptor; replaces an earlier one of the machine."""
+        """Hand over a duplicate of an open port's descriptor; replaces an earlier one of the machine."""
         ...
 
     def unwatch(self, machine_id: str) -> None:

@@ -9,10 +9,12 @@ to it.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import Counter
 
 import numpy as np
 
+from edge.domain.lines import Lines
 from edge.domain.ports import ProgramText
 from edge.gcode.batch import Lexed, lex, run_batch
 from edge.gcode.blocks import Block, BlockError, parse_block
@@ -82,7 +84,7 @@ class _Interpreter:
             self._refuse("too-many-lines", text, "Split it into smaller programs.")
         segments, stops = self.builder.finish()
         return Program(
-            text=ProgramText(self.program_id, tuple(self.lines), tuple(self.numbers)),
+            text=ProgramText(self.program_id, _packed(self.lines), array("I", self.numbers)),
             segments=segments,
             stops=stops,
             commands=tuple(self.commands),
@@ -191,6 +193,13 @@ class _Interpreter:
         if self.source_lines is None:
             self.source_lines = self.unified.split(b"\n")
         return source_column(self.source_lines[self.numbers[index] - 1], at)
+
+
+def _packed(lines: list[str]) -> Lines:
+    """Return clean lines in one buffer; as `Lines.of`, and faster."""
+    text = "\n".join([*lines, ""]).encode("ascii")
+    ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n")).astype(np.uint32) + np.uint32(1)
+    return Lines(text, array("I", b"\0\0\0\0" + ends.tobytes()))
 
 
 def _first_lines(text: bytes, count: int) -> bytes:

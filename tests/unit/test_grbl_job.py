@@ -5,7 +5,7 @@ import pytest
 
 from edge.domain.machine import Position
 from edge.domain.ports import ProgramText
-from edge.drivers.grbl.job import Job, JobPhase, refusals
+from edge.drivers.grbl.job import Job, JobPhase
 from edge.drivers.grbl.protocol import ErrorReply, Ok, State, StatusReport
 from edge.drivers.grbl.state import Reading, fold
 
@@ -132,45 +132,6 @@ def test_the_first_reason_stays() -> None:
     run.fail("two")
     assert run.failure is not None
     assert run.failure.reason == "one"
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("G1X1(watch out!)", "acts at once"),
-        ("G1X1?", "acts at once"),
-        ("G1~", "acts at once"),
-        ("G1\x18", "acts at once"),
-        ("G1\x85", "acts at once"),
-        ("G1ė", "acts at once"),
-        ("G1X1\nG1X2", "acts at once"),
-        ("$H", "$ commands"),
-        ("$J=G91X1F1", "$ commands"),
-        ("G10L20P1X0", "settings memory"),
-        ("g10 l2 p1", "settings memory"),
-        ("X0G 28 .1", "settings memory"),
-        ("G30.1", "settings memory"),
-        ("G028.1", "settings memory"),
-        ("", "blank"),
-        (" G0", "blank"),
-        ("G0 ", "blank"),
-        ("G0X1" + "0" * 76, "80 characters"),
-    ],
-)
-def test_what_is_never_streamed(line: str, why: str) -> None:
-    reasons = [reason for reason in refusals(program("G21", line)) if reason]
-    assert len(reasons) == 1
-    assert why in reasons[0]
-    assert "line 12" in reasons[0]
-
-
-@pytest.mark.parametrize("line", ["G28", "G30", "G100", "G28X0", "X1" + "0" * 77, "G92X0", "M30"])
-def test_what_may_be_streamed(line: str) -> None:
-    assert [reason for reason in refusals(program(line)) if reason] == []
-
-
-def test_a_program_without_lines_is_refused() -> None:
-    assert [reason for reason in refusals(program()) if reason] == ["it has no lines"]
 
 
 def test_readings_have_positions() -> None:

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
 from edge.domain.errors import ProgramRejected
-from edge.services.workers import Workers
+from edge.services.workers import MEMORY_FILE, Workers
 
 
 def double(number: int) -> int:
@@ -18,6 +22,15 @@ def double(number: int) -> int:
 
 def reject() -> None:
     raise ProgramRejected(program_id="p", reason="it is a test")
+
+
+def wait_for(path: str) -> None:
+    while not Path(path).exists():
+        time.sleep(0.005)
+
+
+def double_bytes(data: bytes) -> bytes:
+    return data + data
 
 
 def who() -> int:
@@ -36,5 +49,45 @@ async def test_results_and_errors_come_back_and_a_dead_process_is_replaced() -> 
         os.kill(first, signal.SIGKILL)
         assert await workers(double, 4) == 8
         assert await workers(who) != first
+    finally:
+        workers.close()
+
+
+def memory_files() -> int:
+    """Return how many files in memory this process has open."""
+    links = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(str(entry.readlink()))
+    return sum(MEMORY_FILE in link for link in links)
+
+
+async def test_what_is_large_goes_through_and_nothing_stays_open() -> None:
+    workers = Workers()
+    data = os.urandom(1 << 20) * 8
+    try:
+        assert await workers(double_bytes, data) == data + data
+        assert memory_files() == 0
+    finally:
+        workers.close()
+
+
+async def test_a_caller_that_is_cancelled_leaves_its_file_to_the_worker(tmp_path: Path) -> None:
+    workers = Workers()
+    flag = tmp_path / "flag"
+    try:
+        await workers(double, 1)
+        waiting = asyncio.create_task(workers(wait_for, str(flag)))
+        async with asyncio.timeout(20):
+            while memory_files() == 0:
+                await asyncio.sleep(0.005)
+            await asyncio.sleep(0.05)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            flag.touch()
+            assert await workers(double, 21) == 42
+            while memory_files():
+                await asyncio.sleep(0.005)
     finally:
         workers.close()

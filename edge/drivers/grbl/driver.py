@@ -25,8 +25,9 @@ from edge.domain.ports import Clock, Guardian, ProgramText
 from edge.drivers.grbl.controller import Controller
 from edge.drivers.grbl.gate import Gate
 from edge.drivers.grbl.greeting import greet, identify
-from edge.drivers.grbl.job import Failure, Job, refusals
+from edge.drivers.grbl.job import Failure, Job
 from edge.drivers.grbl.protocol import State
+from edge.drivers.grbl.screening import refusals
 from edge.drivers.grbl.session import Phase
 from edge.drivers.grbl.settings import GrblSettings
 

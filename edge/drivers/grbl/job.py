@@ -9,13 +9,12 @@ and nothing moves: a reply lost to interference would else leave the job waiting
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from edge.domain.ports import ProgramText
 from edge.drivers.grbl.codes import error_text
-from edge.drivers.grbl.protocol import LINE_LIMIT, ErrorReply, Ok, State
+from edge.drivers.grbl.protocol import ErrorReply, Ok, State
 from edge.drivers.grbl.state import Reading
 from edge.drivers.grbl.streamer import JobStreamer
 
@@ -24,32 +23,6 @@ DRAIN = "G4 P0.01"
 
 _DWELL = re.compile(r"G0*4(?![\d.]).*?P(\d*\.?\d+)|P(\d*\.?\d+).*?G0*4(?![\d.])", re.IGNORECASE)
 _PAUSE = re.compile(r"M0+(?!\d)", re.IGNORECASE)
-_FORBIDDEN = re.compile(
-    r"(?P<acts>[^\x20-\x7e]|[!?~])"
-    r"|(?P<setting>^\s*\$)"
-    r"|(?P<memory>G\s*0*(?:10|28\s*\.\s*1|30\s*\.\s*1)(?![\d.]))",
-    re.IGNORECASE,
-)
-_WHY = {
-    "acts": "a character in it acts at once on the controller or is not plain text",
-    "setting": "$ commands are not part of a program",
-    "memory": "it writes to the controller's settings memory, which loses bytes while a program streams",
-}
-
-
-def refusals(program: ProgramText) -> Iterator[str | None]:
-    """Check each line for what must never be streamed; yield None, or the reason at the first line that fails."""
-    if not program.lines:
-        yield "it has no lines"
-    for text, source in zip(program.lines, program.source_lines, strict=True):
-        if found := _FORBIDDEN.search(text):
-            yield f"line {source} {text!r}: {_WHY[found.lastgroup or 'acts']}"
-        elif not text or text != text.strip():
-            yield f"line {source} {text!r}: it is blank or begins or ends with a blank"
-        elif len(text) > LINE_LIMIT:
-            yield f"line {source} has {len(text)} characters, the controller takes {LINE_LIMIT}"
-        else:
-            yield None
 
 
 class JobPhase(Enum):

@@ -65,9 +65,11 @@ class JobStreamer(GrblStreamer):  # type: ignore[misc]
 
     def start(self, lines: Sequence[str]) -> bytes:
         """Begin a job of ASCII lines, each shorter than the window, and return its first bytes."""
+        # The base class empties its buffer in place: it gets the lines, which are nobody's to change, after that.
+        self.buffer: Sequence[str] = []
         self.job_new()
         self.acknowledged = 0
-        self.buffer = list(lines)
+        self.buffer = lines
         self.buffer_size = len(self.buffer)
         self.job_run()
         return self._taken()
