@@ -15,6 +15,7 @@ from edge.domain.errors import NotFound, Refused
 from edge.domain.hand import Axis, Displacement, OverrideKind
 from edge.services.hand import MachineHand
 from edge.services.lab import Lab
+from edge.services.probing import ProbeCycle, WorkZero
 
 router = APIRouter(dependencies=[Depends(require_operator)])
 
@@ -50,10 +51,25 @@ class NewOverrides(Body):
     spindle: Annotated[int, Field(ge=10, le=200)] | None = None
 
 
+class Probing(AreaClear):
+    """A probing cycle; the tool's diameter in mm where its flank touches."""
+
+    cycle: Annotated[ProbeCycle, Field(strict=False)]
+    tool_diameter: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] | None = None
+
+
 def hand_of(lab: Lab, machine_id: str) -> MachineHand:
     """Return the hand of a machine; raises NotFound."""
     try:
         return lab.hands[machine_id]
+    except KeyError:
+        raise NotFound(what="machine", key=machine_id) from None
+
+
+def zero_of(lab: Lab, machine_id: str) -> WorkZero:
+    """Return the work zero of a machine; raises NotFound."""
+    try:
+        return lab.zeros[machine_id]
     except KeyError:
         raise NotFound(what="machine", key=machine_id) from None
 
@@ -80,8 +96,21 @@ async def park(machine_id: str, confirmed: AreaClear, lab: Services) -> dict[str
 async def zero(machine_id: str, wanted: Zero, lab: Services) -> dict[str, Any]:
     """Let the place where the machine stands read what is wanted."""
     given = wanted.reads.model_dump(exclude_none=True)
-    await hand_of(lab, machine_id).set_zero({Axis(name.upper()): value for name, value in given.items()})
+    await zero_of(lab, machine_id).set_here({Axis(name.upper()): value for name, value in given.items()})
     return views.machine(machine_of(lab, machine_id), lab)
+
+
+@router.post("/api/machines/{machine_id}/probe")
+async def probe(machine_id: str, wanted: Probing, lab: Services) -> dict[str, Any]:
+    """Probe and set the zero that was found; answers once the axes stand."""
+    work_zero = zero_of(lab, machine_id)
+    require_area(wanted, "probe")
+    probed = await work_zero.probe(wanted.cycle, wanted.tool_diameter)
+    return {
+        "contacts": [views.position(contact) for contact in probed.contacts],
+        "set": {axis.value.lower(): value for axis, value in probed.reads.items()},
+        "text": probed.text,
+    }
 
 
 @router.post("/api/machines/{machine_id}/overrides")

@@ -10,6 +10,7 @@ from edge.services.bus import EventBus
 from edge.services.hand import MachineHand
 from edge.services.jobs import JobService
 from edge.services.operators import OperatorDesk
+from edge.services.probing import WorkZero
 from edge.services.programs import ProgramCatalog
 from edge.services.supervisor import MachineSupervisor
 from edge.services.visits import VisitCounter
@@ -37,6 +38,7 @@ class Lab:
     language: str
     machines: Mapping[str, MachineSupervisor]
     hands: Mapping[str, MachineHand]
+    zeros: Mapping[str, WorkZero]
     jobs: JobService
     programs: ProgramCatalog
     visits: VisitCounter

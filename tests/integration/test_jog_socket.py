@@ -98,6 +98,7 @@ async def console() -> AsyncIterator[Console]:
         language="lt",
         machines={"router": bench.supervisor},
         hands={"router": MachineHand(bench.supervisor, HandSettings())},
+        zeros={},
         jobs=parts,
         programs=parts,
         visits=parts,
