@@ -84,6 +84,7 @@ class MachineSupervisor:
         self._doubtful = False
         self._opening: Callable[[], Sequence[str]] = tuple
         self._stop_reason = ""
+        self._decided = False
         self._stop_task: asyncio.Task[None] | None = None
         self._last_words: tuple[str, str] = ("", "")
         self._last_metrics_ns = 0
@@ -178,9 +179,16 @@ class MachineSupervisor:
         self._record.fault(reason)
 
     def guardian_acted(self) -> None:
-        """Mark the fault that the guardian's stop leaves behind."""
-        self._stop_reason = self._stop_reason or "the guardian stopped the machine"
+        """Mark the fault that the guardian's stop leaves behind; a command that is under way ends with it."""
+        if self._busy:
+            self._stop_now("the guardian stopped the machine", origin="guardian")
         self._set_fault("The guardian stopped the machine because this service had fallen silent.")
+
+    def guardian_gone(self) -> None:
+        """Stop what moves and mark the fault: the guardian ended or is stuck, and nothing moves unminded."""
+        if self._busy:
+            self._stop_now("the guardian process ended or is stuck", origin="guardian")
+        self._set_fault("The guardian process ended or got stuck while the machine moved, so it was stopped.")
 
     def _on_state(self, state: MachineState) -> None:
         self._evaluate()
@@ -249,7 +257,8 @@ class MachineSupervisor:
 
     async def stop(self, origin: str) -> None:
         """Stop and keep the position where that is possible. Never gated. Raises StopNotDelivered."""
-        self._stop_reason = self._stop_reason or f"stopped by {origin}"
+        if not self._stop_reason:
+            self._stop_reason, self._decided = f"stopped by {origin}", origin != "shutdown"
         try:
             await self._driver.stop()
         except StopNotDelivered as error:
@@ -296,7 +305,7 @@ class MachineSupervisor:
         Raises ProgramAborted where the machine was stopped meanwhile.
         """
         self._busy, self._by_hand, self._still = what, by_hand, still
-        self._stop_reason = ""
+        self._stop_reason, self._decided = "", False
         try:
             if not still:
                 if self._guardian is not None:
@@ -308,7 +317,7 @@ class MachineSupervisor:
             *(DriverRefused, DriverUnavailable, StopNotDelivered),
         ) as error:
             if self._stop_reason:
-                raise ProgramAborted(program_id=what, reason=self._stop_reason) from error
+                raise ProgramAborted(program_id=what, reason=self._stop_reason, decided=self._decided) from error
             if not isinstance(error, (DriverRefused, ProbeFailed)):
                 self._set_fault(str(error))
             raise
