@@ -67,7 +67,9 @@ class JobChanged(Body):
     machine: Id
     program: Id
     origin: Literal["kiosk", "operator"]
-    state: Literal["REQUESTED", "APPROVED", "DECLINED", "RUNNING", "HELD", "FINISHED", "ABORTED", "FAILED"]
+    state: Literal[
+        "REQUESTED", "APPROVED", "DECLINED", "RUNNING", "HELD", "FINISHED", "INTERRUPTED", "ABORTED", "FAILED"
+    ]
     reason: str = ""
     visit: Id | None = None
     estimate_s: float | None = None
