@@ -60,7 +60,11 @@ class KioskSession(Body):
 
 
 class JobChanged(Body):
-    """A job came into a state. Seconds are machine time; guess_s is the visitor's guess."""
+    """A job came into a state. Seconds are machine time; guess_s is the visitor's guess.
+
+    turn counts how often it was taken up again after an interruption: it orders the changes of one job over restarts of
+    the lab, whose epochs have no order.
+    """
 
     job: Id
     claim: Annotated[int, Field(ge=0)]
@@ -76,6 +80,7 @@ class JobChanged(Body):
     guess_s: float | None = None
     actual_s: float | None = None
     lines: int | None = None
+    turn: Annotated[int, Field(ge=0, le=100_000)] = 0
 
 
 class InterlockTripped(Body):
@@ -112,6 +117,14 @@ class StopCommanded(Body):
     delivered: bool
 
 
+class OpeningItem(Body):
+    """The lab was packed for the road, or an item of the checklist after the drive was seen or told to be in order."""
+
+    machine: Id
+    item: Literal["packed", "stop_circuit", "door", "home", "clamps"]
+    by: Literal["input", "person"]
+
+
 class MachineMetrics(Body):
     """A machine's state, on change of a word and every so often while it runs.
 
@@ -142,6 +155,7 @@ BODIES: dict[str, type[Body]] = {
     "interlock.reset": InterlockReset,
     "machine.fault": MachineFault,
     "stop.commanded": StopCommanded,
+    "opening.item": OpeningItem,
     "machine.state": MachineMetrics,
 }
 

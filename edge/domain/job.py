@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Literal
 
 from edge.domain.errors import JobTransitionRefused
 
@@ -24,7 +25,7 @@ class JobState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more can happen to the job."""
+        """Whether nothing more can happen to the job. One that was interrupted can be recovered or abandoned."""
         return self in (JobState.DECLINED, JobState.FINISHED, JobState.ABORTED, JobState.FAILED)
 
 
@@ -64,10 +65,25 @@ def next_state(state: JobState, action: JobAction) -> JobState | None:
             return JobState.RUNNING
         case ((JobState.RUNNING | JobState.HELD | JobState.INTERRUPTED), JobAction.ABORT):
             return JobState.ABORTED
-        case ((JobState.RUNNING | JobState.HELD), JobAction.FAIL):
+        case ((JobState.RUNNING | JobState.HELD | JobState.INTERRUPTED), JobAction.FAIL):
             return JobState.FAILED
         case _:
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What a job waits for at a stop of its program: a person who changes the tool, or who looks.
+
+    number counts the program's stops from 0; line is the stop's own, 1-based; tool is what the program asks for, None
+    where it does not say; text is the comment beside it.
+    """
+
+    kind: Literal["tool", "stop"]
+    tool: int | None
+    line: int
+    text: str
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +92,10 @@ class Job:
 
     claim is the number on the visitor's screen (1.. per visit); estimate_s and actual_s are seconds of machine
     time; guess_s is the visitor's own guess in seconds; line and total_lines count lines of the program; progress is
-    0..1; reason says why the job was declined, aborted or failed;
+    0..1; reason says why the job was declined, interrupted, aborted or failed;
     order is the place in the queue; personal tells that the visitor gave a text, which lives in memory
-    only; request_id is what the page named the wish, so that a repeated one is queued once.
+    only; request_id is what the page named the wish, so that a repeated one is queued once; waits is the stop of the
+    program at which the job is held, or at which it was interrupted; turn counts how often it was recovered.
     """
 
     job_id: str
@@ -98,6 +115,8 @@ class Job:
     order: int = 0
     personal: bool = False
     request_id: str = ""
+    waits: Waits | None = None
+    turn: int = 0
 
     def after(self, action: JobAction, *, reason: str = "", actual_s: float | None = None) -> Job:
         """Return the job after `action`; raises JobTransitionRefused where it has no meaning now."""
@@ -107,6 +126,14 @@ class Job:
         return replace(
             self,
             state=state,
-            reason=reason or self.reason,
+            reason="" if action is JobAction.RECOVER else reason or self.reason,
             actual_s=self.actual_s if actual_s is None else actual_s,
+            waits=self.waits if action is JobAction.INTERRUPT else None,
+            turn=self.turn + (action is JobAction.RECOVER),
         )
+
+    def waiting(self, waits: Waits) -> Job:
+        """Return the job held at a stop of its program; raises JobTransitionRefused where it does not run."""
+        if self.state not in (JobState.RUNNING, JobState.HELD):
+            raise JobTransitionRefused(job_id=self.job_id, state=self.state.value, action=JobAction.HOLD.value)
+        return replace(self, state=JobState.HELD, waits=waits)

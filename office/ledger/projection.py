@@ -18,16 +18,9 @@ from wire.events import REACHED_ROLES
 PROJECTED = ("visit.opened", "visit.closed", "visit.headcount", "kiosk.session", "job.changed")
 REASON_LENGTH = 500
 
-_JOB_RANK = {
-    "REQUESTED": 0,
-    "APPROVED": 1,
-    "RUNNING": 2,
-    "HELD": 2,
-    "DECLINED": 3,
-    "FINISHED": 3,
-    "ABORTED": 3,
-    "FAILED": 3,
-}
+_JOB_RANK = {"REQUESTED": 0, "APPROVED": 1, "RUNNING": 2, "HELD": 2, "INTERRUPTED": 3}
+_RANKS_A_TURN = 2
+_ENDED_RANK = 2**40
 
 LabKey = tuple[str, str]
 """(lab, id): the lab with a visit, a job, a role or an epoch of its own."""
@@ -161,7 +154,7 @@ class Changes:
         body = fact.body
         state = _text(body, "state")
         job = JobState(
-            _JOB_RANK[state],
+            _job_rank(state, _whole(body, "turn") if body.get("turn") is not None else 0),
             epoch,
             fact.seq,
             _whole(body, "claim"),
@@ -182,6 +175,13 @@ class Changes:
         key = (lab, _text(body, "job"))
         if key not in self.jobs or self.jobs[key].order < job.order:
             self.jobs[key] = job
+
+
+def _job_rank(state: str, turn: int) -> int:
+    """Return how far on a job is: an end counts over everything, else the turn, within it the interruption."""
+    if state in ("REQUESTED", "APPROVED"):
+        return _JOB_RANK[state]
+    return _JOB_RANK[state] + _RANKS_A_TURN * turn if state in _JOB_RANK else _ENDED_RANK
 
 
 def _text(body: dict[str, Scalar], key: str) -> str:
