@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -229,6 +229,43 @@ class EventStore(Protocol):
 
     async def load(self, prefix: str) -> dict[str, str]:
         """Return the working state under every key that begins with ``prefix``, by key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobMark:
+    """Where a job was at one moment, as far as the machine had told.
+
+    begun is the source line with which this run of the job began; line, sent_line, machine_position (mm) and
+    work_offset (mm) are those of MachineState, each the last one that could be trusted; homed says whether the position
+    was trusted then; boot_ns is the boot-time clock.
+    """
+
+    job_id: str
+    boot_ns: int
+    begun: int = 1
+    line: int | None = None
+    sent_line: int | None = None
+    machine_position: Position | None = None
+    work_offset: Position | None = None
+    execution: str = ""
+    spindle: str = ""
+    homed: bool = False
+
+
+class Journal(Protocol):
+    """Where jobs were, on disk: evidence for the time after an interruption. Raises StoreUnavailable."""
+
+    async def write(self, marks: Sequence[JobMark]) -> None:
+        """Commit marks in one transaction, after fsync; of each job the newest few are kept."""
+        ...
+
+    async def last(self, job_id: str) -> JobMark | None:
+        """Return the newest mark of a job."""
+        ...
+
+    async def keep_only(self, job_ids: Collection[str]) -> None:
+        """Forget the marks of all other jobs."""
         ...
 
 

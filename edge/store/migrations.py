@@ -7,7 +7,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 migrations = Migrations("edge")
-MIGRATIONS = frozenset({"m001_outbox"})
+MIGRATIONS = frozenset({"m001_outbox", "m002_journal"})
 
 
 @migrations()
@@ -67,3 +67,26 @@ def m001_outbox(db: Database) -> None:
         "INSERT INTO metrics_room (id, bytes) VALUES (1, 0)",
     ):
         db.execute(statement)
+
+
+@migrations()
+def m002_journal(db: Database) -> None:
+    """Create the journal of jobs: the newest marks of each, numbered per job."""
+    db.execute(
+        """
+        CREATE TABLE journal (
+            job TEXT NOT NULL,
+            n INTEGER NOT NULL,
+            boot_ns INTEGER NOT NULL,
+            begun INTEGER NOT NULL,
+            line INTEGER,
+            sent INTEGER,
+            x REAL, y REAL, z REAL,
+            offset_x REAL, offset_y REAL, offset_z REAL,
+            execution TEXT NOT NULL,
+            spindle TEXT NOT NULL,
+            homed INTEGER NOT NULL,
+            PRIMARY KEY (job, n)
+        ) STRICT, WITHOUT ROWID
+        """
+    )
