@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -137,6 +138,14 @@ async def programs(lab: Services) -> list[dict[str, Any]]:
     return [views.program(entry) for entry in lab.programs.entries()]
 
 
+async def _text(request: Request) -> bytes:
+    """Return the body: it may be 50 MB, and is in memory once, not in pieces beside the whole."""
+    text = BytesIO()
+    async for chunk in request.stream():
+        text.write(chunk)
+    return text.getvalue()
+
+
 @router.post("/api/programs", status_code=201)
 async def upload(
     request: Request,
@@ -146,8 +155,9 @@ async def upload(
 ) -> Any:
     """Check an uploaded program for a machine and keep it where it is free of errors."""
     supervisor = machine_of(lab, machine)
-    data = await request.body()
-    entry, prepared = await lab.programs.upload(name, data, supervisor.info, supervisor.state.work_offset)
+    entry, prepared = await lab.programs.upload(
+        name, await _text(request), supervisor.info, supervisor.state.work_offset
+    )
     result = views.check(prepared)
     if entry is None:
         errors = sum(item["severity"] == "error" for item in result["diagnostics"])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -36,6 +37,10 @@ T = TypeVar("T")
 
 PREVIEW_POINTS = 4_000
 CACHED = 16
+CACHED_LINES = 1_500_000
+"""What is remembered has at most so many lines altogether, or is a single program: some 30 bytes a line."""
+LARGE = 1 << 18
+"""Bytes from which a hash is a thread's work: up to 10 ms a megabyte on a small computer."""
 
 
 class Offload(Protocol):
@@ -161,6 +166,12 @@ def prepare_text(
     )
 
 
+async def _sha256(data: bytes) -> str:
+    """Return the hash of `data`, without keeping the loop from its machines."""
+    hashed = hashlib.sha256(data) if len(data) < LARGE else await asyncio.to_thread(hashlib.sha256, data)
+    return hashed.hexdigest()
+
+
 def preview_text(data: bytes) -> list[PreviewPoint]:
     """Return the path of a program for a screen. Runs in a worker process."""
     return list(path_preview(interpret(data), PREVIEW_POINTS))
@@ -214,21 +225,25 @@ class ProgramCatalog:
         if program_id not in self._uploads:
             raise NotFound(what="program", key=program_id)
         data = await self._shelf.read(program_id)
-        if hashlib.sha256(data).hexdigest() != program_id:
+        if await _sha256(data) != program_id:
             raise ProgramRejected(program_id=program_id, reason="the file was changed after it had been checked")
         return data
 
     async def _prepare(self, data: bytes, program_id: str, info: MachineInfo, offset: Position | None) -> Prepared:
         banned = VISITOR_BANNED if program_id in self.pieces else OPERATOR_BANNED
-        key = (hashlib.sha256(data).digest(), info.travel, offset, info.motion, banned)
+        key = (await _sha256(data), info.travel, offset, info.motion, banned)
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
         prepared = await self._offload(prepare_text, data, program_id, info.travel, offset, info.motion, banned)
         self._cache[key] = prepared
-        while len(self._cache) > CACHED:
+        while len(self._cache) > CACHED or (len(self._cache) > 1 and self._remembered_lines > CACHED_LINES):
             self._cache.popitem(last=False)
         return prepared
+
+    @property
+    def _remembered_lines(self) -> int:
+        return sum(prepared.total_lines for prepared in self._cache.values())
 
     async def prepare(self, program_id: str, info: MachineInfo, offset: Position | None) -> Prepared:
         """Check and plan a program of the list for a machine and its work offset."""
@@ -263,7 +278,7 @@ class ProgramCatalog:
         self, name: str, data: bytes, info: MachineInfo, offset: Position | None
     ) -> tuple[ProgramEntry | None, Prepared]:
         """Check an upload for a machine; keep it where it has no error. Returns the entry, or None, and the check."""
-        program_id = hashlib.sha256(data).hexdigest()
+        program_id = await _sha256(data)
         prepared = await self._prepare(data, program_id, info, offset)
         if not prepared.clean:
             return None, prepared
