@@ -27,7 +27,9 @@ from edge.services.hand import MachineHand
 from edge.services.inputs import InputRouter
 from edge.services.jobs import JobService
 from edge.services.lab import Lab
+from edge.services.opening import Opening
 from edge.services.operators import OperatorDesk
+from edge.services.probing import WorkZero
 from edge.services.programs import ProgramCatalog
 from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
@@ -114,6 +116,23 @@ class Edge:
                 clock=self._clock,
                 visit_id=lambda: visits.visit.visit_id if visits.visit else None,
             )
+            zeros = {
+                key: WorkZero(machine, self._hands[key], store, recorder) for key, machine in self._machines.items()
+            }
+            for work_zero in zeros.values():
+                await work_zero.load()
+            opening = Opening(
+                self._machines,
+                {
+                    machine.id: machine.checklist
+                    for machine in settings.machine
+                    if not isinstance(machine.connection, OpcUaSettings)
+                },
+                store=store,
+                recorder=recorder,
+                bus=self._bus,
+            )
+            await opening.load()
             await visits.load()
             await jobs.load()
             lab = Lab(
@@ -122,6 +141,8 @@ class Edge:
                 language=settings.lab.language.value,
                 machines=self._machines,
                 hands=self._hands,
+                zeros=zeros,
+                opening=opening,
                 jobs=jobs,
                 programs=catalog,
                 visits=visits,
@@ -137,6 +158,7 @@ class Edge:
                     "recorder": recorder.run,
                     "uplink": uplink.run,
                     "jobs": jobs.run,
+                    "opening": opening.run,
                     **{f"machine {key}": machine.run for key, machine in self._machines.items()},
                     **{
                         f"inputs {name}": partial(source.run, self._router.reporter(name))

@@ -22,6 +22,7 @@ from edge.drivers.grbl.settings import GrblSettings
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.safety_io.settings import GpioSettings
 from edge.services.hand_settings import HandSettings
+from edge.services.opening import Item
 from edge.store.settings import StoreSettings
 from edge.sync.settings import SyncSettings
 
@@ -66,7 +67,8 @@ class InterlockSettings(Frozen):
     """One input that an interlock watches.
 
     source is `controller` (the machine's own pins), `gpio:NAME` or `opcua:MACHINE/NAME`; max_age_ms is the age
-    after which the input counts as unknown.
+    after which the input counts as unknown; shows says which item of the checklist after a drive is seen by this input,
+    by default that of its name.
     """
 
     input: Id
@@ -74,6 +76,13 @@ class InterlockSettings(Frozen):
     label: Annotated[str, Field(min_length=1, max_length=80)]
     remedy: Annotated[str, Field(min_length=1, max_length=200)]
     max_age_ms: Annotated[int, Field(ge=100, le=5_000)] = 1_000
+    shows: Literal["door", "stop_circuit"] | None = None
+
+    @property
+    def item(self) -> Item | None:
+        """Return the item of the opening checklist that is seen by this input."""
+        named = {DOOR: Item.DOOR, STOP_CIRCUIT: Item.STOP_CIRCUIT}
+        return named.get(self.input) if self.shows is None else Item(self.shows)
 
     def rule(self) -> InputRule:
         """Return the rule of the interlock."""
@@ -89,6 +98,15 @@ class MachineSettings(Frozen):
     connection: Annotated[GrblSettings | OpcUaSettings, Field(discriminator="driver")]
     interlock: tuple[InterlockSettings, ...] = ()
     hand: HandSettings = HandSettings()
+
+    @property
+    def checklist(self) -> dict[Item, list[str]]:
+        """Return the inputs that show an item of the opening checklist."""
+        shown: dict[Item, list[str]] = {}
+        for row in self.interlock:
+            if row.item is not None:
+                shown.setdefault(row.item, []).append(row.input)
+        return shown
 
 
 class EdgeSettings(Frozen):

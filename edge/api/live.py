@@ -12,7 +12,16 @@ from fastapi import APIRouter, WebSocket
 from edge.api import views
 from edge.api.access import is_operator, lab_of
 from edge.http.live import same_origin, show
-from edge.services.bus import JobsChanged, LiveView, MachineChanged, Message, Notice, ProgramsChanged, VisitChanged
+from edge.services.bus import (
+    JobsChanged,
+    LiveView,
+    MachineChanged,
+    Message,
+    Notice,
+    OpeningChanged,
+    ProgramsChanged,
+    VisitChanged,
+)
 from edge.services.lab import Lab
 
 router = APIRouter()
@@ -34,6 +43,8 @@ def _messages(lab: Lab, waiting: list[Message], *, operator: bool) -> list[dict[
                 out.append({"type": "jobs", "jobs": [views.job(item, lab) for item in lab.jobs.jobs()]})
             case VisitChanged() if operator:
                 out.append({"type": "visit", "visit": views.visit(lab.visits)})
+            case OpeningChanged() if operator:
+                out.append({"type": "opening", "opening": views.opening(lab.opening)})
             case ProgramsChanged() if operator:
                 out.append({"type": "programs", "programs": [views.program(item) for item in lab.programs.entries()]})
             case _:

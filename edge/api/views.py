@@ -13,8 +13,10 @@ from edge.safety.interlock import Reading
 from edge.safety.permissives import Command
 from edge.services.hand import MachineHand
 from edge.services.lab import Lab, SyncStatus
+from edge.services.machine_view import MachineView
+from edge.services.opening import Opening
 from edge.services.programs import Prepared, ProgramEntry
-from edge.services.supervisor import MachineSupervisor, MachineView
+from edge.services.supervisor import MachineSupervisor
 from edge.services.visits import VisitCounter, VisitRecord
 
 Json = dict[str, Any]
@@ -275,6 +277,19 @@ def path(points: list[PreviewPoint], cumulative: Prepared | None, stock: list[fl
     }
 
 
+def opening(checklist: Opening) -> Json:
+    """Return the checklist after a drive."""
+    return {
+        "needed": checklist.needed,
+        "machines": {
+            key: [
+                {"item": line.item.value, "done": line.done, "by": line.by.value, "text": line.text} for line in lines
+            ]
+            for key, lines in checklist.lines().items()
+        },
+    }
+
+
 def snapshot(lab: Lab, *, operator: bool) -> Json:
     """Return everything a console shows; without login the machines only."""
     return {
@@ -286,4 +301,5 @@ def snapshot(lab: Lab, *, operator: bool) -> Json:
         "visit": visit(lab.visits) if operator else None,
         "sync": sync(lab.sync_status()),
         "programs": [program(item) for item in lab.programs.entries()] if operator else [],
+        "opening": opening(lab.opening) if operator else None,
     }

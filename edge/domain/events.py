@@ -33,6 +33,7 @@ class EventType(StrEnum):
     INTERLOCK_RESET = "interlock.reset"
     MACHINE_FAULT = "machine.fault"
     STOP_COMMANDED = "stop.commanded"
+    OPENING_ITEM = "opening.item"
     JOB_CHANGED = "job.changed"
     MACHINE_STATE = "machine.state"
 
@@ -47,6 +48,7 @@ class EventType(StrEnum):
                 | EventType.INTERLOCK_RESET
                 | EventType.MACHINE_FAULT
                 | EventType.STOP_COMMANDED
+                | EventType.OPENING_ITEM
             ):
                 return Stream.SAFETY
             case EventType.JOB_CHANGED:

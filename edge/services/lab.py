@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edge.services.bus import EventBus
 from edge.services.hand import MachineHand
 from edge.services.jobs import JobService
+from edge.services.opening import Opening
 from edge.services.operators import OperatorDesk
 from edge.services.probing import WorkZero
 from edge.services.programs import ProgramCatalog
@@ -42,6 +43,7 @@ class Lab:
     jobs: JobService
     programs: ProgramCatalog
     visits: VisitCounter
+    opening: Opening
     desk: OperatorDesk
     bus: EventBus
     sync_status: Callable[[], SyncStatus]

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from edge.domain.errors import (
@@ -26,9 +26,10 @@ from edge.domain.machine import Capability, Execution, Fault, MachineInfo, Machi
 from edge.domain.ports import Clock, Guardian, MachineDriver, ProgramText
 from edge.safety import interlock as latch
 from edge.safety.interlock import Interlock, LatchState, Reading
-from edge.safety.permissives import Command, Facts, Refusal, refusals
+from edge.safety.permissives import Command, Facts, refusals
 from edge.services.bus import EventBus, MachineHomed
 from edge.services.machine_record import MachineRecord, cause_text
+from edge.services.machine_view import MachineView, view_of
 from edge.services.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -37,20 +38,6 @@ Result = TypeVar("Result")
 TICK_S = 0.05
 METRICS_EVERY_NS = 10_000_000_000
 RESTART_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class MachineView:
-    """What a screen may know of a machine at one moment."""
-
-    info: MachineInfo
-    state: MachineState
-    age_ns: int | None
-    interlock: Interlock
-    readings: tuple[Reading, ...]
-    fault: str
-    busy: bool
-    refusals: dict[Command, tuple[Refusal, ...]]
 
 
 class MachineSupervisor:
@@ -110,6 +97,10 @@ class MachineSupervisor:
         """Return the newest reading; a position in doubt counts as not homed."""
         state = self._driver.state()
         return replace(state, homed=False) if self._doubtful and state.homed else state
+
+    def changed(self) -> None:
+        """Say that the view of the machine looks different now."""
+        self._record.changed()
 
     def doubt_position(self) -> None:
         """Trust no position before the machine has homed again: it was on the road, or its settings have changed."""
@@ -219,17 +210,7 @@ class MachineSupervisor:
 
     def view(self) -> MachineView:
         """Return what a screen may know."""
-        facts = self.facts()
-        return MachineView(
-            info=self.info,
-            state=facts.state,
-            age_ns=facts.state_age_ns,
-            interlock=facts.interlock,
-            readings=tuple(facts.readings),
-            fault=facts.own_fault or (facts.state.fault_reason if facts.state.fault is Fault.FAULT else ""),
-            busy=facts.busy,
-            refusals={command: refusals(command, facts) for command in Command},
-        )
+        return view_of(self.info, self.facts())
 
     def require(self, command: Command, *, far: bool = False) -> None:
         """Raise MotionRefused with all reasons where `command` is not permitted now."""
