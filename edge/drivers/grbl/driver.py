@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from edge.domain.errors import (
@@ -20,12 +20,15 @@ from edge.domain.errors import (
     ProgramRejected,
     StopNotDelivered,
 )
+from edge.domain.hand import Axis, Displacement
 from edge.domain.machine import Capability, MachineInfo, MachineState
 from edge.domain.ports import Clock, Guardian, ProgramText
 from edge.drivers.grbl.controller import Controller
 from edge.drivers.grbl.gate import Gate
 from edge.drivers.grbl.greeting import greet, identify
+from edge.drivers.grbl.hand import Hand
 from edge.drivers.grbl.job import Failure, Job
+from edge.drivers.grbl.jogging import Lease
 from edge.drivers.grbl.protocol import State
 from edge.drivers.grbl.screening import refusals
 from edge.drivers.grbl.session import Phase
@@ -34,7 +37,7 @@ from edge.drivers.grbl.settings import GrblSettings
 _log = logging.getLogger(__name__)
 
 _FIRST_RETRY_S = 0.25
-_ALWAYS = frozenset({Capability.RUN_PROGRAM, Capability.HOLD, Capability.STOP, Capability.UNLOCK})
+_ALWAYS = frozenset({Capability.RUN_PROGRAM, Capability.HOLD, Capability.STOP, Capability.UNLOCK, Capability.JOG})
 _CHECK_SLICE = 500
 """Lines checked before other tasks get their turn: less than a millisecond."""
 
@@ -49,6 +52,7 @@ class GrblDriver:
         self._settings = settings
         self._controller = Controller(machine_id, settings, clock, guardian)
         self._gate = Gate(self._controller)
+        self._hand = Hand(self._gate)
         self._pause = _FIRST_RETRY_S
         self._last_reason = ""
         # Known before the first connection, so that nobody takes a machine that is off for one that is only watched.
@@ -91,12 +95,13 @@ class GrblDriver:
                 await asyncio.sleep(self._pause)
                 self._pause = min(self._pause * 2, self._settings.retry_s)
         finally:
+            await self._hand.ended()
             self._controller.close("the driver was shut down", meant=True)
             await self._gate.halted()
 
     async def _connection(self) -> None:
         """Open the port and serve it until it ends, which is always DriverUnavailable."""
-        self._controller.open()
+        await self._controller.open()
         async with asyncio.TaskGroup() as group:
             polling = group.create_task(self._poll(), name=f"grbl poll {self._machine_id}")
             try:
@@ -145,15 +150,30 @@ class GrblDriver:
     # Stops: never gated, never queued
 
     def hold(self) -> None:
-        """Write a feed hold to the wire before returning. Raises StopNotDelivered."""
+        """Write a feed hold, and the end of motion by hand, to the wire before returning. Raises StopNotDelivered."""
         self._controller.hold()
+        self._hand.interrupt()
 
     async def stop(self) -> None:
         """Hold, wait until axes stand (bounded), reset. Raises StopNotDelivered."""
-        self._controller.hold()
+        self.hold()
         if self._controller.job is not None:
             self._controller.job.fail("it was stopped", stop=True)
         await self._gate.halt()
+
+    # Motion by hand
+
+    async def jog(self, by: Displacement, feed: float) -> None:
+        """Move by one bounded step; returns when the axes stand. Raises DriverRefused."""
+        await self._hand.jog(by, feed)
+
+    async def jog_to(self, machine: Mapping[Axis, float], feed: float) -> None:
+        """Move the named axes, together, to machine coordinates; refused where not homed. As `jog` otherwise."""
+        await self._hand.jog_to(machine, feed)
+
+    def lease_jog(self, towards: Displacement, feed: float) -> Lease:
+        """Begin continuous motion in a direction. Raises DriverRefused."""
+        return self._hand.lease(towards, feed)
 
     # Commands
 
