@@ -25,7 +25,7 @@ def armed() -> None:
 
 async def ours(port: str) -> None:
     """Arm the guardian."""
-    guardian = GuardianClient(lambda _: None)
+    guardian = GuardianClient(lambda _: None, lambda _: None)
     await guardian.start()
     guardian.watch("bench", os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
     await guardian.arm("bench")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import signal
@@ -49,6 +50,8 @@ DRAIN_S = 2.0
 FLUSH_S = 1.0
 GARBAGE_S = 30.0
 NEVER = 1_000_000
+M_MMAP_THRESHOLD = -3
+MAPPED_BYTES = 256 * 1024
 PACKAGED_CONTENT = Path(__file__).parent / "content"
 CHECKOUT_CONTENT = Path(__file__).parent.parent / "content"
 
@@ -99,7 +102,8 @@ class Edge:
             store, outbox = SqliteStore(database), SqliteOutbox(database)
             uplink = Uplink(settings, outbox, self._clock, database.epoch, self._config_hash)
             recorder = Recorder(store, self._clock, uplink.notify)
-            guardian = GuardianClient(self._guardian_acted)
+            notes = settings.lab.data_dir / "guardian"
+            guardian = GuardianClient(self._guardian_acted, self._guardian_gone, notes)
             await guardian.start()
             stack.push_async_callback(guardian.stop)
             stack.callback(self._workers.close)
@@ -224,6 +228,10 @@ class Edge:
         if machine_id in self._machines:
             self._machines[machine_id].guardian_acted()
 
+    def _guardian_gone(self, machine_id: str) -> None:
+        if machine_id in self._machines:
+            self._machines[machine_id].guardian_gone()
+
     def _plug_machines(self, guardian: GuardianClient, recorder: Recorder) -> None:
         gpio = self._settings.gpio
         for machine in self._settings.machine:
@@ -265,6 +273,16 @@ class Edge:
                 return remote, OpcUaInputs(remote)
 
 
+def _return_large_blocks() -> None:
+    """Have what is larger than MAPPED_BYTES go back to the computer as soon as it is freed.
+
+    The C library else takes a limit from the largest block that was ever freed, up to 32 MB, and keeps what is
+    below it: after one long program the process would stay as large as its checks were (mallopt(3)).
+    """
+    ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
+
+
 async def run_edge(settings: EdgeSettings, config_path: Path) -> None:
     """Run one laboratory until SIGTERM or SIGINT. Raises the errors of what cannot be opened."""
+    _return_large_blocks()
     await Edge(settings, config_path).run()

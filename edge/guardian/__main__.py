@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guardian process: holds duplicates of open serial ports, and stops armed machines that nobody minds.
+"""The guardian process: holds duplicates of open ports, and stops armed machines that nobody minds.
 
-Usage: python -I -S __main__.py CONTROL_FD PULSE_FD PARENT_PID
+Usage: python -I -S __main__.py CONTROL_FD PULSE_FD PARENT_PID [NOTES]
 
-CONTROL_FD is a SOCK_SEQPACKET socket. Requests are ``SEQ watch|unwatch|arm|disarm MACHINE``, a descriptor riding
-along with watch (SCM_RIGHTS); answers are ``ok SEQ`` or ``no SEQ REASON``. By itself it says ``ready`` once,
-``beat`` every fourth pulse, and ``tripped MACHINE CAUSE OUTCOME`` after it has stopped a machine.
+CONTROL_FD is a SOCK_SEQPACKET socket. Requests are ``SEQ watch MACHINE IDENTITY`` and ``SEQ unwatch|arm|disarm
+MACHINE``, a descriptor riding along with watch (SCM_RIGHTS); answers are ``ok SEQ`` or ``no SEQ REASON``. By itself
+it says ``ready`` once, ``beat`` every fourth pulse, and ``tripped MACHINE CAUSE OUTCOME`` after it has stopped a
+machine. The same is left as the file MACHINE.stopped in the folder NOTES, for a process that comes later.
 
 PULSE_FD is a pipe with a byte every 50 ms from the main process' event loop. When it closes, or PARENT_PID ends
 (``gone``), or it is silent for 250 ms (``silent``) while a machine is armed, then every armed machine gets ``!`` at
 once, is watched until it reports that its axes stand or 500 ms have passed, and gets 0x18: spindle and coolant are
 commanded off, the position is kept where the axes stood. A descriptor that it holds is its own: whatever happens to
-the number in the main process, it keeps meaning the same port.
+the number in the main process, it keeps meaning the same port. IDENTITY is what the main process took for the port
+(device, inode and terminal number, by fstat); what arrives has to be that, a terminal or a socket, or it is not held.
 
 Standard library only, nothing of ours, and as little of it as will do: the process is small, stays in memory and has
 nothing to wait for but its three descriptors.
@@ -24,6 +26,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import termios
 import time
@@ -37,36 +40,63 @@ LOCK_PAGES_IN_USE = 1 | 2 | 4
 """MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT of <sys/mman.h>."""
 
 HOLD, RESET, STATUS = b"!", b"\x18", b"?"
+MOST_READS = 64
 STANDING = (b"<Hold:0", b"<Door:0", b"<Door:1", b"<Alarm", b"<Sleep")
 
 
+def identity(descriptor: int) -> str:
+    """Return which file a descriptor means: two opens of a device node that was plugged anew differ in it, or fail."""
+    about = os.fstat(descriptor)
+    return f"{about.st_dev}:{about.st_ino}:{about.st_rdev}"
+
+
 class Watched:
-    """One machine's port."""
+    """One machine's port: a terminal, or a socket that carries the same bytes."""
 
     def __init__(self, name: str, descriptor: int) -> None:
         self.name = name
         self.descriptor = descriptor
+        self.terminal = os.isatty(descriptor)
+        self.identity = identity(descriptor)
         self.armed = False
         self.heard = b""
         self.outcome = ""
 
-    def write(self, data: bytes) -> None:
-        """Write `data`; a port that is clogged is emptied first, a port that is gone ends the attempt."""
+    def write(self, data: bytes) -> bool:
+        """Write `data` and return True; a terminal that is clogged is emptied first, a socket returns False."""
         try:
             os.write(self.descriptor, data)
         except BlockingIOError:
+            if not self.terminal:
+                return False
             termios.tcflush(self.descriptor, termios.TCOFLUSH)
             os.write(self.descriptor, data)
+        return True
 
     def begin(self) -> None:
         """Write the hold. What the port said before is no answer to it."""
         self.heard = b""
         self.outcome = ""
         try:
+            if identity(self.descriptor) != self.identity:
+                self.outcome = "unreachable"
+                return
             self.write(HOLD)
-            termios.tcflush(self.descriptor, termios.TCIFLUSH)
+            self.drop_input()
         except (OSError, termios.error):
             self.outcome = "unreachable"
+
+    def drop_input(self) -> None:
+        """Forget what has arrived so far, within bounds."""
+        if self.terminal:
+            termios.tcflush(self.descriptor, termios.TCIFLUSH)
+            return
+        try:
+            for _ in range(MOST_READS):
+                if not os.read(self.descriptor, 4096):
+                    return
+        except BlockingIOError:
+            return
 
     def ask(self) -> None:
         """Ask for a status report, and hold again: the first byte may have been lost, a second changes nothing."""
@@ -76,22 +106,24 @@ class Watched:
             self.outcome = "unreachable"
 
     def listen(self) -> None:
-        """Read what the controller says; axes that stand end the wait."""
+        """Read what the controller says; axes that stand end the wait, and so does a port that has hung up."""
         try:
-            self.heard = (self.heard + os.read(self.descriptor, 4096))[-4096:]
+            data = os.read(self.descriptor, 4096)
         except BlockingIOError:
             return
         except OSError:
+            data = b""
+        if not data:
             self.outcome = "unreachable"
             return
+        self.heard = (self.heard + data)[-4096:]
         if any(word in self.heard for word in STANDING):
             self.end("standing")
 
     def end(self, outcome: str) -> None:
         """Write the reset."""
         try:
-            self.write(RESET)
-            self.outcome = outcome
+            self.outcome = outcome if self.write(RESET) else "unreachable"
         except (OSError, termios.error):
             self.outcome = "unreachable"
 
@@ -99,10 +131,11 @@ class Watched:
 class Guardian:
     """Everything that the process knows."""
 
-    def __init__(self, control: socket.socket, pulse: int, parent: int) -> None:
+    def __init__(self, control: socket.socket, pulse: int, parent: int, notes: str) -> None:
         self._control = control
         self._pulse = pulse
         self._parent = parent
+        self._notes = notes
         self._machines: dict[str, Watched] = {}
         self._last_pulse = time.monotonic()
         self._pulses = 0
@@ -165,7 +198,11 @@ class Guardian:
         """Carry out a request; return why not, or nothing."""
         machine = self._machines.get(name)
         if verb == "watch" and descriptors:
+            name, _, expected = name.partition(" ")
             self._let_go(name)
+            if not is_port(descriptors[0]) or identity(descriptors[0]) != expected:
+                os.close(descriptors[0])
+                return "what was handed over is not its port"
             self._machines[name] = Watched(name, descriptors[0])
         elif verb == "unwatch":
             self._let_go(name)
@@ -196,6 +233,7 @@ class Guardian:
             self._look(waiting, min(POLL_S, left))
         for machine in machines:
             machine.armed = False
+            self._note(machine.name, f"{cause} {machine.outcome}")
             self._say(f"tripped {machine.name} {cause} {machine.outcome}")
 
     def _look(self, waiting: list[Watched], seconds: float) -> None:
@@ -214,12 +252,27 @@ class Guardian:
                 else:
                     machine.listen()
 
+    def _note(self, name: str, text: str) -> None:
+        """Leave word for a main process that starts later; a disk that takes none must not end the guard."""
+        if not self._notes:
+            return
+        try:
+            with open(os.path.join(self._notes, f"{name}.stopped"), "w", encoding="ascii") as note:
+                note.write(f"{text}\n")
+        except OSError:
+            return
+
     def _say(self, text: str) -> None:
         """Tell the main process; one that is dead or does not read misses nothing that could still help."""
         try:
             self._control.send(text.encode("ascii"))
         except OSError:
             return
+
+
+def is_port(descriptor: int) -> bool:
+    """Whether a descriptor is a terminal or a socket: nothing else ever gets a byte."""
+    return os.isatty(descriptor) or stat.S_ISSOCK(os.fstat(descriptor).st_mode)
 
 
 def _prefer_us() -> None:
@@ -248,7 +301,7 @@ def main() -> None:
     except ProcessLookupError:
         return
     _prefer_us()
-    Guardian(control, pulse, parent).run()
+    Guardian(control, pulse, parent, sys.argv[4] if len(sys.argv) > 4 else "").run()
 
 
 if __name__ == "__main__":

@@ -63,8 +63,8 @@ def port() -> Port:
 
 
 @asynccontextmanager
-async def guarding(trips: list[str]) -> AsyncIterator[GuardianClient]:
-    client = GuardianClient(trips.append)
+async def guarding(trips: list[str], gone: list[str] | None = None) -> AsyncIterator[GuardianClient]:
+    client = GuardianClient(trips.append, ([] if gone is None else gone).append)
     await client.start()
     try:
         yield client
@@ -102,14 +102,16 @@ class Holder:
 
 
 @asynccontextmanager
-async def holding(sim: Simulator) -> AsyncIterator[Holder]:
+async def holding(sim: Simulator, how: str = "", until: str = "cutting") -> AsyncIterator[Holder]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.grbl_holder", str(sim.port), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "tests.support.grbl_holder", str(sim.port), str(sim.port.parent / "notes"), how),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
     )
     holder = Holder(process)
     try:
         holder.guardian = int(await holder.hears("guardian"))
-        await holder.hears("cutting")
+        await holder.hears(until)
         yield holder
     finally:
         with suppress(ProcessLookupError):
@@ -141,24 +143,101 @@ async def check_stopped_in_order(sim: Simulator) -> None:
     assert truth["mcu_restarts"] == 1
 
 
-async def test_kill_in_mid_cut(tmp_path: Path) -> None:
-    async with simulator(tmp_path, speed=5) as sim, holding(sim) as holder:
-        holder.process.kill()
-        await eventually(lambda: "\x18" in sim.received())
-        await check_stopped_in_order(sim)
-        await eventually(lambda: gone(holder.guardian))
+def lines_after_reset(sim: Simulator) -> str:
+    """Return what the controller received after the first reset, without real-time bytes."""
+    received = sim.received()
+    return received[received.index("\x18") :].translate(str.maketrans("", "", "\x18!?"))
 
 
-async def test_hang_in_mid_cut(tmp_path: Path) -> None:
+def moves(lines: str) -> list[str]:
+    """Return the lines that could move an axis or start anything."""
+    return [line for line in lines.split("\n") if line and line not in ("$I", "$$", "$#", "$G")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+async def test_death_in_mid_cut(tmp_path: Path, number: signal.Signals) -> None:
+    async with simulator(tmp_path, speed=5) as sim:
+        async with holding(sim) as holder:
+            holder.process.send_signal(number)
+            await eventually(lambda: "\x18" in sim.received())
+            await check_stopped_in_order(sim)
+            await eventually(lambda: gone(holder.guardian))
+        # Who comes later finds the machine in fault, and moves nothing.
+        async with holding(sim, until="fault") as later:
+            assert await later.process.wait() == 0
+        assert moves(lines_after_reset(sim)) == []
+        assert list((tmp_path / "notes").iterdir()) == []
+
+
+async def test_a_stopped_process_in_mid_cut(tmp_path: Path) -> None:
     async with simulator(tmp_path, speed=5) as sim, holding(sim) as holder:
         holder.process.send_signal(signal.SIGSTOP)
         await eventually(lambda: "\x18" in sim.received())
         holder.process.send_signal(signal.SIGCONT)
-        assert await holder.hears("tripped") == "router"
-        reason = await holder.hears("failed")
-        assert "restarted" in reason or "reset" in reason
-        await check_stopped_in_order(sim)
+        assert "guardian" in await holder.hears("failed")
+        assert "fallen silent" in await holder.hears("fault")
         assert await holder.process.wait() == 0
+        await check_stopped_in_order(sim)
+        assert moves(lines_after_reset(sim)) == []
+        assert list((tmp_path / "notes").iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["block-python", "block-c"])
+async def test_a_loop_that_hangs_for_a_second_in_mid_cut(tmp_path: Path, how: str) -> None:
+    async with simulator(tmp_path, speed=5) as sim, holding(sim, how) as holder:
+        assert "guardian" in await holder.hears("failed")
+        assert "fallen silent" in await holder.hears("fault")
+        assert await holder.process.wait() == 0
+        await check_stopped_in_order(sim)
+        assert moves(lines_after_reset(sim)) == []
+
+
+async def test_the_guardian_is_killed_in_mid_cut(tmp_path: Path) -> None:
+    """No unguarded motion: the edge itself holds, keeps the position and waits for a person."""
+    async with simulator(tmp_path, speed=5) as sim, holding(sim) as holder:
+        os.kill(holder.guardian, signal.SIGKILL)
+        assert "guardian" in await holder.hears("failed")
+        assert "guardian process ended" in await holder.hears("fault")
+        assert await holder.process.wait() == 0
+        await check_stopped_in_order(sim)
+        assert moves(lines_after_reset(sim)) == []
+
+
+async def test_the_guardian_is_stuck_in_mid_cut(tmp_path: Path) -> None:
+    async with simulator(tmp_path, speed=2) as sim, holding(sim) as holder:
+        os.kill(holder.guardian, signal.SIGSTOP)
+        try:
+            assert "guardian" in await holder.hears("failed")
+        finally:
+            os.kill(holder.guardian, signal.SIGCONT)
+        assert "got stuck" in await holder.hears("fault")
+        assert await holder.process.wait() == 0
+        await check_stopped_in_order(sim)
+
+
+async def test_a_second_edge_neither_steals_nor_disturbs(tmp_path: Path) -> None:
+    async with simulator(tmp_path, speed=40) as sim, holding(sim) as first:
+        before = len(sim.received())
+        async with holding(sim, until="away") as second:
+            await first.hears("finished")
+            assert await first.process.wait() == 0
+            assert not set(sim.received()[before:]) & {"!", "\x18", "$"}
+            # The port is free now, and the second gets it.
+            await second.hears("cutting")
+
+
+async def test_a_second_edge_waits_for_the_guardian_of_the_first(tmp_path: Path) -> None:
+    async with simulator(tmp_path, speed=5) as sim, holding(sim) as first:
+        os.kill(first.guardian, signal.SIGSTOP)
+        first.process.kill()
+        await first.process.wait()
+        async with holding(sim, until="away") as second:
+            assert "\x18" not in sim.received()
+            os.kill(first.guardian, signal.SIGCONT)
+            assert "fallen silent" in await second.hears("fault")
+            assert await second.process.wait() == 0
+        await check_stopped_in_order(sim)
+        assert moves(lines_after_reset(sim)) == []
 
 
 async def test_an_orderly_end_writes_nothing(tmp_path: Path) -> None:
@@ -287,7 +366,7 @@ async def test_arming_what_is_not_watched_is_refused(port: Port) -> None:
 
 
 async def test_without_a_process_nothing_is_armed(port: Port) -> None:
-    client = GuardianClient(lambda _: None)
+    client = GuardianClient(lambda _: None, lambda _: None)
     assert not client.alive
     assert client.pid is None
     client.watch("a", port.host)
@@ -301,7 +380,8 @@ async def test_without_a_process_nothing_is_armed(port: Port) -> None:
 
 async def test_a_dead_guardian_is_seen_and_replaced(port: Port) -> None:
     trips: list[str] = []
-    async with guarding(trips) as client:
+    unminded: list[str] = []
+    async with guarding(trips, unminded) as client:
         client.watch("a", port.host)
         await client.arm("a")
         first = client.pid
@@ -311,9 +391,14 @@ async def test_a_dead_guardian_is_seen_and_replaced(port: Port) -> None:
         with pytest.raises(DriverUnavailable):
             await client.arm("a")
         await eventually(lambda: client.alive)
+        assert unminded == ["a"]
         assert client.pid != first
         assert gone(first)
-        # The new one was told everything: it acts.
+        # The new one knows the port, and minds nothing that it was not told to.
+        time.sleep(0.4)  # noqa: ASYNC251
+        await asyncio.sleep(0.1)
+        assert port.heard() == b""
+        await client.arm("a")
         time.sleep(0.4)  # noqa: ASYNC251
         await eventually(lambda: trips == ["a"])
         assert (await port.hears(b"\x18"))[:1] == b"!"

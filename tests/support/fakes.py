@@ -172,6 +172,9 @@ class FakeGuardian:
         self.alive = True
         self.armed: list[str] = []
 
+    def in_time(self, machine_id: str) -> bool:
+        return True
+
     def watch(self, machine_id: str, descriptor: int) -> None:
         raise NotImplementedError
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from edge.drivers.grbl.link import Link, LinkError
+from edge.drivers.grbl.link import Link
+from edge.drivers.grbl.opening import LinkError, open_serial
 from edge.drivers.grbl.protocol import RealTime
 from tests.support.grbl import eventually
 
@@ -42,7 +43,7 @@ class Wire:
 
 @contextmanager
 def connected(wire: Wire) -> Iterator[Link]:
-    link = Link(wire.port, 115200, wire.lines.append, wire.lost.append)
+    link = Link(open_serial(wire.port, 115200), wire.lines.append, wire.lost.append)
     try:
         yield link
     finally:
@@ -73,7 +74,7 @@ async def test_the_port_is_locked_raw_and_without_hupcl(wire: Wire) -> None:
         assert not attributes[3] & termios.ICANON
         assert fcntl.fcntl(link.descriptor, fcntl.F_GETFL) & os.O_NONBLOCK
         with pytest.raises(LinkError, match="in use by another program"):
-            Link(wire.port, 115200, wire.lines.append, wire.lost.append)
+            Link(open_serial(wire.port, 115200), wire.lines.append, wire.lost.append)
 
 
 async def test_lines_come_in_order(wire: Wire) -> None:
@@ -174,9 +175,9 @@ async def test_nothing_is_told_after_close(wire: Wire) -> None:
 )
 async def test_why_a_port_does_not_open(port: str, why: str) -> None:
     with pytest.raises(LinkError, match=why):
-        Link(port, 115200, lambda _: None, lambda _: None)
+        open_serial(port, 115200)
 
 
 async def test_a_speed_that_no_port_has(wire: Wire) -> None:
     with pytest.raises(LinkError, match="cannot be used at -5 baud"):
-        Link(wire.port, -5, wire.lines.append, wire.lost.append)
+        open_serial(wire.port, -5)

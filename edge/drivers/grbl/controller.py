@@ -16,7 +16,8 @@ from edge.domain.ports import Clock, Guardian
 from edge.drivers.grbl.condition import QUIET_AT_RESTART_NS
 from edge.drivers.grbl.identity import Identity
 from edge.drivers.grbl.job import Job, JobPhase
-from edge.drivers.grbl.link import Direction, Link, LinkError
+from edge.drivers.grbl.link import Direction, Link
+from edge.drivers.grbl.opening import LinkError, open_port
 from edge.drivers.grbl.outlet import Outlet
 from edge.drivers.grbl.protocol import (
     AlarmReport,
@@ -43,21 +44,21 @@ class Controller(Outlet):
     """What comes in from one controller, and what follows from it. By itself it commands nothing but a hold."""
 
     def __init__(self, machine_id: str, settings: GrblSettings, clock: Clock, guardian: Guardian) -> None:
-        super().__init__(machine_id, settings, clock)
+        super().__init__(machine_id, settings, clock, guardian)
         self.strangers: list[str] = []
         """The first lines that were no GRBL while the port waited for a welcome."""
-        self._guardian = guardian
         self._ticked_ns = 0
 
     # The port
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Open the port and wait for the first word. Raises DriverUnavailable."""
         settings = self.settings
         try:
-            self._link = Link(settings.port, settings.baud, self._on_line, self.close, self._on_bytes)
+            opened = await open_port(settings.port, settings.baud)
         except LinkError as error:
             raise DriverUnavailable(machine_id=self.machine_id, reason=str(error)) from error
+        self._link = Link(opened, self._on_line, self.close, self._on_bytes)
         self.identity = Identity()
         self.doctor.opened(settings.baud)
         self.strangers = []

@@ -257,13 +257,7 @@ class GrblDriver:
             if lost:
                 raise self._refused("unlock", f"its position is not known. {lost[0]}")
             sent_ns = self._controller.now_ns()
-            try:
-                await self._controller.command("$X", self._settings.reply_s)
-            except DriverUnavailable:
-                # The answer was lost, and would be taken for that to the next line: start afresh.
-                self._controller.hold()
-                await self._gate.halt()
-                raise
+            await self._gate.command("$X")
             self._controller.ask()
             if not await self._controller.until(lambda: self._gate.idle_since(sent_ns), self._settings.reply_s):
                 raise self._refused("unlock", "it stays locked")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The serial port: opened exclusively, its descriptor on the asyncio loop, no thread.
+"""An open port, serial or a connection: its descriptor on the asyncio loop, no thread.
 
 Lines may wait in a buffer when the port takes only part of them; real-time bytes never do. They overtake the
 buffer, which GRBL permits between any two bytes, and if the port does not take them at once that is an error that
@@ -11,21 +11,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 import termios
 from collections.abc import Callable
 from enum import StrEnum
 
-import serial
-
+from edge.drivers.grbl.opening import LinkError, Port
 from edge.drivers.grbl.protocol import LineSplitter, RealTime
 
 _CHUNK = 4096
-_MIN_BYTES_INDEX = 6
-_CONTROL_FLAGS_INDEX = 2
-
-
-class LinkError(Exception):
-    """The port could not be opened, or does not carry bytes any more. The message is a sentence for people."""
 
 
 class Direction(StrEnum):
@@ -47,14 +41,9 @@ class Link:
     """An open port. `on_line` gets each line, `on_lost` once the reason when the port dies; both on the loop."""
 
     def __init__(
-        self,
-        port: str,
-        baud: int,
-        on_line: Callable[[str], None],
-        on_lost: Callable[[str], None],
-        tap: Tap = _unseen,
+        self, opened: Port, on_line: Callable[[str], None], on_lost: Callable[[str], None], tap: Tap = _unseen
     ) -> None:
-        """Open the port. Raises LinkError. Needs a running loop."""
+        """Take over an open port. Needs a running loop."""
         self._on_line = on_line
         self._on_lost = on_lost
         self._tap = tap
@@ -62,8 +51,8 @@ class Link:
         self._unsent = bytearray()
         self._lost = False
         self._closed = False
-        self._serial = _opened(port, baud)
-        self._descriptor: int = self._serial.fileno()
+        self._opened = opened
+        self._descriptor: int = opened.fileno()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._descriptor, self._readable)
 
@@ -111,7 +100,7 @@ class Link:
         self._loop.remove_reader(self._descriptor)
         self._loop.remove_writer(self._descriptor)
         try:
-            self._serial.close()
+            self._opened.close()
         except (OSError, termios.error) as error:
             # A port that was pulled out can refuse even to be closed; its descriptor is gone all the same.
             if error.args[0] not in (errno.EIO, errno.ENODEV, errno.ENXIO, errno.EBADF):
@@ -127,7 +116,7 @@ class Link:
             self._fail(error)
             return
         if not data:
-            self._fail(OSError(errno.EIO, "end of file"))
+            self._fail(_end_of(self._opened))
             return
         self._tap(Direction.IN, data)
         for line in self._splitter.feed(data):
@@ -169,46 +158,19 @@ class Link:
             self._on_lost(reason)
 
 
-def _opened(port: str, baud: int) -> serial.Serial:
-    """Return the port, locked, non-blocking, and without HUPCL. Raises LinkError.
-
-    HUPCL off: a close, also that of a dying process, would else drop DTR, and the next open reset the controller.
-    VMIN 1: a read without data then says so instead of looking like the end of the port.
-    """
-    try:
-        opened = serial.Serial(port, baud, timeout=0, write_timeout=0, exclusive=True)
-    except serial.SerialException as error:
-        raise LinkError(_opening_sentence(port, error)) from error
-    except ValueError as error:
-        raise LinkError(f"the port {port} cannot be used at {baud} baud") from error
-    try:
-        os.set_blocking(opened.fileno(), False)
-        attributes = termios.tcgetattr(opened.fileno())
-        attributes[_CONTROL_FLAGS_INDEX] &= ~termios.HUPCL
-        attributes[_MIN_BYTES_INDEX][termios.VMIN] = 1
-        termios.tcsetattr(opened.fileno(), termios.TCSANOW, attributes)
-    except (OSError, termios.error) as error:
-        opened.close()
-        raise LinkError(f"the port {port} is not a serial port") from error
-    return opened
-
-
-def _opening_sentence(port: str, error: serial.SerialException) -> str:
-    """Return why the port did not open."""
-    match error.errno:
-        case errno.ENOENT:
-            return f"there is no port {port}: is the cable plugged in and the machine switched on?"
-        case errno.EACCES:
-            return f"this program may not use the port {port}"
-        case errno.EAGAIN | errno.EBUSY:
-            return f"the port {port} is in use by another program"
-        case errno.EISDIR | None:
-            # pyserial names no number where the file opens but takes no line settings.
-            return f"the port {port} is not a serial port"
-        case _:
-            return f"the port {port} does not open ({error})"
+def _end_of(opened: Port) -> OSError:
+    """Return what the end of the bytes means: a serial port has none, a connection is closed by the other side."""
+    if isinstance(opened, socket.socket):
+        return OSError(errno.ECONNRESET, "end of file")
+    return OSError(errno.EIO, "end of file")
 
 
 def _sentence(error: OSError) -> str:
     """Return why the port died."""
-    return f"the port is gone ({error.strerror or error})"
+    match error.errno:
+        case errno.ECONNRESET | errno.EPIPE:
+            return "the controller closed the connection"
+        case errno.ETIMEDOUT | errno.EHOSTUNREACH | errno.ENETUNREACH:
+            return "the network does not reach the controller any more"
+        case _:
+            return f"the port is gone ({error.strerror or error})"

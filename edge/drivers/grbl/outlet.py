@@ -13,13 +13,14 @@ from collections.abc import Callable
 
 from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivered
 from edge.domain.machine import MachineState
-from edge.domain.ports import Clock
+from edge.domain.ports import Clock, Guardian
 from edge.drivers.grbl.codes import error_text
 from edge.drivers.grbl.condition import Condition
 from edge.drivers.grbl.doctor import LinkDoctor
 from edge.drivers.grbl.identity import Identity
 from edge.drivers.grbl.job import Job
-from edge.drivers.grbl.link import Link, LinkError
+from edge.drivers.grbl.link import Link
+from edge.drivers.grbl.opening import LinkError
 from edge.drivers.grbl.protocol import ErrorReply, Ok, RealTime, State
 from edge.drivers.grbl.session import Phase, Session
 from edge.drivers.grbl.settings import GrblSettings
@@ -28,11 +29,13 @@ from edge.drivers.grbl.waiting import Predicate, Waiters
 
 _log = logging.getLogger(__name__)
 
+_LATE = "this service was held up, and the guardian may have stopped the machine"
+
 
 class Outlet:
     """Link, session, condition and job of one controller, and all that is written to it."""
 
-    def __init__(self, machine_id: str, settings: GrblSettings, clock: Clock) -> None:
+    def __init__(self, machine_id: str, settings: GrblSettings, clock: Clock, guardian: Guardian) -> None:
         self.machine_id = machine_id
         self.settings = settings
         self.session = Session()
@@ -43,6 +46,7 @@ class Outlet:
         self.state = MachineState()
         self.listeners: list[Callable[[MachineState], None]] = []
         self._clock = clock
+        self._guardian = guardian
         self._waiters = Waiters()
         self._link: Link | None = None
         self._held_job: Job | None = None
@@ -140,7 +144,15 @@ class Outlet:
         raise DriverRefused(machine_id=self.machine_id, command=line, reason=reason)
 
     def _send(self, data: bytes) -> None:
-        """Send lines. Raises DriverUnavailable."""
+        """Send lines. Raises DriverUnavailable.
+
+        Not where the guardian may have acted: an `ok` that waited for this process, or the stray one after a reset,
+        would else bring the next line to a controller that was just stopped, and it would move.
+        """
+        if not self._guardian.in_time(self.machine_id):
+            self._fail_job(_LATE, stop=True)
+            self._hold_if_failed()
+            raise DriverUnavailable(machine_id=self.machine_id, reason=_LATE)
         try:
             self._open_link().send(data)
         except LinkError as error:
