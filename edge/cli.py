@@ -13,8 +13,10 @@ import typer
 from rich.console import Console
 
 from edge import __version__
-from edge.config import EdgeSettings, load_settings
+from edge.config import EdgeSettings, MachineSettings, load_settings
 from edge.domain.errors import InfoMobilError
+from edge.services.hand_settings import HandSettings
+from edge.services.opening import Item
 from edge.store.pin import write_pin
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Edge controller of one mobile laboratory.")
@@ -66,6 +68,20 @@ def run(
         raise typer.Exit(1) from error
 
 
+def _by_hand(hand: HandSettings) -> str:
+    park = "no parking position" if hand.park is None else "parked at {:g}, {:g}, {:g}".format(*hand.park)
+    probes = [] if hand.plate is None else [f"touch plate of {hand.plate:g} mm"]
+    probes += ["corner plate"] if hand.corner is not None else []
+    probes += ["tool setter"] if hand.tool_setter is not None else []
+    return f"{hand.max_feed:g} mm/min at most, {park}, {', '.join(probes) or 'no plate'}"
+
+
+def _checklist(machine: MachineSettings) -> str:
+    seen = [f"{item.value} by {', '.join(names)}" for item, names in machine.checklist.items()]
+    told = [item.value for item in (Item.STOP_CIRCUIT, Item.DOOR, Item.CLAMPS) if item not in machine.checklist]
+    return "; ".join((f"seen: {', '.join(seen) or 'nothing'}", f"told: {', '.join(told)}"))
+
+
 @cli.command("check-config")
 def check_config(config: ConfigFile) -> None:
     """Say whether a configuration file can be used, and what it means."""
@@ -79,6 +95,9 @@ def check_config(config: ConfigFile) -> None:
             _say(f"    interlock: {item.input} ({item.source}), {item.label}, unknown after {item.max_age_ms} ms")
         if not machine.interlock:
             _say("    interlock: none, so motion is never permitted from here")
+        if machine.connection.driver != "opcua":
+            _say(f"    by hand: {_by_hand(machine.hand)}")
+            _say(f"    after a drive: {_checklist(machine)}")
     office = f"{settings.sync.host}:{settings.sync.port}" if settings.sync else "none: facts stay in the outbox"
     _say(f"office broker: {office}")
     out.print("The file can be used.", style="green")

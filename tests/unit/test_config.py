@@ -12,6 +12,7 @@ from edge.cli import cli
 from edge.config import ConfigError, EdgeSettings, load_settings, parse_settings, settings_hash
 from edge.drivers.grbl.settings import GrblSettings
 from edge.drivers.opcua.settings import OpcUaSettings
+from edge.services.opening import Item
 
 GOOD = """\
 [lab]
@@ -60,6 +61,18 @@ input = "side"
 source = "gpio:side-door"
 label = "Side door"
 remedy = "Close it."
+
+[machine.hand]
+max_feed = 1500
+park = [-5, -5.5, -2]
+plate = 15.1
+tool_setter = [-20, -180]
+[machine.hand.corner]
+x = 10
+y = 10
+z = 12
+[machine.hand.probe]
+fast = 150
 
 [[machine]]
 id = "lathe"
@@ -165,6 +178,14 @@ def test_least_file() -> None:
         ("gpio:side-door", "controller", 0, "machine.1.interlock.2.source", "none is named 'side'"),
         ('label = "Side door"', "", 0, "machine.1.interlock.2.label", "missing"),
         ('remedy = "Close it."', 'remedy = ""', 2, "machine.2.interlock.1.remedy", "it says ''"),
+        ('input = "side"', 'input = "side"\nshows = "roof"', 0, "machine.1.interlock.2.shows", "it says 'roof'"),
+        ("max_feed = 1500", "max_feed = 2001", 0, "machine.1.hand.max_feed", "less than or equal to 2000"),
+        ("max_feed = 1500", "max_fed = 1500", 0, "machine.1.hand.max_fed", "not known here"),
+        ("plate = 15.1", "plate = -1", 0, "machine.1.hand.plate", "it says -1"),
+        ("plate = 15.1", 'plate = "15"', 0, "machine.1.hand.plate", "it says '15'"),
+        ("z = 12", "z = nan", 0, "machine.1.hand.corner.z", "it says nan"),
+        ("z = 12", "z = 12\nlength = 0", 0, "machine.1.hand.corner.length", "it says 0"),
+        ("fast = 150", "fast = 501", 0, "machine.1.hand.probe.fast", "it says 501"),
     ],
 )
 def test_a_mistake_is_answered_with_line_key_and_reason(old: str, new: str, entry: int, key: str, why: str) -> None:
@@ -198,6 +219,34 @@ def test_the_missing_key_of_the_second_machine_is_not_looked_for_in_the_first() 
     assert (error.key, error.why) == ("machine.2.name", "this key is missing")
     assert error.line == line - 2
     assert text.splitlines()[line - 3] == "[[machine]]"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "why"),
+    [
+        ("park = [-5, -5.5, -2]\n", "", "machine.1.hand", "tool_setter is approached at the parking height"),
+        ("fast = 150", "fast = 10", "machine.1.hand.probe", "slow is faster than fast"),
+        ("z = 12", "z = 12\ndepth = 30", "machine.1.hand", "corner.depth is more than the probe may go down"),
+    ],
+)
+def test_settings_of_the_hand_that_do_not_go_together(old: str, new: str, key: str, why: str) -> None:
+    error = refused(edited(old, new)[0])
+    assert error.key == key
+    assert why in str(error.why)
+
+
+def test_the_hand_of_a_machine() -> None:
+    router, lathe = parse(GOOD).machine
+    assert router.hand.park == (-5.0, -5.5, -2.0)
+    assert router.hand.corner is not None
+    assert (router.hand.corner.z, router.hand.corner.depth, router.hand.probe.fast) == (12, 5, 150)
+    assert (lathe.hand.max_feed, lathe.hand.park, lathe.hand.plate) == (1000, None, None)
+
+
+def test_inputs_show_the_items_of_the_opening_checklist() -> None:
+    assert parse(GOOD).machine[0].checklist == {Item.DOOR: ["door"]}
+    both = edited('input = "side"', 'input = "side"\nshows = "door"')[0]
+    assert parse(both).machine[0].checklist == {Item.DOOR: ["door", "side"]}
 
 
 def test_a_declared_pin_is_needed_for_a_pin_that_is_watched() -> None:
@@ -286,6 +335,8 @@ class TestCheckConfig:
         for word in ("InfoMobil 1 (im-01)", "Router [left]", "/dev/serial/by-id/router", "side (gpio:side-door)"):
             assert word in result.output
         assert "office broker: mqtt.example.lt:8883" in result.output
+        assert "by hand: 1500 mm/min at most, parked at -5, -5.5, -2, touch plate of 15.1 mm" in result.output
+        assert "after a drive: seen: door by door; told: stop_circuit, clamps" in result.output
         assert result.output.endswith("The file can be used.\n")
 
     def test_without_office_and_interlock(self, tmp_path: Path) -> None:
@@ -300,6 +351,7 @@ class TestCheckConfig:
         assert result.exit_code == 0, result.output
         assert "none: facts stay in the outbox" in result.output
         assert "interlock: none, so motion is never permitted" in result.output
+        assert "by hand: 1000 mm/min at most, no parking position, no plate" in result.output
 
     def test_a_mistake(self, tmp_path: Path) -> None:
         file = tmp_path / "edge.toml"

@@ -212,6 +212,16 @@ input = "stop-circuit"
 source = "controller"
 label = "Stabdymo grandinė"
 remedy = "Atleiskite stabdymo mygtuką prie staklių, tada spauskite „Atkurti“."
+[machine.hand]
+max_feed = 1500.0
+park = [-5.0, -5.0, -5.0]
+plate = 12.0
+tool_setter = [-20.0, -20.0]
+[machine.hand.corner]
+x = 10.0
+y = 10.0
+z = 12.0
+length = 40.0
 {lathe if self.options.with_lathe else ""}"""
 
     def prepare_router(self) -> None:
