@@ -138,8 +138,8 @@ def test_splitter_drops_nul_and_keeps_other_bytes_visible() -> None:
 
 def test_splitter_cuts_a_runaway_line() -> None:
     splitter = LineSplitter()
-    assert len(splitter.feed(b"x" * 2000)) == 1
-    assert splitter.feed(b"ok\n") == ["ok"]
+    assert [len(line) for line in splitter.feed(b"x" * 2100)] == [1024, 1024]
+    assert splitter.feed(b"\nok\n") == ["x" * 52, "ok"]
 
 
 def test_alarm_tables_are_keyed_by_firmware() -> None:

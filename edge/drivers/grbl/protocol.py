@@ -8,7 +8,6 @@ tolerated, for builds differ (traces report_modes, status_fields_intermittent).
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -189,6 +188,7 @@ _SETTING = re.compile(r"\$(\d{1,3})=(.*?)(?: \(.*\))?")
 _STARTUP_BLOCK = re.compile(r"\$N\d=.*")
 _WELCOME = re.compile(r"(Grbl|GrblHAL) (\d+\.\d+\w*)(?: \[.*)?")
 _STARTUP = re.compile(r">(.*):(ok|error:\d{1,3})")
+_NUMBER = re.compile(r"-?(?:[0-9]{1,9}(?:\.[0-9]*)?|\.[0-9]+)")
 _PARAMETERS = {"G54", "G55", "G56", "G57", "G58", "G59", "G28", "G30", "G92", "TLO", "PRB"}
 _PINS = frozenset("XYZABCPDHRSTEOLM")
 
@@ -239,7 +239,7 @@ def _parse_status(line: str) -> StatusReport | Noise:
             return Noise(line)
         return StatusReport(
             state=State(word),
-            substate=int(substate) if substate else None,
+            substate=_integer(substate) if substate else None,
             machine=_axes(values.get("MPos")),
             work=_axes(values.get("WPos")),
             offset=_axes(values.get("WCO")),
@@ -254,11 +254,17 @@ def _parse_status(line: str) -> StatusReport | Noise:
 
 
 def _number(text: str) -> float:
-    """Return a finite number. Raises ValueError, also for the nan and inf that float() would take."""
-    value = float(text)
-    if not math.isfinite(value):
+    """Return a number as GRBL writes it. Raises ValueError, also for the nan, 1e5 and 1_0 that float() would take."""
+    if _NUMBER.fullmatch(text) is None:
         raise ValueError(text)
-    return value
+    return float(text)
+
+
+def _integer(text: str) -> int:
+    """Return a whole number as GRBL writes it. Raises ValueError, also for the +1, 1_0 and blanks of int()."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
 
 
 def _feed_and_speed(values: dict[str, str]) -> tuple[float | None, float | None]:
@@ -281,7 +287,7 @@ def _overrides(text: str | None) -> tuple[int, int, int] | None:
     """Return feed, rapid and spindle override of `Ov:`. Raises ValueError."""
     if text is None:
         return None
-    feed, rapid, spindle = (int(part) for part in text.split(","))
+    feed, rapid, spindle = (_integer(part) for part in text.split(","))
     return feed, rapid, spindle
 
 
@@ -320,14 +326,17 @@ class LineSplitter:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[str]:
-        """Return the lines that `data` completes, without their ends. A runaway line is cut at 1024 bytes."""
+        """Return the lines that `data` completes, without their ends. A runaway line is cut every 1024 bytes."""
         *complete, rest = (self._rest + data).split(b"\n")
-        if len(rest) > self._LONGEST:
-            complete.append(rest)
-            rest = b""
-        self._rest = rest
-        lines = (raw.translate(None, b"\x00\r").decode("ascii", "backslashreplace") for raw in complete)
+        pieces = [piece for line in complete for piece in self._cut(line)]
+        *runaway, self._rest = self._cut(rest) or [b""]
+        pieces += runaway
+        lines = (raw.translate(None, b"\x00\r").decode("ascii", "backslashreplace") for raw in pieces)
         return [line for line in lines if line]
+
+    def _cut(self, line: bytes) -> list[bytes]:
+        """Return `line` in pieces that are not too long: the same ones however its bytes came in."""
+        return [line[start : start + self._LONGEST] for start in range(0, len(line), self._LONGEST)]
 
     def clear(self) -> None:
         """Forget an incomplete line: it belongs to an earlier life of the port."""
