@@ -31,6 +31,7 @@ from edge.services.lab import Lab
 from edge.services.opening import Opening
 from edge.services.operators import OperatorDesk
 from edge.services.probing import WorkZero
+from edge.services.profile import SettingsProfile
 from edge.services.programs import ProgramCatalog
 from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
@@ -125,6 +126,12 @@ class Edge:
             }
             for work_zero in zeros.values():
                 await work_zero.load()
+            profiles = {
+                key: SettingsProfile(machine, self._hands[key], store=store, recorder=recorder, bus=self._bus)
+                for key, machine in self._machines.items()
+            }
+            for profile in profiles.values():
+                await profile.load()
             opening = Opening(
                 self._machines,
                 {
@@ -146,6 +153,7 @@ class Edge:
                 machines=self._machines,
                 hands=self._hands,
                 zeros=zeros,
+                profiles=profiles,
                 opening=opening,
                 jobs=jobs,
                 programs=catalog,
@@ -163,6 +171,7 @@ class Edge:
                     "uplink": uplink.run,
                     "jobs": jobs.run,
                     "opening": opening.run,
+                    **{f"settings {key}": profile.run for key, profile in profiles.items()},
                     **{f"machine {key}": machine.run for key, machine in self._machines.items()},
                     **{
                         f"inputs {name}": partial(source.run, self._router.reporter(name))

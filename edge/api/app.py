@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.types import ASGIApp
 
 from edge import __version__
-from edge.api import access, hand, jogging, live, machines, opening, views, visits
+from edge.api import access, hand, jogging, live, machines, opening, settings, views, visits
 from edge.http import errors, pages
 from edge.http.limits import BodyLimit, InFlightLimit, SecurityHeaders
 from edge.services.lab import Lab
@@ -42,6 +42,7 @@ def create_app(lab: Lab) -> ASGIApp:
         hand.router,
         jogging.router,
         opening.router,
+        settings.router,
     ):
         app.include_router(part)
     pages.mount(app, "console")

@@ -147,6 +147,7 @@ def machine(supervisor: MachineSupervisor, lab: Lab) -> Json:
         "interlock": _interlock(view) if info.capabilities or view.readings else None,
         "link": _link(state.link),
         "hand": _hand(lab.hands.get(info.machine_id)),
+        "settings_differ": profile.differ if (profile := lab.profiles.get(info.machine_id)) else None,
         "refusals": {command.value: [refusal_json(item) for item in view.refusals[command]] for command in Command}
         # What was never reached has told no capabilities yet, and must not look like what accepts everything.
         if info.capabilities or away

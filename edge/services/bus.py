@@ -50,7 +50,7 @@ class Notice:
     """A sentence for the operator; level is info, attention or fault.
 
     code and facts say the same to a page that has words of its own: tripped (machine, input), fault (machine, reason),
-    job (claim, state, reason).
+    job (claim, state, reason), settings (machine, count).
     """
 
     level: str

@@ -12,6 +12,7 @@ from edge.services.jobs import JobService
 from edge.services.opening import Opening
 from edge.services.operators import OperatorDesk
 from edge.services.probing import WorkZero
+from edge.services.profile import SettingsProfile
 from edge.services.programs import ProgramCatalog
 from edge.services.supervisor import MachineSupervisor
 from edge.services.visits import VisitCounter
@@ -43,6 +44,7 @@ class Lab:
     jobs: JobService
     programs: ProgramCatalog
     visits: VisitCounter
+    profiles: Mapping[str, SettingsProfile]
     opening: Opening
     desk: OperatorDesk
     bus: EventBus

@@ -99,6 +99,7 @@ async def console() -> AsyncIterator[Console]:
         machines={"router": bench.supervisor},
         hands={"router": MachineHand(bench.supervisor, HandSettings())},
         zeros={},
+        profiles={},
         opening=parts,
         jobs=parts,
         programs=parts,
