@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from edge.design import compile_piece
 from edge.domain.errors import NotFound, ProgramRejected
-from edge.domain.machine import MachineInfo, Motion, Position, Travel
+from edge.domain.machine import Capability, MachineInfo, MachineState, Motion, Position, Travel
 from edge.domain.piece import Piece
 from edge.domain.ports import ProgramText
 from edge.gcode import (
     VISITOR_BANNED,
     Diagnostic,
+    Dialect,
     MotionSettings,
     PreviewPoint,
     Severity,
@@ -30,7 +31,9 @@ from edge.gcode import (
     plan,
 )
 from edge.gcode.limits import OPERATOR_BANNED
+from edge.gcode.stops import ProgramStop, take_out_stops
 from edge.services.bus import EventBus, ProgramsChanged
+from edge.services.restart import Ask, Place, Restart, first_stretch, restart_text
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,8 +100,9 @@ class ProgramEntry:
 class Prepared:
     """A program checked for one machine and one work offset.
 
-    cumulative_s[i] is the planned time at which source line i+1 has ended, seconds; bounds are (low, high) in work
-    coordinates or None for a program that never moves.
+    text is what runs until the first of `stops`; all else is of the whole program. cumulative_s[i] is the planned time
+    at which source line i+1 has ended, seconds; bounds are (low, high) in work coordinates or None for a program that
+    never moves.
     """
 
     text: ProgramText
@@ -109,6 +113,7 @@ class Prepared:
     bounds: tuple[Position, Position] | None
     diagnostics: tuple[Diagnostic, ...]
     sha256: str
+    stops: tuple[ProgramStop, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -149,13 +154,15 @@ def prepare_text(
     offset: Position | None,
     motion: Motion | None,
     banned: frozenset[str],
+    tool_change: bool = False,  # noqa: FBT001, FBT002 - positional, as every argument that goes to a worker
 ) -> Prepared:
     """Interpret, check and plan a program. Runs in a worker process; never raises for the program's content."""
-    program = interpret(data, program_id=program_id)
+    program = interpret(data, program_id=program_id, dialect=Dialect(tool_change=tool_change))
+    text, stops = take_out_stops(program.text, data)
     findings = check(program, travel, offset, banned=banned)
     planned = plan(program, _motion_settings(motion), offset)
     return Prepared(
-        text=program.text,
+        text=first_stretch(text, stops),
         total_lines=program.total_lines,
         seconds=planned.seconds,
         cumulative_s=np.cumsum(planned.line_seconds).astype(np.float32),
@@ -163,6 +170,7 @@ def prepare_text(
         bounds=(planned.bounds.low, planned.bounds.high) if planned.bounds is not None else None,
         diagnostics=tuple(findings),
         sha256=program.sha256,
+        stops=stops,
     )
 
 
@@ -174,7 +182,7 @@ async def _sha256(data: bytes) -> str:
 
 def preview_text(data: bytes) -> list[PreviewPoint]:
     """Return the path of a program for a screen. Runs in a worker process."""
-    return list(path_preview(interpret(data), PREVIEW_POINTS))
+    return list(path_preview(interpret(data, dialect=Dialect(tool_change=True)), PREVIEW_POINTS))
 
 
 def compile_wish(template: str, wish: Wish) -> bytes:
@@ -230,12 +238,15 @@ class ProgramCatalog:
         return data
 
     async def _prepare(self, data: bytes, program_id: str, info: MachineInfo, offset: Position | None) -> Prepared:
-        banned = VISITOR_BANNED if program_id in self.pieces else OPERATOR_BANNED
+        tool_change = self._changes_tools(program_id, info)
+        banned = VISITOR_BANNED if program_id in self.pieces else OPERATOR_BANNED - ({"M6"} if tool_change else set())
         key = (await _sha256(data), info.travel, offset, info.motion, banned)
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
-        prepared = await self._offload(prepare_text, data, program_id, info.travel, offset, info.motion, banned)
+        prepared = await self._offload(
+            prepare_text, data, program_id, info.travel, offset, info.motion, banned, tool_change
+        )
         self._cache[key] = prepared
         while len(self._cache) > CACHED or (len(self._cache) > 1 and self._remembered_lines > CACHED_LINES):
             self._cache.popitem(last=False)
@@ -253,11 +264,34 @@ class ProgramCatalog:
 
     async def prepare_piece(self, piece_id: str, wish: Wish, info: MachineInfo, offset: Position | None) -> Prepared:
         """Check and plan a visitor's piece; with a text of the visitor's own it is compiled first."""
-        piece = self.piece(piece_id)
-        if piece.template is None or not wish.personal:
+        if self.piece(piece_id).template is None or not wish.personal:
             return await self.prepare(piece_id, info, offset)
-        data = await self._offload(compile_wish, piece.template, wish)
-        return await self._prepare(data, piece_id, info, offset)
+        return await self._prepare(await self._data(piece_id, wish), piece_id, info, offset)
+
+    async def _data(self, program_id: str, wish: Wish | None) -> bytes:
+        template = self.piece(program_id).template if wish is not None and wish.personal else None
+        if template is None or wish is None:
+            return await self.text(program_id)
+        return await self._offload(compile_wish, template, wish)
+
+    def _changes_tools(self, program_id: str, info: MachineInfo) -> bool:
+        """Return whether M6 is taken out of the program for a person: of visitors' pieces never.
+
+        A machine on which no zero can be set could not be told the length of the new tool.
+        """
+        return program_id not in self.pieces and Capability.WORK_ZERO in info.capabilities
+
+    async def restart(
+        self, program_id: str, wish: Wish | None, info: MachineInfo, state: MachineState, ask: Ask
+    ) -> Restart:
+        """Return the stretch of a program that `ask` asks for, checked for the machine as it stands now.
+
+        Raises NotFound, ProgramRejected, StoreUnavailable.
+        """
+        tool_change = self._changes_tools(program_id, info)
+        place = Place(info.travel, state.work_offset, state.machine_position, tool_change)
+        data = await self._data(program_id, wish)
+        return await self._offload(restart_text, data, program_id, place, ask)
 
     def _learn(self, program_id: str, prepared: Prepared) -> None:
         for shelf in (self._library, self._uploads):
