@@ -263,7 +263,6 @@ def test_door_build_has_what_stock_has_not(tmp_path: Path) -> None:
         assert host.status().startswith("<Idle|MPos:0.000,0.000,-2.000|")
         assert host.ask("M7") == "ok"
         assert simulator.truth()["mist"]
-        assert host.ask("$HQ") == "error:3"
         simulator.command("door open")
         assert "Pn:D" in host.until_status("<Door:1")
         host.close()

@@ -54,6 +54,12 @@ class Board:
             self.firmware.stepper.sync()
             interrupts.inputs_changed(self.firmware)
 
+    def controls_changed(self) -> None:
+        """A control button was pressed or released."""
+        if self.firmware is not None:
+            self.firmware.door_input = self.firmware.door_ajar
+            interrupts.controls_changed(self.firmware)
+
     def truth(self) -> dict[str, Any]:
         """The true state, in the terms of the traces' `truth` objects."""
         firmware = self.firmware

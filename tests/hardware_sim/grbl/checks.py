@@ -70,6 +70,7 @@ class Command:
     centre: list[float] = field(default_factory=lambda: [0.0] * 3)
     radius: float = 0.0
     moves: bool = False
+    laser_off: bool = False
 
 
 Reader = Callable[[int], list[float]]
@@ -89,7 +90,9 @@ def check_line(words: Words, state: GcodeState, read_coordinates: Reader, *, jog
         raise Refused(LINE_NUMBER_TOO_HIGH)
     modal = _new_modal(words, state.modal)
     if jog:
-        modal.motion, modal.inverse_time = 1, False
+        modal.inverse_time = False
+        if words.motion is None:
+            modal.motion = 1
     scale = INCH if modal.inches else 1.0
     command = Command(
         words=words,
@@ -114,7 +117,7 @@ def check_line(words: Words, state: GcodeState, read_coordinates: Reader, *, jog
     command.coordinate_offset = read_coordinates(modal.coordinate) if changed else list(state.coordinate_offset)
     _non_modal(command, state, values, read_coordinates)
     if modal.motion == NO_MOTION:
-        if axes and words.axis_user == "motion":
+        if axes:
             raise Refused(UNUSED_AXIS)
     elif words.axis_user == "motion":
         _motion(command, state, values, scale)
@@ -157,9 +160,10 @@ def _feed(words: Words, values: dict[str, float], state: GcodeState, modal: Moda
         if words.axis_user == "motion" and modal.motion not in (NO_MOTION, 0) and "F" not in values:
             raise Refused(NO_FEED)
         return values.get("F", 0.0)
-    if "F" in values:
-        return values["F"] * scale
-    return 0.0 if state.modal.inverse_time else state.feed
+    if state.modal.inverse_time:
+        # Coming back from G93 an F word is taken as mm/min even in inches (gcode.c step 3).
+        return values.get("F", 0.0)
+    return values["F"] * scale if "F" in values else state.feed
 
 
 def _non_modal(command: Command, state: GcodeState, values: dict[str, float], read_coordinates: Reader) -> None:
@@ -207,16 +211,15 @@ def _data(command: Command, state: GcodeState, values: dict[str, float], read_co
     words, target = command.words, command.target
     if not words.axes:
         raise Refused(NO_AXIS)
-    if "P" not in values or "L" not in values:
+    # Only a line without both misses a word; without P it means P0, without L an unknown L (gcode.c step 3).
+    if "P" not in values and "L" not in values:
         raise Refused(MISSING_WORD)
-    number = math.trunc(values["P"])
+    number = math.trunc(values.pop("P", 0.0)) & 0xFF
     if number > 6:
         raise Refused(BAD_COORDINATE)
-    kind = math.trunc(values["L"])
+    kind = math.trunc(values.pop("L", 0.0)) & 0xFF
     if kind != 20 and (kind != 2 or "R" in values):
         raise Refused(UNSUPPORTED)
-    values.pop("L")
-    values.pop("P")
     command.data_index = number - 1 if number else command.modal.coordinate
     data = read_coordinates(command.data_index)
     for axis, letter in enumerate(AXIS_LETTERS):
@@ -263,7 +266,12 @@ def _arc(command: Command, state: GcodeState, values: dict[str, float], scale: f
         height = 4 * radius * radius - x * x - y * y
         if height < 0:
             raise Refused(ARC_RADIUS)
-        ratio = -math.sqrt(height) / math.hypot(x, y)
+        apart = math.hypot(x, y)
+        if not apart:
+            # No number comes out of this in the firmware, and the arc becomes one straight move.
+            command.radius = 0.0
+            return
+        ratio = -math.sqrt(height) / apart
         if command.modal.motion == 3:
             ratio = -ratio
         if radius < 0:

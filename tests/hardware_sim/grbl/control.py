@@ -9,6 +9,7 @@ One command a line::
     unplug                    plug [LINK]
     noise P                   drop P                    stall MS
     state [FILE]              physical X Y Z
+    damage version|settings|g54..g59|g28|g30|n0|n1|build
     tool LENGTH [DIAMETER]    plate Z|off
     box X0 Y0 X1 Y1 Z|off     bore X Y R ZTOP|off
     advance T BYTES           (with --lockstep) see Runner.advance
@@ -17,6 +18,7 @@ One command a line::
 the control input of the firmware, a soft reset. ``estop on`` keeps the processor in reset, its outputs are off.
 ``tool`` replaces the tool: LENGTH is how much longer than the first one it is (mm, may be negative). ``plate``,
 ``box`` and ``bore`` put a conductive part there, as the options ``--probe-plate``, ``--probe-box``, ``--probe-bore``.
+``damage`` makes the check byte of an EEPROM record wrong: the program notices when it reads it next.
 ``limit`` and ``probe`` force an input on; ``off`` lets the machine's position decide again. ``noise`` and ``drop`` are
 probabilities for each byte, both ways. ``stall`` leaves the host's bytes unread. ``state`` writes the true state.
 """
@@ -27,7 +29,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import interrupts
+from .settings import check_address
 from .world import World, parse_bore, parse_box
 
 if TYPE_CHECKING:
@@ -131,8 +133,9 @@ def _obey(runner: "Runner", words: list[str]) -> None:
         case ["button", ("reset" | "hold" | "start") as name, position]:
             pressed = _switch(position, "press", "release")
             (world.buttons.add if pressed else world.buttons.discard)(name)
-            if pressed and board.firmware is not None:
-                interrupts.button(board.firmware, name)
+            board.controls_changed()
+        case ["damage", record]:
+            board.eeprom.damage(check_address(record))
         case ["unplug"]:
             runner.unplug()
         case ["plug"]:

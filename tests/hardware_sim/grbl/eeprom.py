@@ -27,13 +27,21 @@ class Eeprom:
     def __init__(self) -> None:
         self.cells = bytearray([ERASED]) * SIZE
 
-    def read_record(self, address: int, length: int) -> bytes | None:
-        """The record at `address`, or None when its check byte is wrong."""
+    def read(self, address: int, length: int) -> tuple[bytes, bool]:
+        """The record at `address` and whether its check byte is right."""
         data = bytes(self.cells[address : address + length])
-        return data if self.cells[address + length] == check_byte(data) else None
+        return data, self.cells[address + length] == check_byte(data)
+
+    def damage(self, address: int) -> None:
+        """Turn one byte round. Only the last data byte and the check byte are seen as damage: see `check_byte`."""
+        self.cells[address] ^= 0xFF
 
     def put(self, address: int, data: bytes) -> int:
-        """Store `data` and return how many bytes really changed."""
+        """Store `data` and return how many bytes really changed; addresses wrap at the end."""
+        address %= SIZE
+        if address + len(data) > SIZE:
+            end = SIZE - address
+            return self.put(address, data[:end]) + self.put(0, data[end:])
         old = self.cells[address : address + len(data)]
         self.cells[address : address + len(data)] = data
         return sum(a != b for a, b in zip(old, data, strict=True))

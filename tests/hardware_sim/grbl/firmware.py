@@ -7,10 +7,10 @@ from functools import partial
 from . import commands, interpreter, interrupts, realtime, report
 from .builds import Build
 from .checks import GcodeState
-from .eeprom import Eeprom
+from .eeprom import Eeprom, write_time
 from .kernel import Kernel, Task
 from .linereader import LineReader
-from .planner import Planner
+from .planner import Block, Planner
 from .settings import (
     ADDRESS_SETTINGS,
     ADDRESS_VERSION,
@@ -56,6 +56,7 @@ class Firmware:
         self.stepper.on_segment = kernel.wake
         self.stepper.on_segment_start = partial(interrupts.watch_segment, self)
         self.stepper.on_empty = self._steps_ended
+        self.stepper.on_block = self._block_loaded
         self.state = State.IDLE
         self.gcode = GcodeState()
         self.requests = 0
@@ -79,6 +80,7 @@ class Firmware:
         self.line_cost = PARSE_S
         self.line_buffer = bytearray(LINE_SIZE)
         self.door_input = False
+        self._repaired = 0
         rx.realtime = partial(interrupts.realtime_byte, self)
 
     # --- start and main loop -------------------------------------------------------------------------------------
@@ -102,8 +104,8 @@ class Firmware:
             yield from self._main_loop()
 
     def _load_settings(self) -> bool:
-        data = self.eeprom.read_record(ADDRESS_SETTINGS, _SETTINGS_LENGTH)
-        if data is None:
+        data, good = self.eeprom.read(ADDRESS_SETTINGS, _SETTINGS_LENGTH)
+        if not good:
             return False
         self.settings = self.planner.settings = Settings.unpack(data)
         return True
@@ -121,10 +123,15 @@ class Firmware:
         self.accessory_bytes.clear()
         self.wco_counter = self.override_counter = 0
         self.probe_succeeded = self.probe_active = self.probe_away = False
+        self.probe_position = [0, 0, 0]
+        self.tx.resume()
         self.homing_unlocked = [True] * 3
         self.rx.clear()
         self.gcode = GcodeState()
-        self.gcode.coordinate_offset = self.read_coordinates(0)
+        try:
+            self.gcode.coordinate_offset = self.read_coordinates(0)
+        except Refused as refusal:
+            yield from self.send(report.reply(refusal.code))
         self.set_spindle(0, 0.0)
         self.set_coolant(flood=False, mist=False)
         self.limits_watched = True
@@ -134,7 +141,7 @@ class Firmware:
         self.sync_gcode_position()
 
     def _main_loop(self) -> Task[None]:
-        if self.settings.hard_limits and any(self.world.limits):
+        if self.settings.hard_limits and any(self.limits):
             self.state = State.ALARM
             yield from self.send(report.message("Check Limits"))
         if self.state in (State.ALARM, State.SLEEP):
@@ -183,30 +190,31 @@ class Firmware:
 
     def execute_line(self, text: str) -> Task[int]:
         """Run one cleaned line; the error number, 0 for ok."""
+        if text[0] == "$":
+            return (yield from self._execute(commands.execute(self, text)))
+        if self.state in (State.ALARM, State.JOG):
+            return LOCKED
+        return (yield from self._execute(interpreter.execute(self, text)))
+
+    def _execute(self, task: Task[int] | Task[None]) -> Task[int]:
+        """The error number of `task`, 0 for ok; then the time for what had to be repaired in the EEPROM."""
         try:
-            if text[0] == "$":
-                return (yield from commands.execute(self, text))
-            if self.state in (State.ALARM, State.JOG):
-                return LOCKED
-            yield from interpreter.execute(self, text)
+            code = (yield from task) or 0
         except Refused as refusal:
-            return refusal.code
-        return 0
+            code = refusal.code
+        repaired, self._repaired = self._repaired, 0
+        if repaired:
+            yield from write_time(self.kernel, self.rx, repaired)
+        return code
 
     def run_startup_lines(self) -> Task[None]:
         """Execute ``$N0`` and ``$N1``, each announced as ``>line:ok``."""
         for number in range(STARTUP_LINES):
-            address = startup_address(number)
-            data = self.eeprom.read_record(address, LINE_SIZE)
-            if data is None:
-                damaged = bytearray(self.eeprom.cells[address : address + LINE_SIZE])
-                damaged[0] = 0
-                self.eeprom.put_record(address, bytes(damaged))
+            text = yield from commands.read_text(self, startup_address(number))
+            if text is None:
                 yield from self.send(">:" + report.reply(READ_FAILED))
-                continue
-            text = data.split(b"\0", 1)[0].decode("latin-1")
-            if text:
-                code = yield from self.execute_line(text)
+            elif text:
+                code = yield from self._execute(interpreter.execute(self, text))
                 yield from self.send(f">{text}:{report.reply(code)}")
 
     # --- small services ------------------------------------------------------------------------------------------
@@ -221,7 +229,18 @@ class Firmware:
 
     @property
     def door_ajar(self) -> bool:
-        return self.build.door_pin and self.world.door_open
+        return self.build.door_pin and (self.world.door_open or "hold" in self.world.buttons)
+
+    @property
+    def limits(self) -> list[bool]:
+        """The limit inputs as the program sees them: ``$5`` turns them round (limits.c limits_get_state)."""
+        invert = self.settings.invert_limits
+        return [closed != invert for closed in self.world.limits]
+
+    @property
+    def motor_signs(self) -> tuple[int, ...]:
+        """Which way each motor turns: ``$3`` turns it round."""
+        return tuple(-1 if self.settings.direction_invert >> axis & 1 else 1 for axis in range(3))
 
     @property
     def probe_state(self) -> bool:
@@ -265,20 +284,45 @@ class Firmware:
         self.gcode.position = self.machine_position()
 
     def read_coordinates(self, index: int) -> list[float]:
-        """Stored coordinate data; what cannot be read is cleared."""
-        data = self.eeprom.read_record(coordinate_address(index), COORDINATE_SIZE)
-        if data is None:
-            data = bytes(COORDINATE_SIZE)
-            self.eeprom.put_record(coordinate_address(index), data)
+        """Stored coordinate data.
+
+        Raises:
+            Refused: it cannot be read (7) and was set to zero.
+        """
+        data, good = self.eeprom.read(coordinate_address(index), COORDINATE_SIZE)
+        if not good:
+            self._repaired += self.eeprom.put_record(coordinate_address(index), bytes(COORDINATE_SIZE))
+            raise Refused(READ_FAILED)
         return unpack_coordinates(data)
 
     def set_spindle(self, direction: int, speed: float) -> None:
-        """Drive the spindle output at `speed` rpm (before override)."""
-        settings = self.settings
+        """Drive the spindle output at `speed` rpm (before override) while the machine stands."""
         self.override_counter = 0
+        if direction == 2 and self.settings.laser_mode:
+            # A laser of dynamic power (M4) is dark at rest.
+            speed = 0.0
+        self._drive_output(direction, speed)
+
+    def stop_spindle_output(self) -> None:
+        """Switch the output off; reports go on showing the old speed (spindle_control.c spindle_stop)."""
+        self.world.spindle = self.world.spindle_pwm = 0
+
+    def _block_loaded(self, block: Block) -> None:
+        """The planner's block is loaded or planned anew: the output follows it (stepper.c st_prep_buffer)."""
+        options = block.options
+        self.update_spindle = False
+        self.stepper.on_speed = None
+        if options.spindle == 2 and self.settings.laser_mode:
+            per_speed = options.spindle_speed / block.programmed_rate
+            self.stepper.on_speed = lambda speed: self._drive_output(options.spindle, per_speed * speed)
+        else:
+            self._drive_output(options.spindle, options.spindle_speed)
+
+    def _drive_output(self, direction: int, speed: float) -> None:
+        settings = self.settings
         if not direction:
             self.spindle_speed = 0.0
-            self.world.spindle = self.world.spindle_pwm = 0
+            self.stop_spindle_output()
             return
         speed = speed * self.spindle_percent / 100
         low, high = settings.rpm_min, settings.rpm_max
@@ -321,9 +365,13 @@ class Firmware:
     def _steps_taken(self, axis: int, moved: int) -> None:
         if self.state is State.HOME and not self.homing_unlocked[axis]:
             return
+        if self.settings.direction_invert >> axis & 1:
+            moved = -moved
         self.world.move(axis, moved, self.settings.steps_per_mm[axis])
 
     def _steps_ended(self) -> None:
         self.stepper.stop()
+        if self.stepper.on_speed is not None:
+            self.stop_spindle_output()
         self.kernel.block_main(self.idle_delay())
         self.request(CYCLE_STOP)

@@ -81,7 +81,7 @@ def _travel(firmware: "Firmware", axes: tuple[int, ...], way: float, rate: float
     firmware.start_motion()
     while any(firmware.homing_unlocked):
         if approach:
-            limits = firmware.world.limits
+            limits = firmware.limits
             stepper.sync()
             for axis in axes:
                 if limits[axis]:
@@ -103,7 +103,7 @@ def _travel(firmware: "Firmware", axes: tuple[int, ...], way: float, rate: float
 
 
 def _raise_alarm(firmware: "Firmware", axes: tuple[int, ...], *, approach: bool) -> None:
-    limits = firmware.world.limits
+    limits = firmware.limits
     if firmware.requests & RESET:
         firmware.alarm = ALARM_HOMING_RESET
     if firmware.requests & SAFETY_DOOR:

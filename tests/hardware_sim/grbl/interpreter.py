@@ -22,20 +22,25 @@ from .kernel import Task
 from .planner import MoveOptions
 from .settings import G28_INDEX, G30_INDEX, coordinate_address, pack_coordinates
 from .state import FEED_HOLD, State
-from .words import NO_MOTION, Refused, read_words
+from .words import BAD_LETTER, NO_MOTION, Refused, read_words
 
 if TYPE_CHECKING:
     from .firmware import Firmware
 
 JOG_OUT_OF_TRAVEL = 15
+_JOG_PREFIX = len("$J=")
+_CUTTING = (1, 2, 3)
 
 
 def execute(firmware: "Firmware", text: str) -> Task[None]:
-    """Parse and run one line of G-code.
+    """Parse and run one line of G-code. A stored startup line may be a jog line (gcode.c, first step).
 
     Raises:
         Refused: the line is answered with an error; nothing of it was done.
     """
+    if text.startswith("$"):
+        yield from jog(firmware, text)
+        return
     words = read_words(text, start=0, mist_built=firmware.build.mist)
     command = check_line(words, firmware.gcode, firmware.read_coordinates, jog=False)
     yield from _run(firmware, command)
@@ -49,7 +54,10 @@ def jog(firmware: "Firmware", text: str) -> Task[None]:
     Raises:
         Refused: syntax, or a target out of travel (15).
     """
-    words = read_words(text, start=3, mist_built=firmware.build.mist)
+    if len(text) < _JOG_PREFIX:
+        # Behind its end the stored line still has its "=" (gcode.c, first step).
+        raise Refused(BAD_LETTER)
+    words = read_words(text, start=_JOG_PREFIX, mist_built=firmware.build.mist)
     command = check_line(words, firmware.gcode, firmware.read_coordinates, jog=True)
     if firmware.settings.soft_limits and motion.out_of_travel(firmware, command.target):
         raise Refused(JOG_OUT_OF_TRAVEL)
@@ -62,13 +70,28 @@ def jog(firmware: "Firmware", text: str) -> Task[None]:
     firmware.gcode.position = list(command.target)
 
 
+class Laser:
+    """What ``$32`` makes of a line's spindle word: `off` outside G1, G2, G3 (gcode.c step 4)."""
+
+    def __init__(self, firmware: "Firmware", command: Command) -> None:
+        self.off = self.is_motion = self.force_sync = False
+        if not firmware.settings.laser_mode:
+            return
+        modal = firmware.gcode.modal
+        self.off = command.modal.motion not in _CUTTING
+        self.is_motion = bool(command.words.axes) and command.words.axis_user == "motion"
+        if not self.is_motion and modal.spindle == 1:
+            # Constant power (M3) changes between cutting and other modes only when the machine stands.
+            self.force_sync = self.off == (modal.motion in _CUTTING)
+
+
 def _options(firmware: "Firmware", command: Command) -> MoveOptions:
     modal = firmware.gcode.modal
     return MoveOptions(
         feed=command.feed / 60,
         inverse_time=command.modal.inverse_time,
         spindle=modal.spindle,
-        spindle_speed=firmware.gcode.spindle_speed,
+        spindle_speed=0.0 if command.laser_off else firmware.gcode.spindle_speed,
         coolant=int(modal.flood) | int(modal.mist) << 1,
         line_number=command.line_number,
     )
@@ -76,15 +99,17 @@ def _options(firmware: "Firmware", command: Command) -> MoveOptions:
 
 def _run(firmware: "Firmware", command: Command) -> Task[None]:
     state, new = firmware.gcode, command.modal
+    laser = Laser(firmware, command)
     state.modal.inverse_time = new.inverse_time
     state.feed = command.feed
-    if state.spindle_speed != command.spindle_speed:
-        if state.modal.spindle:
-            yield from motion.spindle(firmware, state.modal.spindle, command.spindle_speed)
+    if state.spindle_speed != command.spindle_speed or laser.force_sync:
+        if state.modal.spindle and not laser.is_motion:
+            yield from motion.spindle(firmware, state.modal.spindle, 0.0 if laser.off else command.spindle_speed)
         state.spindle_speed = command.spindle_speed
+    command.laser_off = laser.off
     state.tool = command.tool
     if state.modal.spindle != new.spindle:
-        yield from motion.spindle(firmware, new.spindle, state.spindle_speed)
+        yield from motion.spindle(firmware, new.spindle, 0.0 if laser.off else state.spindle_speed)
         state.modal.spindle = new.spindle
     if (state.modal.flood, state.modal.mist) != (new.flood, new.mist):
         yield from motion.coolant(firmware, flood=new.flood, mist=new.mist)
@@ -156,11 +181,10 @@ def _move(firmware: "Firmware", command: Command) -> Task[None]:
         yield from motion.arc(firmware, command, options)
     else:
         options.keep_feed = True
-        moved = yield from motion.probe(firmware, command, options)
-        if not moved:
-            return
-        if firmware.state is not State.CHECK:
+        known = yield from motion.probe(firmware, command, options)
+        if known is motion.Known.MACHINE:
             firmware.sync_gcode_position()
+        if known is not motion.Known.TARGET:
             return
     firmware.gcode.position = list(command.target)
 
@@ -177,10 +201,9 @@ def _program_stop(firmware: "Firmware", code: int) -> Task[None]:
     state.modal = Modal(motion=1, inches=state.modal.inches)
     planner = firmware.planner
     planner.feed_percent = planner.rapid_percent = firmware.spindle_percent = 100
-    if checking:
-        return
-    state.coordinate_offset = firmware.read_coordinates(0)
-    yield from _offset_changed(firmware)
-    firmware.set_spindle(0, 0.0)
-    firmware.set_coolant(flood=False, mist=False)
+    if not checking:
+        state.coordinate_offset = firmware.read_coordinates(0)
+        yield from _offset_changed(firmware)
+        firmware.set_spindle(0, 0.0)
+        firmware.set_coolant(flood=False, mist=False)
     yield from firmware.send(report.message("Pgm End"))

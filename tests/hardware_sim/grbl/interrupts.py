@@ -38,12 +38,12 @@ SUSPENDED_NOTICE_S = 0.0002
 def watch_segment(firmware: "Firmware", segment: Segment) -> None:
     """Be there at the first step of the segment at which a switch or, in a probing move, the contact changes."""
     world, block = firmware.world, segment.block
-    here, scales = list(world.physical), firmware.settings.steps_per_mm
+    here, scales, signs = list(world.physical), firmware.settings.steps_per_mm, firmware.motor_signs
     before = [block.taken(axis, block.done) for axis in range(3)]
 
     def where(axis: int, count: int) -> float:
         steps = block.taken(axis, block.done + count) - before[axis]
-        return here[axis] + steps * block.signs[axis] / scales[axis]
+        return here[axis] + steps * block.signs[axis] * signs[axis] / scales[axis]
 
     for axis in range(3):
         if block.steps[axis]:
@@ -80,8 +80,9 @@ def reset(firmware: "Firmware", *, masked: bool = True) -> None:
     if firmware.requests & RESET:
         return
     firmware.request(RESET)
-    firmware.set_spindle(0, 0.0)
-    firmware.set_coolant(flood=False, mist=False)
+    firmware.tx.abandon()
+    firmware.stop_spindle_output()
+    firmware.world.flood = firmware.world.mist = False
     stepper = firmware.stepper
     if firmware.state in (State.RUN, State.HOME, State.JOG) or stepper.hold or stepper.use_system_block:
         if firmware.state is not State.HOME:
@@ -127,18 +128,27 @@ def _flag(firmware: "Firmware", flags: list[int], byte: int) -> None:
     firmware.kernel.wake()
 
 
-def button(firmware: "Firmware", name: str) -> None:
-    """A control input closed: ``reset``, ``hold`` or ``start``."""
-    if name == "reset":
+def controls_changed(firmware: "Firmware") -> None:
+    """A control input closed or opened: every one that is closed now acts, also one that was closed before.
+
+    With a door pin the hold button is on that pin (system.c pin change interrupt, cpu_map.h).
+    """
+    buttons = firmware.world.buttons
+    if "reset" in buttons:
         reset(firmware)
-    elif name == "start":
+    if "start" in buttons:
         firmware.request(CYCLE_START)
-    elif name == "hold":
+    if firmware.door_ajar:
+        firmware.request(SAFETY_DOOR)
+    elif "hold" in buttons:
         firmware.request(FEED_HOLD)
 
 
 def inputs_changed(firmware: "Firmware") -> None:
-    """Limit, probe or door inputs may have changed."""
+    """Limit, probe or door inputs may have changed.
+
+    Any change of a limit pin is a hard limit, also one that opens (limits.c, pin change interrupt).
+    """
     limits = firmware.world.limits
     changed = limits != firmware.limit_inputs
     firmware.limit_inputs = limits
@@ -152,7 +162,7 @@ def inputs_changed(firmware: "Firmware") -> None:
         firmware.probe_position = list(firmware.stepper.position)
         firmware.request(MOTION_CANCEL)
     ajar = firmware.door_ajar
-    if ajar and not firmware.door_input:
-        firmware.request(SAFETY_DOOR)
-    firmware.door_input = ajar
+    if ajar != firmware.door_input:
+        firmware.door_input = ajar
+        controls_changed(firmware)
     firmware.kernel.wake()

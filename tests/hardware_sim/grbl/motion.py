@@ -3,6 +3,7 @@
 
 import math
 from collections.abc import Sequence
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from . import interrupts, realtime, report
@@ -45,7 +46,9 @@ def line(firmware: "Firmware", target: Sequence[float], options: MoveOptions) ->
             break
         firmware.auto_start()
         yield from firmware.wait()
-    firmware.planner.add(target, options)
+    if not firmware.planner.add(target, options) and firmware.settings.laser_mode and options.spindle == 1:
+        # A laser of constant power is set although nothing moves (motion_control.c mc_line).
+        yield from spindle(firmware, options.spindle, options.spindle_speed)
 
 
 def _soft_limit(firmware: "Firmware") -> Task[None]:
@@ -117,10 +120,14 @@ def arc(firmware: "Firmware", command: Command, options: MoveOptions) -> Task[No
     elif turn <= _FULL_TURN_SLACK:
         turn += 2 * math.pi
     tolerance, radius = firmware.settings.arc_tolerance, command.radius
-    chords = math.floor(abs(0.5 * turn * radius) / math.sqrt(tolerance * (2 * radius - tolerance)))
+    chord_sqr = tolerance * (2 * radius - tolerance)
+    # A radius below the tolerance has no root, so no chords: the arc is one straight move (motion_control.c mc_arc).
+    chords = math.floor(abs(0.5 * turn * radius) / math.sqrt(chord_sqr)) if chord_sqr > 0 else 0
     if chords:
         if options.inverse_time:
+            # The firmware forgets here that this is no feed in mm/min.
             options.feed *= chords
+            options.inverse_time = False
         angle = turn / chords
         rise = (command.target[along] - position[along]) / chords
         cosine = 2.0 - angle * angle
@@ -142,13 +149,24 @@ def arc(firmware: "Firmware", command: Command, options: MoveOptions) -> Task[No
     yield from line(firmware, command.target, options)
 
 
-def probe(firmware: "Firmware", command: Command, options: MoveOptions) -> Task[bool]:
-    """A probing move. False if it did not start because the contact was there (ALARM:4)."""
+class Known(Enum):
+    """Where the interpreter thinks the tool is after a probing move."""
+
+    BEFORE = 1
+    TARGET = 2
+    MACHINE = 3
+
+
+def probe(firmware: "Firmware", command: Command, options: MoveOptions) -> Task[Known]:
+    """A probing move, with the result line and the alarms 4 (contact at the start) and 5 (none at the end).
+
+    The position is the target in check mode and without contact (motion_control.c mc_probe_cycle).
+    """
     if firmware.state is State.CHECK:
-        return True
+        return Known.TARGET
     yield from drain(firmware)
     if firmware.aborted:
-        return False
+        return Known.BEFORE
     kind = command.modal.motion
     firmware.probe_succeeded = False
     firmware.probe_away = kind >= 384
@@ -156,13 +174,13 @@ def probe(firmware: "Firmware", command: Command, options: MoveOptions) -> Task[
         firmware.alarm = ALARM_PROBE_INITIAL
         yield from realtime.execute(firmware)
         firmware.probe_away = False
-        return False
+        return Known.BEFORE
     yield from line(firmware, command.target, options)
     firmware.probe_active = True
     firmware.requests |= CYCLE_START
     yield from _until_idle(firmware)
     if firmware.aborted:
-        return False
+        return Known.BEFORE
     if firmware.probe_active:
         if kind in (383, 385):
             firmware.probe_position = list(firmware.stepper.position)
@@ -176,4 +194,4 @@ def probe(firmware: "Firmware", command: Command, options: MoveOptions) -> Task[
     firmware.planner.reset()
     firmware.sync_plan_position()
     yield from firmware.send(report.probe_result(firmware))
-    return True
+    return Known.MACHINE if firmware.probe_succeeded else Known.TARGET

@@ -15,6 +15,8 @@ PLANNER_BLOCKS = 15
 SLOWEST_RATE = 1.0 / 60
 ENDLESS = 1.0e38
 _STRAIGHT = 0.999999
+_LOWEST = -(1 << 31)
+"""Steps are 32-bit: lround() of avr-libc gives this for what does not fit, and differences wrap around."""
 
 
 @dataclass(slots=True)
@@ -169,7 +171,9 @@ class Planner:
             scale = settings.steps_per_mm[axis]
             scaled = target[axis] * scale
             end = math.floor(scaled + 0.5) if scaled >= 0 else -math.floor(0.5 - scaled)
-            way = end - position[axis]
+            if not _LOWEST <= end <= -_LOWEST - 1:
+                end = _LOWEST
+            way = (end - position[axis] - _LOWEST) % (1 << 32) + _LOWEST
             goal.append(end)
             signs.append(-1 if way < 0 else 1)
             steps.append(abs(way))

@@ -84,7 +84,8 @@ def system(firmware: "Firmware") -> Task[None]:
 
 def delay(firmware: "Firmware", seconds: float, *, suspended: bool) -> Task[None]:
     """Wait in steps of 50 ms; requests are answered between the steps only."""
-    steps = -int(-seconds * 1000 // (_DELAY_STEP_S * 1000))
+    # The steps are counted in 16 bits: a dwell of an hour is shorter than one of 50 minutes (nuts_bolts.c delay_sec).
+    steps = -int(-seconds * 1000 // (_DELAY_STEP_S * 1000)) & 0xFFFF
     for _ in range(steps):
         if firmware.aborted:
             return
@@ -195,10 +196,9 @@ def _motion_overrides(firmware: "Firmware") -> None:
     feed, rapid = planner.feed_percent, planner.rapid_percent
     flags, firmware.motion_override_bytes = sorted(firmware.motion_override_bytes), []
     for byte in flags:
-        if byte in FEED_BYTES:
-            feed = step_override(feed, FEED_BYTES[byte])
-        else:
+        if byte in RAPID_BYTES:
             rapid = RAPID_BYTES[byte]
+    feed = step_override(feed, [FEED_BYTES[byte] for byte in flags if byte in FEED_BYTES])
     if (feed, rapid) != (planner.feed_percent, planner.rapid_percent):
         planner.feed_percent, planner.rapid_percent = feed, rapid
         firmware.override_counter = 0
@@ -207,10 +207,7 @@ def _motion_overrides(firmware: "Firmware") -> None:
 
 def _accessory_overrides(firmware: "Firmware") -> None:
     flags, firmware.accessory_bytes = sorted(firmware.accessory_bytes), []
-    percent = firmware.spindle_percent
-    for byte in flags:
-        if byte in SPINDLE_BYTES:
-            percent = step_override(percent, SPINDLE_BYTES[byte])
+    percent = step_override(firmware.spindle_percent, [SPINDLE_BYTES[byte] for byte in flags if byte in SPINDLE_BYTES])
     if percent != firmware.spindle_percent:
         firmware.spindle_percent = percent
         firmware.override_counter = 0
@@ -218,37 +215,35 @@ def _accessory_overrides(firmware: "Firmware") -> None:
             firmware.set_spindle(firmware.gcode.modal.spindle, firmware.gcode.spindle_speed)
         else:
             firmware.update_spindle = True
-            if not firmware.suspend:
-                _drive_spindle(firmware)
+            if firmware.stepper.running:
+                firmware.stepper.reload_spindle()
     if SPINDLE_STOP in flags and firmware.state is State.HOLD:
         if not firmware.spindle_stop:
             firmware.spindle_stop = STOP_INITIATE
         elif firmware.spindle_stop & STOP_ENABLED:
             firmware.spindle_stop |= STOP_RESTORE
     modal = firmware.gcode.modal
-    if firmware.state in (State.IDLE, State.RUN, State.HOLD) and (FLOOD_TOGGLE in flags or MIST_TOGGLE in flags):
+    toggled = FLOOD_TOGGLE in flags or MIST_TOGGLE in flags
+    if toggled and firmware.state in (State.IDLE, State.RUN, State.HOLD, State.JOG):
         modal.flood ^= FLOOD_TOGGLE in flags
         modal.mist ^= MIST_TOGGLE in flags
         firmware.set_coolant(flood=modal.flood, mist=modal.mist)
 
 
 def _condition(firmware: "Firmware") -> tuple[int, float, bool, bool]:
-    """Spindle and coolant of the interrupted block, or the modal ones."""
+    """Spindle of the interrupted block and the coolant that runs, or the modal ones."""
     if firmware.planner.blocks:
         options = firmware.planner.blocks[0].options
-        return options.spindle, options.spindle_speed, bool(options.coolant & 1), bool(options.coolant & 2)
+        return options.spindle, options.spindle_speed, firmware.world.flood, firmware.world.mist
     state = firmware.gcode
     return state.modal.spindle, state.spindle_speed, state.modal.flood, state.modal.mist
 
 
-def _drive_spindle(firmware: "Firmware") -> None:
-    spindle, speed, _, _ = _condition(firmware)
-    firmware.set_spindle(spindle, speed)
-    firmware.update_spindle = False
-
-
 def _suspended(firmware: "Firmware") -> Task[None]:
     spindle, speed, flood, mist = _condition(firmware)
+    if firmware.settings.laser_mode and SPINDLE_STOP not in firmware.accessory_bytes:
+        # A laser does not burn on in a hold.
+        firmware.accessory_bytes.append(SPINDLE_STOP)
     while firmware.suspend:
         if firmware.aborted:
             return
@@ -271,7 +266,8 @@ def _suspended(firmware: "Firmware") -> Task[None]:
             elif firmware.spindle_stop:
                 yield from _spindle_stop(firmware, spindle, speed)
             elif firmware.update_spindle:
-                _drive_spindle(firmware)
+                firmware.set_spindle(spindle, speed)
+                firmware.update_spindle = False
         before = (firmware.suspend, firmware.state, firmware.spindle_stop)
         yield from system(firmware)
         after = (firmware.suspend, firmware.state, firmware.spindle_stop)
@@ -304,7 +300,9 @@ def _sleep(firmware: "Firmware") -> Task[None]:
 
 def _restore(firmware: "Firmware", spindle: int, speed: float, *, flood: bool, mist: bool) -> Task[None]:
     modal = firmware.gcode.modal
-    if modal.spindle and not firmware.suspend & RESTART_RETRACT:
+    if modal.spindle and firmware.settings.laser_mode:
+        firmware.update_spindle = True
+    elif modal.spindle and not firmware.suspend & RESTART_RETRACT:
         firmware.set_spindle(spindle, speed)
         yield from delay(firmware, _DOOR_SPINDLE_S, suspended=True)
     if (modal.flood or modal.mist) and not firmware.suspend & RESTART_RETRACT:
@@ -325,7 +323,10 @@ def _spindle_stop(firmware: "Firmware", spindle: int, speed: float) -> Task[None
     elif firmware.spindle_stop & (STOP_RESTORE | STOP_RESTORE_CYCLE):
         if firmware.gcode.modal.spindle:
             yield from firmware.send(report.message("Restoring spindle"))
-            firmware.set_spindle(spindle, speed)
+            if firmware.settings.laser_mode:
+                firmware.update_spindle = True
+            else:
+                firmware.set_spindle(spindle, speed)
         if firmware.spindle_stop & STOP_RESTORE_CYCLE:
             firmware.request(CYCLE_START)
         firmware.spindle_stop = 0

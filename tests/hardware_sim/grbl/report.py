@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 WELCOME = "\r\nGrbl 1.1h ['$' for help]\r\n"
 HELP = "[HLP:$$ $# $G $I $N $x=val $Nx=line $J=line $SLP $C $X $H ~ ! ? ctrl-x]\r\n"
 _MOVING = (State.HOME, State.RUN, State.HOLD, State.JOG, State.DOOR)
+_STORED = ("G54", "G55", "G56", "G57", "G58", "G59", "G28", "G30")
 _WCO_BUSY, _WCO_IDLE, _OVERRIDE_BUSY, _OVERRIDE_IDLE = 30, 10, 20, 10
 
 
@@ -47,9 +48,11 @@ def _state_text(firmware: "Firmware") -> str:
 def _pins(firmware: "Firmware") -> str:
     world = firmware.world
     letters = "P" if firmware.probe_state else ""
-    letters += "".join(name for name, closed in zip("XYZ", world.limits, strict=True) if closed)
+    letters += "".join(name for name, closed in zip("XYZ", firmware.limits, strict=True) if closed)
     letters += "D" if firmware.door_ajar else ""
-    letters += "".join(name for key, name in (("reset", "R"), ("hold", "H"), ("start", "S")) if key in world.buttons)
+    letters += "R" if "reset" in world.buttons else ""
+    letters += "H" if "hold" in world.buttons and not firmware.build.door_pin else ""
+    letters += "S" if "start" in world.buttons else ""
     return letters
 
 
@@ -119,11 +122,14 @@ def modes(firmware: "Firmware") -> str:
     return "[GC:" + " ".join(words) + "]\r\n"
 
 
-def parameters(firmware: "Firmware", stored: list[list[float]]) -> str:
-    """The answer to ``$#``; `stored` is G54..G59, G28, G30."""
-    names = ["G54", "G55", "G56", "G57", "G58", "G59", "G28", "G30"]
-    lines = [f"[{name}:{_lengths(firmware, data)}]\r\n" for name, data in zip(names, stored, strict=True)]
-    lines.append(f"[G92:{_lengths(firmware, firmware.gcode.g92)}]\r\n")
+def stored_coordinates(firmware: "Firmware", index: int, data: list[float]) -> str:
+    """One line of ``$#`` about stored coordinate data: G54..G59, G28, G30."""
+    return f"[{_STORED[index]}:{_lengths(firmware, data)}]\r\n"
+
+
+def parameters(firmware: "Firmware") -> str:
+    """What ``$#`` says of data that are not stored."""
+    lines = [f"[G92:{_lengths(firmware, firmware.gcode.g92)}]\r\n"]
     lines.append(f"[TLO:{_lengths(firmware, [firmware.gcode.tool_length])}]\r\n")
     lines.append(probe_result(firmware))
     return "".join(lines)

@@ -45,6 +45,7 @@ _FLAG_FIELDS = {
     20: "soft_limits",
     21: "hard_limits",
     22: "homing_enable",
+    32: "laser_mode",
 }
 _AXIS_FIELDS = ("steps_per_mm", "max_rate", "acceleration", "max_travel")
 # Order of the flag bits is free: only how many stored bytes change matters for the timing.
@@ -109,13 +110,13 @@ class Settings:
     soft_limits: bool = False
     hard_limits: bool = False
     homing_enable: bool = False
+    laser_mode: bool = False
 
     def assign(self, number: int, value: float) -> None:
         """Apply ``$number=value`` with the controller's own checks.
 
         Raises:
-            SettingRefused: negative (4), pulse under 3 us (6), soft limits without homing (10), laser mode
-                without PWM is not modelled, unknown number (3).
+            SettingRefused: negative (4), pulse under 3 us (6), soft limits without homing (10), unknown number (3).
         """
         if value < 0:
             raise SettingRefused(4)
@@ -134,12 +135,12 @@ class Settings:
         elif number in _FLOAT_FIELDS:
             setattr(self, _FLOAT_FIELDS[number], value)
         elif number == 26:
-            self.homing_debounce_ms = math.trunc(value)
+            self.homing_debounce_ms = whole
         elif number in _FLAG_FIELDS:
             setattr(self, _FLAG_FIELDS[number], bool(whole))
             if number == 22 and not whole:
                 self.soft_limits = False
-        elif number != 32:
+        else:
             raise SettingRefused(3)
 
     def listing(self) -> list[str]:
@@ -152,8 +153,6 @@ class Settings:
                 text = str(getattr(self, _BYTE_FIELDS[number]))
             elif number == 26:
                 text = str(self.homing_debounce_ms)
-            elif number == 32:
-                text = "0"
             else:
                 text = fixed(getattr(self, _FLOAT_FIELDS[number]), 0 if number in (30, 31) else 3)
             lines.append(f"${number}={text}")
@@ -202,6 +201,25 @@ def startup_address(number: int) -> int:
 
 def coordinate_address(index: int) -> int:
     return ADDRESS_COORDINATES + index * (COORDINATE_SIZE + 1)
+
+
+def check_address(name: str) -> int:
+    """Where the check byte of a record is: settings, g54..g59, g28, g30, n0, n1, build; or the version byte itself.
+
+    Raises:
+        ValueError: no such record.
+    """
+    known = {
+        "version": ADDRESS_VERSION,
+        "settings": ADDRESS_SETTINGS + _LAYOUT.size,
+        "build": ADDRESS_BUILD + LINE_SIZE,
+    }
+    places = {f"g{54 + index}": index for index in range(G28_INDEX)} | {"g28": G28_INDEX, "g30": G30_INDEX}
+    known |= {key: coordinate_address(index) + COORDINATE_SIZE for key, index in places.items()}
+    known |= {f"n{number}": startup_address(number) + LINE_SIZE for number in range(STARTUP_LINES)}
+    if name not in known:
+        raise ValueError(name)
+    return known[name]
 
 
 def pack_coordinates(values: list[float]) -> bytes:

@@ -56,6 +56,12 @@ SPINDLE_BYTES: Final = {0x99: 0, 0x9A: 10, 0x9B: -10, 0x9C: 1, 0x9D: -1}
 SPINDLE_STOP, FLOOD_TOGGLE, MIST_TOGGLE = 0x9E, 0xA0, 0xA1
 
 
-def step_override(percent: int, change: int) -> int:
-    """Next feed or spindle override: 0 means back to 100 %, limits 10 and 200 %."""
-    return max(10, min(200, percent + change)) if change else 100
+def step_override(percent: int, changes: list[int]) -> int:
+    """Next feed or spindle override after the `changes` of one look, in per cent; 0 means back to 100 %.
+
+    The limits 10 and 200 % hold for the sum, which is kept in 8 bits: -10 and -1 at once from 10 % make 200 %
+    (protocol.c protocol_exec_rt_system).
+    """
+    if 0 in changes:
+        percent = 100
+    return max(10, min(200, (percent + sum(changes)) & 0xFF)) if changes else percent

@@ -69,6 +69,8 @@ class Stepper:
         self.on_segment: Callable[[], None] = lambda: None
         self.on_empty: Callable[[], None] = lambda: None
         self.on_segment_start: Callable[[Segment], None] = lambda _segment: None
+        self.on_block: Callable[[Block], None] = lambda _block: None
+        self.on_speed: Callable[[float], None] | None = None
         self.use_system_block = False
         self.position = [0, 0, 0]
         self.running = False
@@ -104,6 +106,11 @@ class Stepper:
             self._keep_block = True
             self._block.entry_sqr = self.speed * self.speed
             self._block = None
+
+    def reload_spindle(self) -> None:
+        """The spindle override changed: the next segment has the new speed."""
+        if self._block is not None:
+            self.on_block(self._block)
 
     # --- execution -----------------------------------------------------------------------------------------------
 
@@ -216,6 +223,7 @@ class Stepper:
             else:
                 self.speed = math.sqrt(block.entry_sqr)
         self._shape_profile(block)
+        self.on_block(block)
         return True
 
     def _shape_profile(self, block: Block) -> None:
@@ -270,6 +278,8 @@ class Stepper:
         if block is None or shape is None:
             return False
         mm, duration = self._travel(block)
+        if self.on_speed is not None:
+            self.on_speed(self.speed)
         left = self._steps_per_mm * mm
         whole_left = math.ceil(left)
         whole_before = math.ceil(self._steps_left)

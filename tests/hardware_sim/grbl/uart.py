@@ -5,8 +5,10 @@
 are off the hardware keeps three bytes (two in the FIFO, one in the shift register) and loses what follows.
 """
 
+import math
 import random
 from collections.abc import Callable
+from functools import partial
 
 from .kernel import INFINITY, Kernel, Task, Timer
 
@@ -14,6 +16,7 @@ BYTE_TIME = 10 / 115200
 RX_SIZE = 128
 TX_SIZE = 104
 HARDWARE_FIFO = 3
+_ALMOST = 1e-6
 _LINE_ENDS = frozenset(b"\n\r")
 REALTIME = frozenset({0x18, *b"?~!", *range(0x80, 0x100)})
 _SIGNIFICANT = _LINE_ENDS | REALTIME
@@ -185,28 +188,41 @@ class Transmitter:
         self._write = write
         self._free_at = 0.0
         self._partial = bytearray()
+        self._abandoned_at: float | None = None
 
     def send(self, text: str) -> Task[None]:
         """Queue `text`; the main program waits while the transmit ring is full."""
         data = text.encode("latin-1")
         kernel = self._kernel
-        start = max(kernel.now, self._free_at)
-        self._free_at = start + len(data) * BYTE_TIME
-        position = 0
-        while (end := data.find(b"\n", position)) >= 0:
-            line = bytes(self._partial) + data[position : end + 1]
-            self._partial.clear()
-            position = end + 1
-            kernel.at(start + position * BYTE_TIME, lambda line=line: self._deliver(line))  # type: ignore[misc]
-        self._partial += data[position:]
-        room_at = self._free_at - TX_SIZE * BYTE_TIME
-        if room_at > kernel.now:
-            yield room_at
+        asked = kernel.now
+        for piece in data.splitlines(keepends=True):
+            start = max(kernel.now, self._free_at)
+            in_ring_at = start + (len(piece) - TX_SIZE) * BYTE_TIME
+            if in_ring_at > kernel.now and self._abandoned_at is None:
+                yield in_ring_at
+            if self._abandoned_at is not None:
+                room = TX_SIZE - math.ceil((start - max(asked, self._abandoned_at)) / BYTE_TIME - _ALMOST)
+                piece = piece[: max(0, room)]
+            self._free_at = start + len(piece) * BYTE_TIME
+            self._partial += piece
+            if piece.endswith(b"\n"):
+                line = bytes(self._partial)
+                self._partial.clear()
+                kernel.at(self._free_at, partial(self._deliver, line))
+
+    def abandon(self) -> None:
+        """A soft reset waits: from now on what finds no room is dropped (serial.c serial_write)."""
+        self._abandoned_at = self._kernel.now
+
+    def resume(self) -> None:
+        """The soft reset is carried out."""
+        self._abandoned_at = None
 
     def reset(self) -> None:
         """The processor was reset: what had not left is gone."""
         self._free_at = 0.0
         self._partial.clear()
+        self._abandoned_at = None
 
     def _deliver(self, line: bytes) -> None:
         damaged = self._interference.damage(line)

@@ -71,14 +71,20 @@ def read_words(line: str, *, start: int, mist_built: bool) -> Words:
         if number is None:
             raise Refused(BAD_NUMBER)
         value, at = number
-        whole = math.trunc(value)
         if letter == "G":
-            _preparatory(words, whole, round(100 * (value - whole)))
+            _preparatory(words, *_split(value))
         elif letter == "M":
-            _miscellaneous(words, whole, round(100 * (value - whole)), mist_built=mist_built)
+            _miscellaneous(words, *_split(value), mist_built=mist_built)
         else:
             _value(words, letter, value)
     return words
+
+
+def _split(value: float) -> tuple[int, int]:
+    """Code and hundredths as the parser keeps them, in 8 and 16 bits: ``G256`` is a G0 with a rest (gcode.c step 2)."""
+    whole = math.trunc(value) & 0xFF
+    rest = 100 * (value - whole)
+    return whole, math.floor(abs(rest) + 0.5) * (1 if rest > 0 else -1) & 0xFFFF
 
 
 def _enter(words: Words, group: int) -> None:
@@ -143,10 +149,9 @@ def _preparatory(words: Words, code: int, hundredths: int) -> None:
         group = 8
         _claim_axes(words, "tool offset")
         words.tool_offset = code
-        if code == 43:
-            if rest != 10:
-                raise Refused(UNSUPPORTED)
-            rest = 0
+        if code == 43 and rest != 10:
+            raise Refused(UNSUPPORTED)
+        rest = 0
     elif code == 61:
         group = 13
         if rest:
