@@ -6,7 +6,7 @@ Dangerous conditions latch: a lost position stays lost until homing, a fault unt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge.domain.machine import Alarm, Fault
 from edge.drivers.grbl.codes import Firmware, alarm_code
@@ -100,6 +100,9 @@ class Condition:
         """Take note of a start; after an unexpected one Idle at 0,0,0 means nothing (power_cycle_in_motion)."""
         self.homing = self.hold_asked = self.until_reset = False
         self.homed = self.homed and not unexpected
+        if self.reading is not None:
+            # A start brings overrides back to 100 %: what was told before says nothing now.
+            self.reading = replace(self.reading, overrides=None)
         self.allow_quiet(now_ns, QUIET_AFTER_ALARM_NS)
 
     def allow_quiet(self, now_ns: int, span_ns: int) -> None:

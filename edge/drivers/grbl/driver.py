@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from edge.domain.errors import (
     DriverRefused,
@@ -20,15 +21,19 @@ from edge.domain.errors import (
     ProgramRejected,
     StopNotDelivered,
 )
-from edge.domain.hand import Axis, Displacement
-from edge.domain.machine import Capability, MachineInfo, MachineState
+from edge.domain.hand import Axis, Displacement, OverrideKind, Setting
+from edge.domain.machine import Capability, MachineInfo, MachineState, Position
 from edge.domain.ports import Clock, Guardian, ProgramText
+from edge.drivers.grbl.blackbox import BlackBox
 from edge.drivers.grbl.controller import Controller
 from edge.drivers.grbl.gate import Gate
 from edge.drivers.grbl.greeting import greet, identify
 from edge.drivers.grbl.hand import Hand
 from edge.drivers.grbl.job import Failure, Job
 from edge.drivers.grbl.jogging import Lease
+from edge.drivers.grbl.measure import Measure
+from edge.drivers.grbl.overrides import OverrideDesk
+from edge.drivers.grbl.profile import Profile
 from edge.drivers.grbl.protocol import State
 from edge.drivers.grbl.screening import refusals
 from edge.drivers.grbl.session import Phase
@@ -37,7 +42,12 @@ from edge.drivers.grbl.settings import GrblSettings
 _log = logging.getLogger(__name__)
 
 _FIRST_RETRY_S = 0.25
-_ALWAYS = frozenset({Capability.RUN_PROGRAM, Capability.HOLD, Capability.STOP, Capability.UNLOCK, Capability.JOG})
+_ALWAYS = frozenset(
+    {
+        *(Capability.RUN_PROGRAM, Capability.HOLD, Capability.STOP, Capability.UNLOCK, Capability.JOG),
+        *(Capability.PROBE, Capability.WORK_ZERO, Capability.OVERRIDE, Capability.SETTINGS),
+    }
+)
 _CHECK_SLICE = 500
 """Lines checked before other tasks get their turn: less than a millisecond."""
 
@@ -46,13 +56,25 @@ class GrblDriver:
     """The MachineDriver of one GRBL controller."""
 
     def __init__(
-        self, machine_id: str, name: str, kind: str, settings: GrblSettings, clock: Clock, guardian: Guardian
+        self,
+        machine_id: str,
+        name: str,
+        kind: str,
+        settings: GrblSettings,
+        clock: Clock,
+        guardian: Guardian,
+        recordings: Path | None = None,
     ) -> None:
+        """Make the driver; `recordings` is the folder of the black box, None for none."""
         self._machine_id = machine_id
         self._settings = settings
-        self._controller = Controller(machine_id, settings, clock, guardian)
+        box = BlackBox(recordings, machine_id, clock)
+        self._controller = Controller(machine_id, settings, clock, guardian, box)
         self._gate = Gate(self._controller)
         self._hand = Hand(self._gate)
+        self._measure = Measure(self._gate)
+        self._overrides = OverrideDesk(self._gate)
+        self._profile = Profile(self._gate, self._learn)
         self._pause = _FIRST_RETRY_S
         self._last_reason = ""
         # Known before the first connection, so that nobody takes a machine that is off for one that is only watched.
@@ -124,7 +146,8 @@ class GrblDriver:
             reading = self._controller.condition.reading
             moving = reading is not None and reading.moving
             await asyncio.sleep(1 / (self._settings.poll_moving_hz if moving else self._settings.poll_hz))
-            self._controller.tick()
+            if not self._gate.alone:
+                self._controller.tick()
 
     def _note_away(self, reason: str) -> None:
         """Log a failure once."""
@@ -134,6 +157,13 @@ class GrblDriver:
 
     def _note_back(self) -> None:
         """Keep who the machine is, and log the recovery once."""
+        self._learn()
+        self._pause = _FIRST_RETRY_S
+        self._last_reason = ""
+        _log.info("%s: %s is ready", self._machine_id, self._controller.identity.controller)
+
+    def _learn(self) -> None:
+        """Keep what the controller tells about itself."""
         identity = self._controller.identity
         homing = {Capability.HOME} if identity.homing_enabled else set[Capability]()
         self._info = replace(
@@ -143,9 +173,6 @@ class GrblDriver:
             travel=identity.travel(),
             motion=identity.motion(),
         )
-        self._pause = _FIRST_RETRY_S
-        self._last_reason = ""
-        _log.info("%s: %s is ready", self._machine_id, identity.controller)
 
     # Stops: never gated, never queued
 
@@ -174,6 +201,29 @@ class GrblDriver:
     def lease_jog(self, towards: Displacement, feed: float) -> Lease:
         """Begin continuous motion in a direction. Raises DriverRefused."""
         return self._hand.lease(towards, feed)
+
+    async def probe(self, by: Displacement, feed: float) -> Position:
+        """Move until the probe makes contact; return the machine position of contact, mm.
+
+        Raises ProbeFailed, DriverRefused.
+        """
+        return await self._measure.probe(by, feed)
+
+    async def set_work_zero(self, reads: Mapping[Axis, float]) -> None:
+        """Let the place where the machine stands read `reads` mm in the active work coordinates."""
+        await self._measure.set_work_zero(reads)
+
+    async def override(self, kind: OverrideKind, percent: int) -> int:
+        """Bring an override to `percent` and return what the controller confirms. Raises DriverRefused."""
+        return await self._overrides.override(kind, percent)
+
+    async def settings(self) -> tuple[Setting, ...]:
+        """Read all settings of the controller. Raises DriverRefused."""
+        return await self._profile.settings()
+
+    async def write_settings(self, values: Mapping[int, str]) -> None:
+        """Write settings one by one, each alone on the wire, and verify them. Raises DriverRefused."""
+        await self._profile.write(values)
 
     # Commands
 
@@ -244,7 +294,8 @@ class GrblDriver:
             condition.homing = False
             controller.ask()
         done_ns = controller.now_ns()
-        await controller.until(lambda: self._gate.idle_since(done_ns), self._settings.reply_s)
+        if await controller.until(lambda: self._gate.idle_since(done_ns), self._settings.reply_s):
+            await self._measure.put_back()
 
     async def unlock(self) -> None:
         """Leave an alarm that kept the position; nothing to do where there is none."""
@@ -261,6 +312,7 @@ class GrblDriver:
             self._controller.ask()
             if not await self._controller.until(lambda: self._gate.idle_since(sent_ns), self._settings.reply_s):
                 raise self._refused("unlock", "it stays locked")
+            await self._measure.put_back()
 
     async def run_program(self, program: ProgramText) -> None:
         """Run `program` to its end: returns when the last motion has ended.

@@ -25,6 +25,8 @@ class Gate:
         self.controller = controller
         self.alone = False
         """Whether a line is on the wire that bears no byte beside it, not even a `?`."""
+        self.beside = asyncio.Lock()
+        """Held by what writes real-time bytes beside lines, and by a line that bears none."""
         self._busy = ""
         self._halt: asyncio.Task[None] | None = None
 
@@ -48,6 +50,29 @@ class Gate:
             yield
         finally:
             self.give()
+
+    async def command(self, line: str, seconds: float | None = None) -> None:
+        """Send one line and wait for its answer; where none comes, start afresh: it would be taken for the next one's.
+
+        Raises DriverRefused, and DriverUnavailable where there is no answer.
+        """
+        try:
+            await self.controller.command(line, self.controller.settings.reply_s if seconds is None else seconds)
+        except DriverUnavailable:
+            await self.stop_unheard()
+            raise
+
+    async def write_memory(self, line: str) -> None:
+        """Send one line that writes the controller's memory, with no byte beside it until its answer.
+
+        GRBL loses what arrives while it writes (trace eeprom_streamed_loss). Raises as `command`.
+        """
+        async with self.beside:
+            self.alone = True
+            try:
+                await self.command(line)
+            finally:
+                self.alone = False
 
     # Trust
 
@@ -80,9 +105,11 @@ class Gate:
         Raises as `idle`.
         """
         self.idle(command)
-        asked_ns = self.controller.now_ns()
-        self.controller.ask()
-        await self.controller.until(lambda: self.controller.heard_since(asked_ns), self.controller.settings.reply_s)
+        controller = self.controller
+        asked_ns = controller.now_ns()
+        controller.ask()
+        if not await controller.until(lambda: controller.heard_since(asked_ns), controller.settings.reply_s):
+            raise self._refused(command, "it does not answer")
         return self.idle(command)
 
     def idle_since(self, moment_ns: int) -> bool:

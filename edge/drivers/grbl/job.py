@@ -75,6 +75,12 @@ class Job:
         return self.program.source_lines[done - 1] if done else None
 
     @property
+    def sent_line(self) -> int | None:
+        """Return the last line that was handed to the port, as the operator counts, or None before the first."""
+        sent = self._streamer.sent
+        return self.program.source_lines[sent - 1] if sent else None
+
+    @property
     def progress(self) -> float:
         """Return the acknowledged part of the program, 0 to 1."""
         return self._streamer.acknowledged / len(self.program.lines)

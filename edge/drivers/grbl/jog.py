@@ -40,12 +40,17 @@ def axis_words(values: Mapping[Axis, float]) -> str:
     return "".join(f"{axis}{_number(value)}" for axis, value in values.items())
 
 
+def way_words(by: Displacement) -> str:
+    """Return the axis words of a relative way, "" where nothing is left of it after rounding."""
+    return axis_words({axis: value for axis, value in _by_axis(by).items() if round(value, _DECIMALS)})
+
+
 def step_line(by: Displacement, feed: float) -> JogLine | None:
     """Return the relative jog by `by`, or None where nothing is left of it after rounding, or no feed."""
-    ways = {axis: value for axis, value in _by_axis(by).items() if round(value, _DECIMALS)}
-    if not ways or not feed >= LEAST_FEED:
+    words = way_words(by)
+    if not words or not feed >= LEAST_FEED:
         return None
-    return JogLine(f"$J=G91G21{axis_words(ways)}F{_number(feed)}", by.length)
+    return JogLine(f"$J=G91G21{words}F{_number(feed)}", by.length)
 
 
 def target_line(machine: Mapping[Axis, float], place: Position, feed: float) -> JogLine | None:

@@ -44,6 +44,8 @@ class Reading:
     overrides: Overrides | None
     pins: frozenset[str]
     taken_ns: int
+    overrides_ns: int = 0
+    """When a report last said the overrides."""
 
     @property
     def standing(self) -> bool:
@@ -89,6 +91,7 @@ def fold(before: Reading | None, report: StatusReport, taken_ns: int, *, inches:
         overrides=Overrides(*report.overrides) if report.overrides else (before.overrides if before else None),
         pins=report.pins,
         taken_ns=taken_ns,
+        overrides_ns=taken_ns if report.overrides else (before.overrides_ns if before else 0),
     )
 
 
@@ -129,6 +132,7 @@ class Facts:
     stop_pin: bool = False
     program: str | None = None
     line: int | None = None
+    sent_line: int | None = None
     total_lines: int | None = None
     progress: float | None = None
     link: LinkHealth | None = None
@@ -152,6 +156,7 @@ def machine_state(reading: Reading, facts: Facts) -> MachineState:
         overrides=reading.overrides,
         program=facts.program,
         line=facts.line,
+        sent_line=facts.sent_line,
         total_lines=facts.total_lines,
         progress=facts.progress,
         alarms=facts.alarms,

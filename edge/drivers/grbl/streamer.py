@@ -86,6 +86,11 @@ class JobStreamer(GrblStreamer):  # type: ignore[misc]
         return lines
 
     @property
+    def sent(self) -> int:
+        """Return how many lines were given out."""
+        return self.acknowledged + len(self.in_flight)
+
+    @property
     def complete(self) -> bool:
         """Whether every line is acknowledged."""
         return self.acknowledged == self.buffer_size

@@ -31,6 +31,7 @@ def describe(
         stop_pin=stop_pin,
         program=job.program.program_id if job else None,
         line=job.line if job else None,
+        sent_line=job.sent_line if job else None,
         total_lines=job.program.source_lines[-1] if job else None,
         progress=job.progress if job else None,
         link=link,
