@@ -272,7 +272,8 @@ class Edge:
             case GrblSettings() as grbl:
                 from edge.drivers.grbl import GrblDriver, GrblPinInputs
 
-                serial = GrblDriver(machine.id, machine.name, machine.kind, grbl, self._clock, guardian)
+                recordings = self._settings.lab.data_dir / "recordings"
+                serial = GrblDriver(machine.id, machine.name, machine.kind, grbl, self._clock, guardian, recordings)
                 return serial, GrblPinInputs(serial, f"the controller of {machine.name}", self._clock)
             case OpcUaSettings() as opcua:
                 from edge.drivers.opcua.driver import OpcUaDriver

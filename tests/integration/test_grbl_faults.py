@@ -9,9 +9,10 @@ program is ever sent twice. docs/how-to/recover.md says the same to the operator
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -295,6 +296,35 @@ async def test_status_reports_that_stay_away_hold_the_program(tmp_path: Path) ->
         received = sim.received()
         assert received.index("!") < received.rindex("\x18")
         assert machine.state.fault is Fault.FAULT
+        assert_only_questions(sim, ended)
+        assert_nothing_twice(sim, text)
+
+
+def fill(port: Path) -> None:
+    """Write blanks until the port takes no more."""
+    descriptor = os.open(port, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        with suppress(BlockingIOError):
+            while os.write(descriptor, b" "):
+                pass
+    finally:
+        os.close(descriptor)
+
+
+async def test_a_port_that_takes_no_more_bytes(tmp_path: Path) -> None:
+    """Its buffer is full: it is emptied for the hold, so that no motion waits in it until it flows again."""
+    text = cut()
+    async with meddled(tmp_path) as (sim, cable, machine):
+        job = await cutting(machine, text)
+        cable.deaf(True)
+        fill(cable.port)
+        with pytest.raises(ProgramInterrupted, match="stopped answering"):
+            await job
+        ended = time.monotonic()
+        assert machine.state.fault is Fault.FAULT
+        cable.outward = lambda data: data.replace(b" ", b"")
+        cable.deaf(False)
+        await machine.until(lambda s: s.availability is Availability.AVAILABLE)
         assert_only_questions(sim, ended)
         assert_nothing_twice(sim, text)
 

@@ -13,6 +13,7 @@ import logging
 from edge.domain.errors import DriverUnavailable, StopNotDelivered
 from edge.domain.machine import SpindleCommand
 from edge.domain.ports import Clock, Guardian
+from edge.drivers.grbl.blackbox import BlackBox
 from edge.drivers.grbl.condition import QUIET_AT_RESTART_NS
 from edge.drivers.grbl.identity import Identity
 from edge.drivers.grbl.job import Job, JobPhase
@@ -43,8 +44,10 @@ _SETTINGS_LOST = ErrorReply(7)
 class Controller(Outlet):
     """What comes in from one controller, and what follows from it. By itself it commands nothing but a hold."""
 
-    def __init__(self, machine_id: str, settings: GrblSettings, clock: Clock, guardian: Guardian) -> None:
-        super().__init__(machine_id, settings, clock, guardian)
+    def __init__(
+        self, machine_id: str, settings: GrblSettings, clock: Clock, guardian: Guardian, box: BlackBox
+    ) -> None:
+        super().__init__(machine_id, settings, clock, guardian, box)
         self.strangers: list[str] = []
         """The first lines that were no GRBL while the port waited for a welcome."""
         self._ticked_ns = 0
@@ -61,6 +64,8 @@ class Controller(Outlet):
         self._link = Link(opened, self._on_line, self.close, self._on_bytes)
         self.identity = Identity()
         self.doctor.opened(settings.baud)
+        self.box.opened(settings.port, settings.baud)
+        self._noted_trust = None
         self.strangers = []
         self.condition.connected(self._clock.boot_ns())
         self.session.opened()
@@ -73,6 +78,7 @@ class Controller(Outlet):
         """
         link, self._link = self._link, None
         if link is not None:
+            self.box.mark("port closed", reason=reason, meant=meant)
             if self.job is not None and not self.job.ended:
                 with contextlib.suppress(LinkError):
                     link.now(RealTime.HOLD)
@@ -85,12 +91,15 @@ class Controller(Outlet):
             link.close()
             self._waiters.fail(DriverUnavailable(machine_id=self.machine_id, reason=reason))
         self.publish(reason)
+        self.box.close()
 
     # A program
 
     def begin(self, job: Job) -> None:
         """Send the first lines of `job`. Raises DriverUnavailable."""
         self.job = job
+        self.box.begin(job.program.program_id, len(job.program.lines), self.identity.controller)
+        self.box.mark("position", trusted=self.condition.homed)
         self._send_job_lines(job, job.start())
         self.ask()
 
@@ -108,7 +117,8 @@ class Controller(Outlet):
     # What comes in
 
     def _on_bytes(self, direction: Direction, data: bytes) -> None:
-        """Show the doctor what comes in, also where it never becomes a line."""
+        """Record it, and show the doctor what comes in, also where it never becomes a line."""
+        self.box.seen(direction, data)
         if direction is Direction.IN:
             self.doctor.received(data)
 
@@ -134,6 +144,7 @@ class Controller(Outlet):
                 self._unreadable(text)
             case message:
                 self.identity.note(message)
+        self._note_end()
         self._waiters.wake()
 
     def _examine(self, line: str, reply: Reply) -> None:
@@ -200,6 +211,7 @@ class Controller(Outlet):
         """Take note of ALARM:`code`."""
         now = self._clock.boot_ns()
         alarm, restarts = self.condition.alarmed(self.identity.firmware, code, now)
+        self.box.mark("alarm", code=alarm.code, text=alarm.text, position_kept=alarm.position_kept)
         if restarts:
             self._restart_ns = now
             self.session.resetting()

@@ -14,6 +14,7 @@ import os
 import socket
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 
 from edge.drivers.grbl.opening import LinkError, Port
@@ -91,6 +92,13 @@ class Link:
         self._unsent.clear()
         if not self._lost:
             self._loop.remove_writer(self._descriptor)
+
+    def flush(self) -> None:
+        """Throw away all that was written and has not left: a stop must not wait behind it."""
+        self.discard_unsent()
+        # A connection over the network has no such queue of ours.
+        with suppress(termios.error):
+            termios.tcflush(self._descriptor, termios.TCOFLUSH)
 
     def close(self) -> None:
         """Close the port; nothing is called back afterwards. May be repeated."""

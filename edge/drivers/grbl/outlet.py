@@ -14,6 +14,7 @@ from collections.abc import Callable
 from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivered
 from edge.domain.machine import MachineState
 from edge.domain.ports import Clock, Guardian
+from edge.drivers.grbl.blackbox import BlackBox
 from edge.drivers.grbl.codes import error_text
 from edge.drivers.grbl.condition import Condition
 from edge.drivers.grbl.doctor import LinkDoctor
@@ -35,13 +36,16 @@ _LATE = "this service was held up, and the guardian may have stopped the machine
 class Outlet:
     """Link, session, condition and job of one controller, and all that is written to it."""
 
-    def __init__(self, machine_id: str, settings: GrblSettings, clock: Clock, guardian: Guardian) -> None:
+    def __init__(
+        self, machine_id: str, settings: GrblSettings, clock: Clock, guardian: Guardian, box: BlackBox
+    ) -> None:
         self.machine_id = machine_id
         self.settings = settings
         self.session = Session()
         self.identity = Identity()
         self.condition = Condition(door_pin=settings.door_pin)
         self.doctor = LinkDoctor()
+        self.box = box
         self.job: Job | None = None
         self.state = MachineState()
         self.listeners: list[Callable[[MachineState], None]] = []
@@ -50,6 +54,8 @@ class Outlet:
         self._waiters = Waiters()
         self._link: Link | None = None
         self._held_job: Job | None = None
+        self._noted_job: Job | None = None
+        self._noted_trust: bool | None = None
         self._restart_ns = 0
 
     def _open_link(self) -> Link:
@@ -77,14 +83,23 @@ class Outlet:
         self._waiters.wake()
 
     def _write_stop(self, byte: RealTime) -> Link:
-        """Write `byte` now and return the port. Raises StopNotDelivered."""
-        if self._link is None:
+        """Write `byte` now and return the port. Raises StopNotDelivered.
+
+        A port that takes no more bytes is emptied first: what waits in it is motion that nobody wants any more.
+        """
+        link = self._link
+        if link is None:
             raise StopNotDelivered(machine_id=self.machine_id, reason="there is no connection")
         try:
-            self._link.now(byte)
-        except LinkError as error:
-            raise StopNotDelivered(machine_id=self.machine_id, reason=str(error)) from error
-        return self._link
+            link.now(byte)
+        except LinkError:
+            link.flush()
+            try:
+                link.now(byte)
+            except LinkError as error:
+                raise StopNotDelivered(machine_id=self.machine_id, reason=str(error)) from error
+            self._fail_job("the port took no more bytes, and what waited in it was thrown away", stop=True)
+        return link
 
     def resume(self) -> None:
         """Write `~`. Raises DriverUnavailable."""
@@ -164,6 +179,19 @@ class Outlet:
         """End the program that runs, if one does; it is not to blame where it was `interrupted`."""
         if self.job is not None:
             self.job.fail(reason, stop=stop, interrupted=interrupted)
+            self._note_end()
+
+    def _note_end(self) -> None:
+        """Mark in the recording how the program has ended, if it has."""
+        job = self.job
+        if job is None or not job.ended or job is self._noted_job:
+            return
+        self._noted_job = job
+        if job.failure is None:
+            self.box.mark("program ends", outcome="finished")
+        else:
+            outcome = "was interrupted" if job.failure.interrupted else "ended before its end"
+            self.box.mark("program ends", outcome=outcome, reason=job.failure.reason)
 
     def _hold_if_failed(self) -> None:
         """Hold at once when the program has just failed: GRBL goes on with what it has buffered."""
@@ -171,6 +199,9 @@ class Outlet:
         if job is None or job.failure is None or not job.failure.stop or job is self._held_job:
             return
         self._held_job = job
+        if self._link is not None:
+            # Lines that have not left the port would move the machine once a stalled line flows again.
+            self._link.flush()
         try:
             self.hold()
         except StopNotDelivered as error:
@@ -180,6 +211,7 @@ class Outlet:
         """Mark FAULT and publish it; the first reason stays until a person clears it."""
         if self.condition.require_person(reason):
             _log.error("%s: %s", self.machine_id, reason)
+            self.box.mark("fault", reason=reason)
             self.publish()
 
     def clear_fault(self) -> None:
@@ -210,6 +242,9 @@ class Outlet:
     def publish(self, reason: str = "") -> None:
         """Build the state and call the listeners; `reason` says why nothing is heard, where nothing is."""
         condition, identity = self.condition, self.identity
+        if condition.homed is not self._noted_trust:
+            self._noted_trust = condition.homed
+            self.box.mark("position", trusted=condition.homed)
         known = self.session.known and condition.reading is not None and not condition.stale
         self.state = describe(
             condition,
