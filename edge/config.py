@@ -130,6 +130,13 @@ class EdgeSettings(Frozen):
                 ("machine", at, "interlock", row, "input") for row in range(len(machine.interlock))
             ]
             _require_different(places, [item.input for item in machine.interlock], "interlock inputs of this machine")
+            if (
+                isinstance(machine.connection, GrblSettings)
+                and machine.hand.longest_probe > machine.connection.probe_mm
+            ):
+                limit = machine.connection.probe_mm
+                why = f"a cycle looks for contact farther than probe_mm = {limit:g} of its connection"
+                raise _misfit(why, "machine", at, "hand")
             for row, item in enumerate(machine.interlock):
                 if why := self._unknown_source(machine, item):
                     raise _misfit(why, "machine", at, "interlock", row, "source")

@@ -25,7 +25,7 @@ class Frozen(BaseModel):
 class ProbeSettings(Frozen):
     """How a probing cycle moves.
 
-    fast finds, slow measures; retract is the way back between the two; down, side and bore are the longest ways on
+    fast finds, slow measures; retract is the way back between the two; down, bore and setter are the longest ways on
     which contact is looked for; clearance is the height above a plate at which the tool goes sideways.
     """
 
@@ -34,8 +34,8 @@ class ProbeSettings(Frozen):
     retract: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = 1.0
     clearance: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 5.0
     down: Travel = 25.0
-    side: Travel = 20.0
     bore: Travel = 40.0
+    setter: Annotated[float, Field(gt=0, le=200, allow_inf_nan=False)] = 50.0
 
     @model_validator(mode="after")
     def _slow_is_slower(self) -> Self:
@@ -54,7 +54,7 @@ class CornerSettings(Frozen):
     x: Thickness
     y: Thickness
     z: Thickness
-    length: Travel = 50.0
+    length: Travel = 40.0
     depth: Annotated[float, Field(gt=0, le=30, allow_inf_nan=False)] = 5.0
 
 
@@ -72,6 +72,16 @@ class HandSettings(Frozen):
     corner: CornerSettings | None = None
     tool_setter: tuple[Place, Place] | None = None
     probe: ProbeSettings = ProbeSettings()
+
+    @property
+    def longest_probe(self) -> float:
+        """Return the longest way on which any cycle of this machine looks for contact."""
+        ways = [self.probe.down, self.probe.bore]
+        if self.tool_setter is not None:
+            ways.append(self.probe.setter)
+        if self.corner is not None:
+            ways.append(self.corner.length + self.probe.retract)
+        return max(ways)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

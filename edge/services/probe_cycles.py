@@ -154,8 +154,7 @@ def setter(bench: Bench, place: tuple[float, float], high: float, kept: float | 
     up = max(high, bench.start.z)
     yield Go({Axis.Z: up}, bench.feed)
     yield Go({Axis.X: place[0], Axis.Y: place[1]}, bench.feed)
-    way = bench.probe.down if bench.travel is None else up - bench.travel.low.z
-    contact = yield from measure(bench, Axis.Z, -1, up, way)
+    contact = yield from measure(bench, Axis.Z, -1, up, bench.probe.setter)
     yield Go({Axis.Z: up}, bench.feed)
     if kept is None:
         text = "The tool is measured. The work zero was not changed: it has to be set with this same tool."

@@ -226,6 +226,7 @@ def test_the_missing_key_of_the_second_machine_is_not_looked_for_in_the_first() 
     [
         ("park = [-5, -5.5, -2]\n", "", "machine.1.hand", "tool_setter is approached at the parking height"),
         ("fast = 150", "fast = 10", "machine.1.hand.probe", "slow is faster than fast"),
+        ("fast = 150", "setter = 60", "machine.1.hand", "farther than probe_mm = 50 of its connection"),
         ("z = 12", "z = 12\ndepth = 30", "machine.1.hand", "corner.depth is more than the probe may go down"),
     ],
 )

@@ -25,7 +25,7 @@ SETTINGS = HandSettings(
     plate=15.0,
     corner=CornerSettings(x=10, y=8, z=12, length=40, depth=5),
     tool_setter=(-20, -180),
-    probe=ProbeSettings(down=30, side=20, bore=30),
+    probe=ProbeSettings(down=30, bore=30),
 )
 
 
