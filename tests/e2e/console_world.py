@@ -26,6 +26,8 @@ NOT_HOMED: Json = {
     "remedy": "Look that nothing is in the way, then press Home.",
 }
 
+COMMANDS = ("start", "home", "resume", "reset", "unlock", "jog", "probe", "zero", "override", "settings")
+
 
 def _input(name: str, label: str, source: str, status: str, age_ms: int | None, remedy: str) -> Json:
     return {"name": name, "label": label, "source": source, "status": status, "age_ms": age_ms, "remedy": remedy}
@@ -60,7 +62,18 @@ def router(**changes: Any) -> Json:
         "kind": "router",
         "driver": "grbl",
         "controller": "Grbl 1.1h",
-        "capabilities": ["run_program", "hold", "stop", "home", "unlock"],
+        "capabilities": [
+            "run_program",
+            "hold",
+            "stop",
+            "home",
+            "unlock",
+            "jog",
+            "probe",
+            "work_zero",
+            "override",
+            "settings",
+        ],
         "travel": {"low": [-300, -200, -60], "high": [0, 0, 0], "max_feed": 3000, "max_spindle": 12000},
         "availability": "AVAILABLE",
         "execution": "READY",
@@ -87,9 +100,26 @@ def router(**changes: Any) -> Json:
         "age_ms": 90,
         "job": None,
         "interlock": _interlock(),
-        "refusals": {"start": [], "home": [], "resume": [], "reset": [], "unlock": []},
+        "link": link(),
+        "hand": {"plate": True, "tool_setter": True, "park": True, "max_feed": 1500.0},
+        "settings_differ": 0,
+        "refusals": {command: [] for command in COMMANDS},
     }
     return {**state, **changes}
+
+
+def link(**changes: Any) -> Json:
+    """A wire that carries well."""
+    value: Json = {
+        "grade": "GOOD",
+        "lines": 48211,
+        "damaged": 0,
+        "unknown": 0,
+        "latency_ms": 7.9,
+        "latency_spindle_ms": 8.4,
+        "cause": None,
+    }
+    return {**value, **changes}
 
 
 def cutting() -> Json:
@@ -131,6 +161,11 @@ def tripped() -> Json:
             "resume": [DOOR_OPEN],
             "reset": [{**DOOR_OPEN, "what": "The interlock of the router stays tripped."}],
             "unlock": [],
+            "jog": [{**DOOR_OPEN, "what": "The router is not moved by hand."}],
+            "probe": [DOOR_OPEN],
+            "zero": [],
+            "override": [],
+            "settings": [],
         },
     }
 
@@ -158,6 +193,9 @@ def lathe(**changes: Any) -> Json:
         part_count=14,
         age_ms=400,
         interlock=None,
+        link=None,
+        hand=None,
+        settings_differ=None,
     )
     return {**state, **changes}
 
@@ -181,6 +219,7 @@ def job(number: int, state: str, **changes: Any) -> Json:
         "remaining_s": None,
         "fits_before_bell": True,
         "reason": "",
+        "waits": None,
         "text": None,
     }
     return {**value, **changes}
@@ -331,6 +370,7 @@ def snapshot(**changes: Any) -> Json:
         "visit": visit(),
         "sync": sync(),
         "programs": programs(),
+        "opening": None,
     }
     return copy.deepcopy({**value, **changes})
 

@@ -16,7 +16,8 @@ export interface LiveOptions<Message> {
   backoffMs?: readonly [number, number];
 }
 
-function socketAddress(path: string): string {
+/** Return the address of a WebSocket of the page's own server. */
+export function socketAddress(path: string): string {
   const address = new URL(path, window.location.href);
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   return address.href;

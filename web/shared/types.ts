@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** The HTTP contract of docs/http-api.md in types. Lengths mm, feeds mm/min, speeds rev/min, times s. */
 
+import type { HandLimits, Link, Opening, Waits } from "./hand-types";
 import type { Language } from "./i18n.svelte";
 
 export type { Language };
@@ -34,6 +35,7 @@ export type JobState =
   | "RUNNING"
   | "HELD"
   | "FINISHED"
+  | "INTERRUPTED"
   | "ABORTED"
   | "FAILED";
 
@@ -139,11 +141,31 @@ export type ControllerMode = "AUTOMATIC" | "MANUAL" | "MANUAL_DATA_INPUT" | "UNA
 export type EmergencyStop = "ARMED" | "TRIGGERED" | "UNAVAILABLE";
 export type DoorState = "OPEN" | "CLOSED" | "UNLATCHED" | "UNAVAILABLE";
 export type SpindleCommand = "OFF" | "CLOCKWISE" | "COUNTER_CLOCKWISE" | "UNAVAILABLE";
-export type Capability = "run_program" | "hold" | "stop" | "home" | "unlock";
+export type Capability =
+  | "run_program"
+  | "hold"
+  | "stop"
+  | "home"
+  | "unlock"
+  | "jog"
+  | "probe"
+  | "work_zero"
+  | "override"
+  | "settings";
 export type InterlockState = "UNKNOWN" | "TRIPPED" | "PERMITTED";
 export type InputStatus = "HEALTHY" | "OPEN" | "UNKNOWN";
 export type Role = "pupil" | "teacher" | "vet_trainer" | "trainee";
-export type MotionCommand = "start" | "home" | "resume" | "reset" | "unlock";
+export type MotionCommand =
+  | "start"
+  | "home"
+  | "resume"
+  | "reset"
+  | "unlock"
+  | "jog"
+  | "probe"
+  | "zero"
+  | "override"
+  | "settings";
 
 export interface InterlockInput {
   name: string;
@@ -193,6 +215,10 @@ export interface Machine {
   age_ms: number | null;
   job: string | null;
   interlock: Interlock | null;
+  link: Link | null;
+  hand: HandLimits | null;
+  /** How many settings of the controller are not what the kept profile says; null where there is no profile. */
+  settings_differ: number | null;
   /** For each command the reasons why it would be refused now; an empty list means that it would be accepted. */
   refusals: Record<MotionCommand, Refusal[]>;
 }
@@ -214,6 +240,8 @@ export interface Job {
   remaining_s: number | null;
   fits_before_bell: boolean | null;
   reason: string;
+  /** What the program waits for: a person. */
+  waits: Waits | null;
   text: string | null;
 }
 
@@ -290,6 +318,7 @@ export interface Snapshot {
   visit: Visit | null;
   sync: Sync;
   programs: Program[];
+  opening: Opening | null;
 }
 
 export interface Notice {
@@ -308,7 +337,8 @@ export type ConsoleMessage =
   | { type: "visit"; visit: Visit | null }
   | { type: "sync"; sync: Sync }
   | { type: "notice"; notice: Notice }
-  | { type: "programs"; programs: Program[] };
+  | { type: "programs"; programs: Program[] }
+  | { type: "opening"; opening: Opening };
 
 export interface VisitPost {
   school: string;
@@ -327,6 +357,8 @@ export interface HeadcountPost {
   count: number;
   reason?: string;
 }
+
+export type * from "./hand-types";
 
 /* Office */
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** Which words belong to which value: written out, so that every key can be searched for. */
-import type { InputStatus, InterlockState, JobState, MotionCommand, Role, Sync } from "../../shared/types";
+import type { Tone } from "../../shared/tone";
+import type { InputStatus, InterlockState, JobState, LinkGrade, MotionCommand, OpeningItemName, Role, Sync } from "../../shared/types";
 import type { Word } from "./machine";
 import type { Theme } from "./theme";
 import type { Key } from "./words";
@@ -40,12 +41,14 @@ export const JOB = {
   DECLINED: "job.declined",
   RUNNING: "job.running",
   HELD: "job.held",
+  INTERRUPTED: "job.interrupted",
   FINISHED: "job.finished",
   ABORTED: "job.aborted",
   FAILED: "job.failed",
 } as const satisfies Record<JobState, Key>;
 
 export const QUEUE = {
+  waiting: "queue.waiting",
   running: "queue.running",
   approved: "queue.approved",
   requested: "queue.requested",
@@ -66,6 +69,7 @@ export const ASK = {
   start: { title: "ask.start", hold: "ask.start.do" },
   resume: { title: "ask.resume", hold: "ask.resume.do" },
   home: { title: "ask.home", hold: "ask.home.do" },
+  park: { title: "ask.park", hold: "ask.park.do" },
 } as const satisfies Record<string, { title: Key; hold: Key }>;
 
 export const DELIVERY = {
@@ -79,6 +83,11 @@ export const NOT_DONE = {
   home: "refusal.what.home",
   unlock: "refusal.what.unlock",
   reset: "refusal.what.reset",
+  jog: "refusal.what.jog",
+  probe: "refusal.what.probe",
+  zero: "refusal.what.zero",
+  override: "refusal.what.override",
+  settings: "refusal.what.settings",
 } as const satisfies Record<MotionCommand, Key>;
 
 /** The permissives that the page can tell in its own words; those of inputs are made of the input's own. */
@@ -122,3 +131,17 @@ export const VIEW = {
   light: "top.view.light",
   contrast: "top.view.contrast",
 } as const satisfies Record<Theme, Key>;
+
+export const LINK = {
+  UNKNOWN: { word: "link.grade.unknown", short: "link.short.unknown", tone: "grey" },
+  GOOD: { word: "link.grade.good", short: "link.short.good", tone: "green" },
+  DAMAGED: { word: "link.grade.damaged", short: "link.short.damaged", tone: "amber" },
+  BAD: { word: "link.grade.bad", short: "link.short.bad", tone: "red" },
+} as const satisfies Record<LinkGrade, { word: Key; short: Key; tone: Tone }>;
+
+export const OPENING = {
+  stop_circuit: { title: "opening.stop_circuit", todo: "opening.stop_circuit.todo" },
+  door: { title: "opening.door", todo: "opening.door.todo" },
+  home: { title: "opening.home", todo: "opening.home.todo" },
+  clamps: { title: "opening.clamps", todo: "opening.clamps.todo" },
+} as const satisfies Record<OpeningItemName, { title: Key; todo: Key }>;

@@ -26,10 +26,10 @@ export class Refusals {
   ) {}
 
   /** Return the reasons against `command` as the machine's last message lists them; null where it would be accepted. */
-  ofCommand(command: MotionCommand, machine: Machine): Lines | null {
+  ofCommand(command: MotionCommand, machine: Machine, what: Key = NOT_DONE[command]): Lines | null {
     const list = machine.refusals[command];
     if (list.length === 0) return null;
-    return { what: this.spoken.t(NOT_DONE[command], { machine: machine.name }), reasons: this.reasons(list, machine.interlock) };
+    return { what: this.spoken.t(what, { machine: machine.name }), reasons: this.reasons(list, machine.interlock) };
   }
 
   /** Return each refusal as a reason. */

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** What this screen is showing, apart from what the service says. */
-import type { Notice } from "../../shared/types";
+import type { AxisName, Notice } from "../../shared/types";
 import type { Problem } from "./problem";
 
 export type Tab = "machine" | "queue" | "visit" | "sync";
-export type Asked = "start" | "resume" | "home";
+export type Asked = "start" | "resume" | "home" | "park";
 export type Sheet =
   | { kind: "ask"; command: Asked; machine: string; job: string | null }
-  | { kind: "decline"; job: string }
-  | { kind: "programs" | "headcount" | "bell" | "close" };
+  | { kind: "decline" | "recovery" | "continue"; job: string }
+  | { kind: "zero"; machine: string; axis: AxisName }
+  | { kind: "menu" | "probe" | "overrides" | "settings" | "recordings"; machine: string }
+  | { kind: "programs" | "headcount" | "bell" | "close" | "pack" };
 
 /** What became of the newest hold or stop. */
 export interface Delivery {

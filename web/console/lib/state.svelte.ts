@@ -9,12 +9,13 @@ import type {
   HeadcountPost,
   Job,
   Machine,
-  MotionCommand,
+  Opening,
   Program,
   Snapshot,
   Visit,
   VisitPost,
 } from "../../shared/types";
+import { MOTION_TIMEOUT_MS, type Attempt } from "./attempt";
 import { Figures } from "./figures";
 import { DELIVERY, NOT_DONE } from "./keys";
 import { barMachine } from "./machine";
@@ -22,7 +23,7 @@ import { Notices } from "./notices.svelte";
 import { Paths } from "./paths.svelte";
 import { checkIn, problemOf, type Problem } from "./problem";
 import { Refusals, type Lines } from "./refusals";
-import type { Delivery, Sheet, Tab } from "./screen";
+import type { Asked, Delivery, Sheet, Tab } from "./screen";
 import { Spoken } from "./spoken";
 import { keepTheme, startTheme, type Theme } from "./theme";
 import { keepLanguage, type Key } from "./words";
@@ -30,7 +31,6 @@ import { keepLanguage, type Key } from "./words";
 const SILENCE_MS = 3000;
 /** A stop that takes longer than this has to be called undelivered: somebody is waiting with a hand on the machine. */
 const STOP_TIMEOUT_MS = 2000;
-const HOME_TIMEOUT_MS = 120_000;
 const UPLOAD_TIMEOUT_MS = 60_000;
 const TICK_MS = 250;
 const DELIVERY_MS = 6000;
@@ -40,6 +40,10 @@ export class Console extends Figures {
   tab = $state<Tab>("machine");
   side = $state<Exclude<Tab, "machine">>("queue");
   sheet = $state<Sheet | null>(null);
+  /** The machine that is moved by hand, instead of the day. */
+  hand = $state<string | null>(null);
+  /** The operator has put the opening checklist aside; the bar above the day still says that it is not done. */
+  openingAside = $state(false);
   theme = $state<Theme>(startTheme());
   /** performance.now(), four times a second: every countdown and age follows it. */
   now = $state(performance.now());
@@ -59,6 +63,7 @@ export class Console extends Figures {
   readonly visit = $derived(this.snapshot?.visit ?? null);
   readonly sync = $derived(this.snapshot?.sync ?? null);
   readonly programs = $derived(this.snapshot?.programs ?? []);
+  readonly opening = $derived(this.snapshot?.opening?.needed ? this.snapshot.opening : null);
   readonly operator = $derived(this.snapshot?.operator ?? false);
   readonly chosen = $derived(this.machines.find((m) => m.id === this.#chosen) ?? this.machines[0] ?? null);
   readonly barMachine = $derived(barMachine(this.machines, this.chosen?.id ?? null));
@@ -96,11 +101,19 @@ export class Console extends Figures {
   choose(machine: string): void {
     this.#chosen = machine;
     this.tab = "machine";
+    this.hand = null;
+  }
+
+  /** Show the page on which a machine is moved by hand. */
+  takeInHand(machine: string): void {
+    this.choose(machine);
+    this.hand = machine;
   }
 
   show(side: Exclude<Tab, "machine">): void {
     this.side = side;
     this.tab = side;
+    this.hand = null;
   }
 
   setLanguage(language: "lt" | "en"): void {
@@ -157,8 +170,7 @@ export class Console extends Figures {
 
   // Commands of an operator.
 
-  ask(command: "resume" | "home"): void {
-    const machine = command === "resume" ? this.barMachine : this.chosen;
+  ask(command: Exclude<Asked, "start">, machine = command === "resume" ? this.barMachine : this.chosen): void {
     if (machine !== null) this.sheet = { kind: "ask", command, machine: machine.id, job: null };
   }
 
@@ -171,7 +183,7 @@ export class Console extends Figures {
     this.sheet = null;
     if (asked.command === "start" && asked.job !== null) {
       await this.#act(asked.job, "refusal.what.job", async () => {
-        this.#putJob(await post<Job>(`api/jobs/${encodeURIComponent(asked.job ?? "")}/start`, { area_clear: true }));
+        this.putJob(await post<Job>(`api/jobs/${encodeURIComponent(asked.job ?? "")}/start`, { area_clear: true }));
         this.choose(asked.machine);
       });
     } else if (asked.command !== "start") {
@@ -179,14 +191,14 @@ export class Console extends Figures {
     }
   }
 
-  async command(command: Exclude<MotionCommand, "start">, id: string | undefined = this.chosen?.id): Promise<void> {
+  async command(command: "resume" | "home" | "park" | "reset" | "unlock", id: string | undefined = this.chosen?.id): Promise<void> {
     const machine = this.machines.find((candidate) => candidate.id === id);
     if (machine === undefined) return;
-    const body = command === "resume" || command === "home" ? { area_clear: true } : undefined;
-    const options = command === "home" ? { timeoutMs: HOME_TIMEOUT_MS } : undefined;
+    const body = command === "reset" || command === "unlock" ? undefined : { area_clear: true };
+    const options = command === "home" || command === "park" ? { timeoutMs: MOTION_TIMEOUT_MS } : undefined;
     await this.#act(
       machine.id,
-      NOT_DONE[command],
+      command === "park" ? "refusal.what.park" : NOT_DONE[command],
       async () => void (await post(`api/machines/${encodeURIComponent(machine.id)}/${command}`, body, options)),
       machine,
     );
@@ -194,21 +206,21 @@ export class Console extends Figures {
 
   approve(job: Job): Promise<void> {
     return this.#act(job.id, "refusal.what.approve", async () => {
-      this.#putJob(await post<Job>(`api/jobs/${encodeURIComponent(job.id)}/approve`));
+      this.putJob(await post<Job>(`api/jobs/${encodeURIComponent(job.id)}/approve`));
     });
   }
 
   decline(job: string, reason: string): Promise<void> {
     this.sheet = null;
     return this.#act(job, "refusal.what.decline", async () => {
-      this.#putJob(await post<Job>(`api/jobs/${encodeURIComponent(job)}/decline`, { reason }));
+      this.putJob(await post<Job>(`api/jobs/${encodeURIComponent(job)}/decline`, { reason }));
     });
   }
 
   /** Put a program into the queue; null when it is there, else the three lines. */
   addJob(program: string, machine: string): Promise<Lines | null> {
     return this.#lines("refusal.what.add", async () => {
-      this.#putJob(await post<Job>("api/jobs", { program, machine }));
+      this.putJob(await post<Job>("api/jobs", { program, machine }));
     });
   }
 
@@ -276,9 +288,10 @@ export class Console extends Figures {
       return;
     }
     this.sheet = null;
+    this.hand = null;
     this.#problems.clear();
     this.notices.clear();
-    if (this.snapshot !== null) this.snapshot = { ...this.snapshot, operator: false, jobs: [], visit: null, programs: [] };
+    if (this.snapshot !== null) this.snapshot = { ...this.snapshot, operator: false, jobs: [], visit: null, programs: [], opening: null };
     await this.#again();
   }
 
@@ -293,8 +306,6 @@ export class Console extends Figures {
       if (!(error instanceof ApiRefusal || error instanceof ApiUnreachable)) throw error;
     }
   }
-
-  // Messages.
 
   #apply(message: ConsoleMessage): void {
     switch (message.type) {
@@ -322,6 +333,9 @@ export class Console extends Figures {
       case "programs":
         this.#put({ programs: message.programs });
         break;
+      case "opening":
+        this.putOpening(message.opening);
+        break;
     }
     this.touchClock();
   }
@@ -330,7 +344,12 @@ export class Console extends Figures {
     if (this.snapshot !== null) this.snapshot = { ...this.snapshot, ...change };
   }
 
-  #putJob(job: Job): void {
+  putOpening(opening: Opening): void {
+    if (!opening.needed) this.openingAside = false;
+    this.#put({ opening });
+  }
+
+  putJob(job: Job): void {
     const known = this.jobs.some((candidate) => candidate.id === job.id);
     this.#put({ jobs: known ? this.jobs.map((candidate) => (candidate.id === job.id ? job : candidate)) : [...this.jobs, job] });
   }
@@ -339,8 +358,6 @@ export class Console extends Figures {
     this.#put({ visit });
     this.#visitAt = performance.now();
   }
-
-  // Calls.
 
   async #act(subject: string, what: Key, work: () => Promise<void>, machine: Machine | null = null): Promise<void> {
     this.#problems.delete(subject);
@@ -357,13 +374,18 @@ export class Console extends Figures {
   }
 
   async #lines(what: Key, work: () => Promise<void>): Promise<Lines | null> {
+    return (await this.attempt(what, null, work)).lines;
+  }
+
+  /** Make a call for a part of the page that shows its refusal itself: the answer, or the three lines. */
+  async attempt<Answer>(what: Key, machine: Machine | null, work: () => Promise<Answer>): Promise<Attempt<Answer>> {
     try {
-      await work();
+      return { answer: await work(), lines: null };
     } catch (error) {
       this.#lockedOut(error);
-      return problemOf(error, this.t(what), this.refusals, null).lines;
+      const sentence = this.t(what, { machine: machine?.name ?? "" });
+      return { answer: null, lines: problemOf(error, sentence, this.refusals, machine?.interlock ?? null).lines };
     }
-    return null;
   }
 
   /** A login that ran out on the server shows as a locked screen, not as a refusal of every command. */

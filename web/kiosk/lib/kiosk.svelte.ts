@@ -174,7 +174,7 @@ export class Kiosk {
 
   #hear(job: KioskJob): void {
     this.job = job;
-    const working = job.state === "RUNNING" || job.state === "HELD";
+    const working = ["RUNNING", "HELD", "INTERRUPTED"].includes(job.state);
     // Watching one's own piece is being there: nobody is asked while it is cut.
     this.idle.watch(this.screen === "job" && !working);
   }

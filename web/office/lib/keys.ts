@@ -28,6 +28,7 @@ export const JOB = {
   RUNNING: "jobs.state.running",
   HELD: "jobs.state.held",
   FINISHED: "jobs.state.finished",
+  INTERRUPTED: "jobs.state.interrupted",
   ABORTED: "jobs.state.aborted",
   FAILED: "jobs.state.failed",
 } as const satisfies Record<JobState, Key>;

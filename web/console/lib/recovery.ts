@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/** What to do with a job that was interrupted or that waits for a person, and how the van is opened after a drive. */
+import { get, post } from "../../shared/api";
+import type { Job, Machine, Opening, OpeningItemName, Recovery } from "../../shared/types";
+import { MOTION_TIMEOUT_MS, type Attempt } from "./attempt";
+import type { Console } from "./state.svelte";
+import type { Key } from "./words";
+
+const at = (job: string, rest: string): string => `api/jobs/${encodeURIComponent(job)}/${rest}`;
+
+/** Whether a person has to decide before the job goes on or ends. */
+export function needsPerson(job: Job): boolean {
+  return job.state === "INTERRUPTED" || job.waits !== null;
+}
+
+/** Return the job of `machine` that a person has to decide about, or null. */
+export function waitingJob(jobs: Job[], machine: Machine): Job | null {
+  return jobs.find((job) => job.machine === machine.id && needsPerson(job)) ?? null;
+}
+
+/** Open what the job needs from a person: the plan of a recovery, or the way through a tool change. */
+export function openWaiting(desk: Console, job: Job): void {
+  desk.sheet = { kind: job.state === "INTERRUPTED" ? "recovery" : "continue", job: job.id };
+}
+
+export function plan(desk: Console, job: string, line: number | null): Promise<Attempt<Recovery>> {
+  const query = line === null ? "" : `?line=${line}`;
+  return desk.attempt("refusal.what.plan", null, () => get<Recovery>(at(job, `recovery${query}`)));
+}
+
+async function send(desk: Console, what: Key, address: string, body?: unknown): Promise<Attempt<Job>> {
+  const tried = await desk.attempt(what, null, () => post<Job>(address, body, { timeoutMs: MOTION_TIMEOUT_MS }));
+  if (tried.answer !== null) desk.putJob(tried.answer);
+  return tried;
+}
+
+export function recover(desk: Console, job: string, line: number): Promise<Attempt<Job>> {
+  return send(desk, "refusal.what.recover", at(job, "recover"), { line, area_clear: true, approved: true });
+}
+
+export function abandon(desk: Console, job: string): Promise<Attempt<Job>> {
+  return send(desk, "refusal.what.abandon", at(job, "abandon"));
+}
+
+export function goOn(desk: Console, job: string): Promise<Attempt<Job>> {
+  return send(desk, "refusal.what.continue", at(job, "continue"), { area_clear: true });
+}
+
+async function openingCall(desk: Console, what: Key, address: string, body?: unknown): Promise<Attempt<Opening>> {
+  const tried = await desk.attempt(what, null, () => post<Opening>(address, body));
+  if (tried.answer !== null) desk.putOpening(tried.answer);
+  return tried;
+}
+
+export function relocate(desk: Console): Promise<Attempt<Opening>> {
+  return openingCall(desk, "refusal.what.pack", "api/opening/relocate");
+}
+
+export function confirmItem(desk: Console, machine: string, item: OpeningItemName): Promise<Attempt<Opening>> {
+  return openingCall(desk, "refusal.what.item", `api/opening/${encodeURIComponent(machine)}/${item}`, { confirmed: true });
+}
