@@ -139,7 +139,7 @@ def test_an_arc_without_a_size_is_a_straight_move(line: str) -> None:
     host = Conversation()
     assert host.answer(line) == "ok"
     host.wait(2)
-    assert host.state is State.IDLE
+    assert host.is_in(State.IDLE)
     assert host.answer("G0 X1") == "ok"
 
 
@@ -164,7 +164,7 @@ def test_the_debounce_time_is_kept_in_eight_bits() -> None:
 
 def test_startup_lines_are_written_in_idle_only() -> None:
     host = Conversation(HOMING)
-    assert host.state is State.ALARM
+    assert host.is_in(State.ALARM)
     assert host.answer("$N0=G21") == "error:8"
     assert host.answer("$N") == "ok"
     assert host.answer("$X") == "ok"
@@ -251,7 +251,7 @@ def test_settings_that_cannot_be_read_are_restored_and_listed_at_boot(record: st
     assert replies[0] == "error:7"
     assert "$110=500.000" in replies
     assert replies[-2:] == ["", "Grbl 1.1h ['$' for help]"]
-    assert host.state is State.IDLE
+    assert host.is_in(State.IDLE)
 
 
 def test_an_unreadable_g54_is_told_at_boot() -> None:

@@ -63,6 +63,7 @@ class Board:
     def truth(self) -> dict[str, Any]:
         """The true state, in the terms of the traces' `truth` objects."""
         firmware = self.firmware
+        self.rx.pump()
         mpos = [0.0, 0.0, 0.0]
         if firmware is not None:
             firmware.stepper.sync()

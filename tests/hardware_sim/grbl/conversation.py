@@ -32,13 +32,10 @@ class Conversation:
     def now(self) -> float:
         return self.board.kernel.now
 
-    @property
-    def state(self) -> State:
-        """What the controller thinks of itself."""
+    def is_in(self, state: State) -> bool:
+        """The controller thinks that it is in `state`."""
         firmware = self.board.firmware
-        if firmware is None:
-            raise RuntimeError("the controller is held in reset")
-        return firmware.state
+        return firmware is not None and firmware.state is state
 
     def truth(self) -> dict[str, Any]:
         """The true state now."""
@@ -100,7 +97,7 @@ class Conversation:
             TimeoutError: not within two minutes.
         """
         end = self.now + _PATIENCE_S
-        while self.state is not state:
+        while not self.is_in(state):
             if self.now > end:
                 raise TimeoutError(f"the state never became {state}")
             self.wait(0.01)
