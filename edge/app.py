@@ -38,6 +38,7 @@ from edge.services.supervisor import MachineSupervisor
 from edge.services.visits import VisitCounter
 from edge.services.workers import Workers
 from edge.store.database import Database
+from edge.store.journal import SqliteJournal
 from edge.store.outbox import SqliteOutbox
 from edge.store.pieces import load_pieces
 from edge.store.pin import StoredPin
@@ -116,6 +117,7 @@ class Edge:
                 self._machines,
                 catalog,
                 store=store,
+                journal=SqliteJournal(database),
                 recorder=recorder,
                 bus=self._bus,
                 clock=self._clock,

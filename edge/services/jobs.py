@@ -3,43 +3,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 
-from edge.domain.errors import (
-    InfoMobilError,
-    JobTransitionRefused,
-    MotionRefused,
-    NotFound,
-    ProgramAborted,
-    ProgramRejected,
-    Refused,
-    StoreUnavailable,
-)
-from edge.domain.events import Event, EventType
+from edge.domain.errors import JobTransitionRefused, NotFound, Refused
 from edge.domain.job import Job, JobAction, JobState
-from edge.domain.machine import Capability, Execution
-from edge.domain.ports import Clock, EventStore
+from edge.domain.machine import Capability
+from edge.domain.ports import Clock, EventStore, Journal
 from edge.safety.permissives import Command
-from edge.services.bus import EventBus, JobsChanged, MachineChanged, Message, Notice
+from edge.services.book import CLAIMS, WORKING, JobBook, queue_full
+from edge.services.bus import EventBus
+from edge.services.journal import JobJournal
 from edge.services.programs import Prepared, ProgramCatalog, Wish
 from edge.services.recorder import Recorder
+from edge.services.recovery import Recovery, RecoveryPlan
+from edge.services.running import JobRunner, Stretch
 from edge.services.supervisor import MachineSupervisor
 
-log = logging.getLogger(__name__)
+__all__ = ["CLAIMS", "MAX_WAITING", "RESTARTED", "WISH_LOST", "JobService", "Progress", "RecoveryPlan"]
 
-JOB_PREFIX = "job:"
-CLAIM_KEY = "claim"
-CLAIMS = 99
 HANDLING_S = 45.0
 MAX_WAITING = 60
-ENDED_KEPT = 50
-RETRY_S = 1.0
 RESTARTED = "The controller service was restarted during this job."
 WISH_LOST = "The controller service was restarted, and the text to engrave was kept in memory only. Please ask again."
 
@@ -52,14 +37,8 @@ class Progress:
     remaining_s: float
 
 
-def _queue_full() -> Refused:
-    return Refused(
-        code="queue-full", what="The wish is not taken.", why="The queue is full.", remedy="Ask the operator."
-    )
-
-
 class JobService:
-    """The queue of all machines. One change of a job at a time; each is recorded with the working state."""
+    """The queue of all machines, and the way of each job from it to a piece."""
 
     def __init__(
         self,
@@ -67,6 +46,7 @@ class JobService:
         catalog: ProgramCatalog,
         *,
         store: EventStore,
+        journal: Journal,
         recorder: Recorder,
         bus: EventBus,
         clock: Clock,
@@ -74,74 +54,65 @@ class JobService:
     ) -> None:
         self._machines = machines
         self._catalog = catalog
-        self._store = store
-        self._recorder = recorder
-        self._bus = bus
-        self._clock = clock
-        self._jobs: dict[str, Job] = {}
-        self._wishes: dict[str, Wish] = {}
-        self._prepared: dict[str, Prepared] = {}
-        self._started_ns: dict[str, int] = {}
-        self._starting: set[str] = set()
-        self._claim = 0
-        self._lock = asyncio.Lock()
-        self._group: asyncio.TaskGroup | None = None
-        self._follow: asyncio.Queue[str] = asyncio.Queue()
         self._visit_id = visit_id
+        marks = JobJournal(journal, clock)
+        self._book = JobBook(store, recorder, bus, marks)
+        self._runner = JobRunner(machines, self._book, catalog, marks, bus, clock)
+        self._recovery = Recovery(machines, self._book, catalog, marks, self._runner)
 
     async def load(self) -> None:
-        """Take up the queue of the time before. What ran then has failed; lost wishes are declined."""
-        for text in (await self._store.load(JOB_PREFIX)).values():
-            raw = json.loads(text)
-            job = Job(**{**raw, "state": JobState(raw["state"])})
-            self._jobs[job.job_id] = job
-        self._jobs = dict(sorted(self._jobs.items(), key=lambda item: item[1].order))
-        kept = await self._store.load(CLAIM_KEY)
-        self._claim = int(kept.get(CLAIM_KEY, "0"))
-        for job in tuple(self._jobs.values()):
-            if job.state in (JobState.RUNNING, JobState.HELD):
-                await self._change(job, JobAction.FAIL, reason=RESTARTED)
+        """Take up the queue of the time before.
+
+        What ran then was interrupted. With the text of a personal wish its program is gone: such a job has failed, or
+        is declined where it had not begun.
+        """
+        await self._book.load()
+        for job in tuple(self._book.jobs.values()):
+            begun = job.state in (*WORKING, JobState.INTERRUPTED)
+            if job.personal and begun:
+                await self._book.change(job.job_id, JobAction.FAIL, reason=WISH_LOST)
             elif job.personal and not job.state.ended:
-                await self._change(job, JobAction.DECLINE, reason=WISH_LOST)
+                await self._book.change(job.job_id, JobAction.DECLINE, reason=WISH_LOST)
+            elif job.state in WORKING:
+                await self._book.change(job.job_id, JobAction.INTERRUPT, reason=RESTARTED)
 
     def jobs(self) -> list[Job]:
         """Return all jobs known, oldest first; ended ones until they are forgotten."""
-        return list(self._jobs.values())
+        return list(self._book.jobs.values())
 
     def job(self, job_id: str) -> Job:
         """Return one job; raises NotFound."""
-        try:
-            return self._jobs[job_id]
-        except KeyError:
-            raise NotFound(what="job", key=job_id) from None
+        return self._book.job(job_id)
 
     def wish(self, job_id: str) -> Wish | None:
         """Return what the visitor asked for, for the operator's eye; from memory."""
-        return self._wishes.get(job_id)
+        return self._book.wishes.get(job_id)
 
     def running_on(self, machine_id: str) -> Job | None:
         """Return the job that the machine works on."""
-        for job in self._jobs.values():
-            if job.machine_id == machine_id and job.state in (JobState.RUNNING, JobState.HELD):
-                return job
-        return None
+        return self._book.working_on(machine_id)
 
     def waiting_before(self, job: Job) -> list[Job]:
-        """Return the jobs of the same machine that come before `job` and have not ended."""
+        """Return the jobs of the same machine that come before `job` and have not ended or been interrupted."""
         return [
             other
-            for other in self._jobs.values()
-            if other.machine_id == job.machine_id and not other.state.ended and other.order < job.order
+            for other in self._book.jobs.values()
+            if other.machine_id == job.machine_id
+            and not other.state.ended
+            and other.state is not JobState.INTERRUPTED
+            and other.order < job.order
         ]
 
     def progress(self, job: Job) -> Progress:
         """Return how far `job` is, by the plan's time up to the line that the controller has taken."""
         if job.state is JobState.FINISHED:
             return Progress(1.0, 0.0)
-        prepared = self._prepared.get(job.job_id)
-        if job.state not in (JobState.RUNNING, JobState.HELD) or prepared is None or prepared.seconds <= 0:
-            return Progress(job.progress if job.state.ended else 0.0, 0.0 if job.state.ended else job.estimate_s)
-        line = self._machines[job.machine_id].state.line or 0
+        if job.state.ended:
+            return Progress(job.progress, 0.0)
+        prepared = self._book.prepared.get(job.job_id)
+        if job.state not in WORKING or prepared is None or prepared.seconds <= 0:
+            return Progress(job.progress, job.estimate_s * (1.0 - job.progress))
+        line = job.waits.line if job.waits is not None else self._machines[job.machine_id].state.line or 0
         done_s = prepared.seconds_until(line)
         return Progress(min(1.0, done_s / prepared.seconds), max(0.0, prepared.seconds - done_s))
 
@@ -158,39 +129,25 @@ class JobService:
                 remedy="Ask the operator.",
             )
         return min(
-            able, key=lambda m: sum(not j.state.ended for j in self._jobs.values() if j.machine_id == m.machine_id)
+            able, key=lambda m: sum(not j.state.ended for j in self._book.jobs.values() if j.machine_id == m.machine_id)
         )
-
-    def _next_claim(self) -> int:
-        taken = {job.claim for job in self._jobs.values() if not job.state.ended}
-        claim = self._claim
-        for _ in range(CLAIMS):
-            claim = claim % CLAIMS + 1
-            if claim not in taken:
-                return claim
-        raise _queue_full()
 
     async def request(self, piece_id: str, wish: Wish, *, guess_s: float | None, request_id: str = "") -> Job:
         """Queue a visitor's wish: compiled and checked now, approved by the operator later. A repeated one counts once.
 
         Raises NotFound, Refused, ProgramRejected, StoreUnavailable.
         """
-        known = self._requested(request_id)
+        known = self._book.requested(request_id)
         if known is not None:
             return known
-        if sum(not job.state.ended for job in self._jobs.values()) >= MAX_WAITING:
-            raise _queue_full()
+        if sum(not job.state.ended for job in self._book.jobs.values()) >= MAX_WAITING:
+            raise queue_full()
         machine = self._machine_for_visitors()
         prepared = await self._catalog.prepare_piece(piece_id, wish, machine.info, machine.state.work_offset)
         prepared.require_clean(piece_id)
         return await self._enqueue(
             machine.machine_id, piece_id, prepared, origin="kiosk", guess_s=guess_s, wish=wish, request_id=request_id
         )
-
-    def _requested(self, request_id: str) -> Job | None:
-        if not request_id:
-            return None
-        return next((job for job in self._jobs.values() if job.request_id == request_id), None)
 
     async def add(self, program_id: str, machine_id: str) -> Job:
         """Queue a program of the operator's choice. Raises NotFound, ProgramRejected, StoreUnavailable."""
@@ -218,12 +175,8 @@ class JobService:
         wish: Wish | None,
         request_id: str = "",
     ) -> Job:
-        async with self._lock:
-            known = self._requested(request_id)
-            if known is not None:
-                return known
-            claim = self._next_claim()
-            job = Job(
+        def make(claim: int, order: int) -> Job:
+            return Job(
                 job_id=uuid.uuid4().hex,
                 claim=claim,
                 machine_id=machine_id,
@@ -233,73 +186,20 @@ class JobService:
                 estimate_s=round(prepared.seconds, 1),
                 guess_s=guess_s,
                 total_lines=prepared.total_lines,
-                order=max((other.order for other in self._jobs.values()), default=0) + 1,
+                order=order,
                 personal=wish is not None and wish.personal,
                 request_id=request_id,
             )
-            await self._recorder.commit([self._event(job)], {**self._save(job), CLAIM_KEY: str(claim)})
-            self._claim = claim
-            if wish is not None:
-                self._wishes[job.job_id] = wish
-            self._put(job)
-            return job
 
-    def _event(self, job: Job) -> Event:
-        return self._recorder.event(
-            EventType.JOB_CHANGED,
-            {
-                "job": job.job_id,
-                "claim": job.claim,
-                "machine": job.machine_id,
-                "program": job.program_id,
-                "origin": job.origin,
-                "state": job.state.value,
-                "reason": job.reason,
-                "visit": job.visit_id,
-                "estimate_s": job.estimate_s,
-                "guess_s": job.guess_s,
-                "actual_s": job.actual_s,
-                "lines": job.total_lines,
-            },
-        )
-
-    @staticmethod
-    def _save(job: Job) -> dict[str, str | None]:
-        return {JOB_PREFIX + job.job_id: json.dumps(asdict(job))}
-
-    def _put(self, job: Job) -> None:
-        self._jobs[job.job_id] = job
-        if job.state.ended:
-            self._wishes.pop(job.job_id, None)
-        self._bus.publish(JobsChanged())
-
-    async def _change(self, job: Job, action: JobAction, *, reason: str = "", actual_s: float | None = None) -> Job:
-        async with self._lock:
-            changed = self.job(job.job_id).after(action, reason=reason, actual_s=actual_s)
-            if changed.state.ended:
-                changed = replace(changed, progress=self.progress(self.job(job.job_id)).done)
-                if changed.state is JobState.FINISHED:
-                    changed = replace(changed, progress=1.0, line=changed.total_lines)
-            forgotten = self._forgettable() if changed.state.ended else []
-            drops: dict[str, str | None] = {JOB_PREFIX + job_id: None for job_id in forgotten}
-            await self._recorder.commit([self._event(changed)], {**drops, **self._save(changed)})
-            for job_id in forgotten:
-                del self._jobs[job_id]
-                self._prepared.pop(job_id, None)
-            self._put(changed)
-            return changed
-
-    def _forgettable(self) -> list[str]:
-        ended = [job.job_id for job in self._jobs.values() if job.state.ended]
-        return ended[: max(0, len(ended) - ENDED_KEPT)]
+        return await self._book.add(make, wish)
 
     async def approve(self, job_id: str) -> Job:
         """Approve a requested job. Starts nothing."""
-        return await self._change(self.job(job_id), JobAction.APPROVE)
+        return await self._book.change(job_id, JobAction.APPROVE)
 
     async def decline(self, job_id: str, reason: str) -> Job:
         """Decline a job that has not started."""
-        return await self._change(self.job(job_id), JobAction.DECLINE, reason=reason)
+        return await self._book.change(job_id, JobAction.DECLINE, reason=reason)
 
     async def start(self, job_id: str, *, area_clear: bool) -> Job:
         """Start an approved job: a person says that the area is clear, everything is checked again, then it runs.
@@ -308,102 +208,59 @@ class JobService:
         """
         job = self.job(job_id)
         machine = self._machines[job.machine_id]
-        if not area_clear:
-            raise Refused(
-                what="The job does not start.",
-                why="Nobody has confirmed that the area is clear.",
-                remedy="Look at the machine, then confirm.",
-            )
+        _require_clear(area_clear, "The job does not start.")
         if job.state is not JobState.APPROVED:
             raise JobTransitionRefused(job_id=job_id, state=job.state.value, action=JobAction.START.value)
         machine.require(Command.START)
-        prepared = await self._prepare_again(job, machine)
-        prepared.require_clean(job.program_id)
-        machine.require(Command.START)
-        if self._group is None:
-            raise Refused(what="The job does not start.", why="The service is ending.", remedy="Wait for its restart.")
-        started = await self._begin(job, machine)
-        self._prepared[job_id] = prepared
-        self._started_ns[job_id] = self._clock.boot_ns()
-        self._group.create_task(self._run_job(started, machine, prepared), name=f"job {job_id}")
-        return started
+        prepared = await self._runner.prepare(job, machine)
+        return await self._runner.begin(job, JobAction.START, prepared, Stretch(prepared.text))
 
-    async def _begin(self, job: Job, machine: MachineSupervisor) -> Job:
-        """Take the machine for one job: of two starts at once the second is refused, and stays approved."""
-        if self.running_on(job.machine_id) is not None or job.machine_id in self._starting:
-            raise MotionRefused(
-                machine_id=job.machine_id,
-                machine=machine.info.name,
-                command="start",
-                reasons="It works on another job.",
+    async def continue_(self, job_id: str, *, area_clear: bool, same_length: bool = False) -> Job:
+        """Let a job go on that waits at a tool change or a stop of its program.
+
+        After a tool change the zero of Z has to have been set since the wait began, or a person says with same_length
+        that the new tool is as long as the one before. Raises as `start`.
+        """
+        _require_clear(area_clear, "The job does not go on.")
+        return await self._runner.go_on(job_id, same_length=same_length)
+
+    async def recovery_plan(self, job_id: str, line: int | None = None) -> RecoveryPlan:
+        """Return how an interrupted job would go on from `line`, or from the line that the evidence names.
+
+        Raises NotFound, JobTransitionRefused, ProgramRejected, StoreUnavailable.
+        """
+        return await self._recovery.plan(job_id, line)
+
+    async def recover(self, job_id: str, line: int, *, area_clear: bool, approved: bool) -> Job:
+        """Let an interrupted job go on from `line`: a person has seen the plan, everything is checked again.
+
+        Raises as `start`; MotionRefused with all reasons, also where the machine has not been homed.
+        """
+        if not approved:
+            raise Refused(
+                what="The job does not go on.",
+                why="Nobody has approved the plan.",
+                remedy="Read the plan and its first moves, then approve.",
             )
-        self._starting.add(job.machine_id)
-        try:
-            return await self._change(job, JobAction.START)
-        finally:
-            self._starting.discard(job.machine_id)
+        _require_clear(area_clear, "The job does not go on.")
+        return await self._recovery.recover(job_id, line)
 
-    async def _prepare_again(self, job: Job, machine: MachineSupervisor) -> Prepared:
-        offset = machine.state.work_offset
-        if offset is None:
-            raise ProgramRejected(program_id=job.program_id, reason="the machine has not reported its work offset yet")
-        wish = self._wishes.get(job.job_id)
-        if wish is not None:
-            return await self._catalog.prepare_piece(job.program_id, wish, machine.info, offset)
-        return await self._catalog.prepare(job.program_id, machine.info, offset)
+    async def abandon(self, job_id: str) -> Job:
+        """Give up a job that was interrupted, or that waits at a stop of its program. Starts and stops nothing.
 
-    async def _run_job(self, job: Job, machine: MachineSupervisor, prepared: Prepared) -> None:
-        action, reason = JobAction.FINISH, ""
-        try:
-            await machine.run_program(prepared.text)
-        except ProgramAborted as error:
-            action, reason = JobAction.ABORT, str(error.facts["reason"])
-        except InfoMobilError as error:
-            action, reason = JobAction.FAIL, str(error)
-        except asyncio.CancelledError:
-            action, reason = JobAction.ABORT, "the service ended"
-        await self._end(job, action, reason)
-
-    async def _end(self, job: Job, action: JobAction, reason: str) -> None:
-        actual_s = round((self._clock.boot_ns() - self._started_ns.pop(job.job_id)) / 1e9, 1)
-        while True:
-            try:
-                ended = await self._change(job, action, reason=reason[:200], actual_s=actual_s)
-                break
-            except StoreUnavailable as error:
-                # The machine stands; what happened has to reach the disk before the job leaves the list.
-                log.error("the end of job %s waits for the disk: %s", job.claim, error)  # noqa: TRY400
-                await asyncio.sleep(RETRY_S)
-        if action is not JobAction.FINISH:
-            facts = (("claim", str(ended.claim)), ("state", ended.state.value), ("reason", ended.reason))
-            text = f"Job {ended.claim}: {ended.state.value}. {ended.reason}"
-            self._bus.publish(Notice("attention", text, "job", facts))
-
-    def _listen(self, message: Message) -> None:
-        if isinstance(message, MachineChanged) and self.running_on(message.machine_id) is not None:
-            self._follow.put_nowait(message.machine_id)
+        Raises NotFound, JobTransitionRefused, StoreUnavailable.
+        """
+        return await self._runner.give_up(job_id)
 
     async def run(self) -> None:
-        """Run jobs and follow holds, until cancelled."""
-        unsubscribe = self._bus.subscribe(self._listen)
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                await self._follow_machines()
-        finally:
-            self._group = None
-            unsubscribe()
+        """Run jobs, follow holds and keep the journal, until cancelled."""
+        await self._runner.run()
 
-    async def _follow_machines(self) -> None:
-        while True:
-            machine_id = await self._follow.get()
-            job = self.running_on(machine_id)
-            if job is None:
-                continue
-            execution = self._machines[machine_id].state.execution
-            held = execution in (Execution.FEED_HOLD, Execution.INTERRUPTED)
-            with suppress(JobTransitionRefused, StoreUnavailable):
-                if held and job.state is JobState.RUNNING:
-                    await self._change(job, JobAction.HOLD)
-                elif not held and execution is Execution.ACTIVE and job.state is JobState.HELD:
-                    await self._change(job, JobAction.RESUME)
+
+def _require_clear(area_clear: bool, what: str) -> None:  # noqa: FBT001 - what a person has confirmed
+    if not area_clear:
+        raise Refused(
+            what=what,
+            why="Nobody has confirmed that the area is clear.",
+            remedy="Look at the machine, then confirm.",
+        )

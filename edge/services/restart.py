@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,9 @@ MOVES_SHOWN = 10
 TOP_MARGIN_MM = 5.0
 TOP_MARGIN_SHARE = 0.1
 """The tool is retracted to so far below the upper end of Z: the switch that homing pulled off from is not touched."""
+_AXIS = re.compile(r"([XYZ])(-?[\d.]+)")
+_SPINDLE = re.compile(r"S[\d.]+M[34]")
+_DOWN = re.compile(r"(?:G53)?G1Z")
 _NO_OFFSETS = frozenset({"G92", "G92.1", "G43.1", "G49"})
 
 
@@ -64,7 +68,8 @@ class Restart:
 
     text is None where nothing is left before the stop with the number next_stop (which equals the number of stops
     where none is left), and where `refusal` says why the program cannot be started there. found is the line that the
-    mark names and off how far from its path the machine was then, mm; spindle is the line that turns it on before.
+    mark names and off how far from its path the machine was then, mm; plan says in three sentences how the machine
+    comes back to its piece.
     """
 
     line: int
@@ -76,7 +81,7 @@ class Restart:
     found: int | None = None
     off: float | None = None
     refusal: str = ""
-    spindle: str = ""
+    plan: tuple[str, ...] = ()
 
 
 def first_stretch(text: ProgramText, stops: tuple[ProgramStop, ...]) -> ProgramText:
@@ -121,15 +126,42 @@ def restart_text(data: bytes, program_id: str, place: Place, ask: Ask) -> Restar
     if next_stop < len(stops):
         stretch = _joined(text, stretch, stops[next_stop])
     moves, refusal = _checked(stretch, place, dialect)
-    spindle = next((row for row in stretch.lines[:preamble] if row.startswith("S") and "M" in row), "")
     return replace(
         result,
         line=text.source_lines[index],
         text=None if refusal else stretch,
         moves=moves,
         refusal=refusal,
-        spindle=spindle,
+        plan=_plan(stretch, preamble, program.total_lines),
     )
+
+
+def _plan(stretch: ProgramText, preamble: int, total_lines: int) -> tuple[str, ...]:
+    """Return what the preamble does, for a person."""
+    before = stretch.lines[:preamble]
+    retract = next(row for row in before if row.startswith("G53G0Z"))
+    over = " ".join(f"{axis}{value}" for row in before if "G0X" in row or "G0Y" in row for axis, value in _axes(row))
+    first = f"Raise the tool to machine {_shown(retract)}, then go above {over}." if over else ""
+    spindle = next((row for row in before if _SPINDLE.fullmatch(row)), "")
+    turns = f"Turn on the spindle ({spindle})" if spindle else "Leave the spindle off"
+    coolant = " and the coolant" if "M8" in before or "M7" in before else ""
+    wait = next((f", wait {row[3:]} s" for row in before if row.startswith("G4P")), "")
+    down = next((row for row in before if _DOWN.match(row)), "")
+    lowered = f"Go down to {_shown(down)} at F{down.rpartition('F')[2]}, then go on" if down else "Go on from there"
+    line, text = stretch.source_lines[preamble], stretch.lines[preamble]
+    return (
+        first or f"Raise the tool to machine {_shown(retract)}.",
+        f"{turns}{coolant}{wait}.",
+        f"{lowered} with line {line} of {total_lines}: {text}.",
+    )
+
+
+def _axes(row: str) -> list[tuple[str, str]]:
+    return _AXIS.findall(row)
+
+
+def _shown(row: str) -> str:
+    return " ".join(f"{axis}{value}" for axis, value in _axes(row))
 
 
 def _approach(place: Place, line: int) -> Approach:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from edge.domain.errors import DriverUnavailable, ProgramFailed, StopNotDelivered, StoreUnavailable
@@ -19,7 +19,7 @@ from edge.domain.machine import (
     Position,
     Travel,
 )
-from edge.domain.ports import ProgramText
+from edge.domain.ports import JobMark, ProgramText
 
 TRAVEL = Travel(Position(-200, -200, -60), Position(0, 0, 0), 3000, 12000)
 
@@ -78,6 +78,27 @@ class MemoryStore:
         return [event.type.value for event in self.events]
 
 
+class MemoryJournal:
+    """A Journal without a disk. `failing` makes it full."""
+
+    def __init__(self) -> None:
+        self.marks: list[JobMark] = []
+        self.failing = ""
+
+    async def write(self, marks: Sequence[JobMark]) -> None:
+        if self.failing:
+            raise StoreUnavailable(reason=self.failing)
+        self.marks += marks
+
+    async def last(self, job_id: str) -> JobMark | None:
+        return next((mark for mark in reversed(self.marks) if mark.job_id == job_id), None)
+
+    async def keep_only(self, job_ids: Collection[str]) -> None:
+        if self.failing:
+            raise StoreUnavailable(reason=self.failing)
+        self.marks = [mark for mark in self.marks if mark.job_id in job_ids]
+
+
 class FakeDriver:
     """A MachineDriver whose wire is a list."""
 
@@ -97,6 +118,7 @@ class FakeDriver:
         self.reachable = True
         self.end: asyncio.Future[None] | None = None
         self.crash: Exception | None = None
+        self.ran: list[ProgramText] = []
 
     def info(self) -> MachineInfo:
         return self._info
@@ -159,6 +181,7 @@ class FakeDriver:
 
     async def run_program(self, program: ProgramText) -> None:
         self.wire.append("start")
+        self.ran.append(program)
         self.end = asyncio.get_running_loop().create_future()
         self.show(execution=Execution.ACTIVE)
         await self.end

@@ -30,7 +30,7 @@ from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
 from edge.store.pieces import load_pieces
 from edge.store.shelf import ProgramShelf
-from tests.support.fakes import FakeClock, FakeDriver, FakeGuardian, MemoryStore
+from tests.support.fakes import FakeClock, FakeDriver, FakeGuardian, MemoryJournal, MemoryStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +52,7 @@ class Shop:
     catalog: ProgramCatalog
     jobs: JobService
     bus: EventBus
+    journal: MemoryJournal
 
     async def another(self) -> JobService:
         """Return the job service after a restart."""
@@ -60,6 +61,7 @@ class Shop:
             {"router": self.supervisor},
             self.catalog,
             store=self.store,
+            journal=self.journal,
             recorder=recorder,
             bus=self.bus,
             clock=self.clock,
@@ -69,7 +71,7 @@ class Shop:
         return jobs
 
     async def ended(self, job: Job) -> Job:
-        while not self.jobs.job(job.job_id).state.ended:
+        while self.jobs.job(job.job_id).state in (JobState.RUNNING, JobState.HELD):
             await asyncio.sleep(0)
         return self.jobs.job(job.job_id)
 
@@ -85,7 +87,7 @@ class Shop:
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     clock, store, bus = FakeClock(), MemoryStore(), EventBus()
-    driver = FakeDriver(clock)
+    driver, journal = FakeDriver(clock), MemoryJournal()
     recorder = Recorder(store, clock, lambda: None)
     supervisor = MachineSupervisor(driver, [RULE], clock=clock, bus=bus, recorder=recorder, guardian=FakeGuardian())
     catalog = ProgramCatalog(load_pieces(PIECES), ProgramShelf(tmp_path), here, bus)
@@ -93,6 +95,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
         {"router": supervisor},
         catalog,
         store=store,
+        journal=journal,
         recorder=recorder,
         bus=bus,
         clock=clock,
@@ -103,7 +106,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     supervisor.on_input(InputSample("door", True, clock.boot_ns(), "controller"))
     await supervisor.reset()
     await asyncio.sleep(0)
-    yield Shop(clock, store, driver, supervisor, catalog, jobs, bus)
+    yield Shop(clock, store, driver, supervisor, catalog, jobs, bus, journal)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -170,11 +173,11 @@ async def test_a_failed_program_fails_the_job_with_its_reason(shop: Shop) -> Non
     assert "error:20 in line 3" in ended.reason
 
 
-async def test_a_trip_aborts_the_job_with_its_reason(shop: Shop) -> None:
+async def test_a_trip_interrupts_the_job_with_its_reason(shop: Shop) -> None:
     job = await shop.cutting()
     shop.supervisor.on_input(InputSample("door", False, shop.clock.boot_ns(), "controller"))
     ended = await shop.ended(job)
-    assert (ended.state, ended.reason) == (JobState.ABORTED, "the interlock tripped: Door")
+    assert (ended.state, ended.reason) == (JobState.INTERRUPTED, "the interlock tripped: Door")
 
 
 async def test_a_hold_at_the_machine_shows_in_the_job(shop: Shop) -> None:
@@ -188,7 +191,7 @@ async def test_a_hold_at_the_machine_shows_in_the_job(shop: Shop) -> None:
 
 
 async def test_the_end_of_a_job_waits_for_a_full_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.services.jobs.RETRY_S", 0.0)
+    monkeypatch.setattr("edge.services.running.RETRY_S", 0.0)
     job = await shop.cutting()
     shop.store.failing = "the disk is full"
     assert shop.driver.end is not None
@@ -200,12 +203,12 @@ async def test_the_end_of_a_job_waits_for_a_full_disk(shop: Shop, monkeypatch: p
     assert (await shop.ended(job)).state is JobState.FINISHED
 
 
-async def test_a_restart_fails_what_ran_and_keeps_what_waited(shop: Shop) -> None:
+async def test_a_restart_interrupts_what_ran_and_keeps_what_waited(shop: Shop) -> None:
     running = await shop.cutting()
     waiting = await shop.jobs.request("bolt", Wish(), guess_s=90)
     personal = await shop.jobs.request("name-tag", Wish("Ąžuolas"), guess_s=40)
     again = await shop.another()
-    assert again.job(running.job_id).state is JobState.FAILED
+    assert again.job(running.job_id).state is JobState.INTERRUPTED
     assert again.job(waiting.job_id).state is JobState.REQUESTED
     assert again.job(personal.job_id).state is JobState.DECLINED
     assert "ask again" in again.job(personal.job_id).reason
@@ -300,4 +303,8 @@ def test_nothing_happens_to_a_job_that_has_ended(state: JobState, action: JobAct
     if state.ended:
         assert after is None
     if after is JobState.RUNNING:
-        assert (state, action) in [(JobState.APPROVED, JobAction.START), (JobState.HELD, JobAction.RESUME)]
+        assert (state, action) in [
+            (JobState.APPROVED, JobAction.START),
+            (JobState.HELD, JobAction.RESUME),
+            (JobState.INTERRUPTED, JobAction.RECOVER),
+        ]
