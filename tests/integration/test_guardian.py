@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-import tty
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,71 +17,14 @@ import pytest
 from edge.domain.errors import DriverUnavailable
 from edge.guardian.client import GuardianClient
 from tests.support.grbl import ROOT, Simulator, eventually, simulator
+from tests.support.guardian import Port, about, gone, guarding
 
 STATUS = "?"
-
-
-class Port:
-    """A pty of which the test is the controller."""
-
-    def __init__(self) -> None:
-        self.controller, self.host = os.openpty()
-        os.set_blocking(self.controller, False)
-        os.set_blocking(self.host, False)
-        tty.setraw(self.host)
-
-    def heard(self) -> bytes:
-        """Return what has arrived since the last call."""
-        data = b""
-        with suppress(BlockingIOError):
-            while chunk := os.read(self.controller, 65536):
-                data += chunk
-        return data
-
-    async def hears(self, last: bytes) -> bytes:
-        """Return what arrives up to a chunk that ends with `last`: the kernel hands bytes over in its own time."""
-        data = b""
-
-        def arrived() -> bool:
-            nonlocal data
-            data += self.heard()
-            return data.endswith(last)
-
-        await eventually(arrived, f"the port hears {last!r}")
-        return data
-
-    def close(self) -> None:
-        for descriptor in (self.controller, self.host):
-            with suppress(OSError):
-                os.close(descriptor)
 
 
 @pytest.fixture
 def port() -> Port:
     return Port()
-
-
-@asynccontextmanager
-async def guarding(trips: list[str], gone: list[str] | None = None) -> AsyncIterator[GuardianClient]:
-    client = GuardianClient(trips.append, ([] if gone is None else gone).append)
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.stop()
-
-
-def about(client: GuardianClient, what: str) -> str:
-    """Return what the kernel says about the process."""
-    return Path(f"/proc/{client.pid}/{what}").read_text(encoding="utf-8")
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended (a zombie that waits for its parent counts)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 class Holder:
@@ -229,13 +171,17 @@ async def test_a_second_edge_neither_steals_nor_disturbs(tmp_path: Path) -> None
 async def test_a_second_edge_waits_for_the_guardian_of_the_first(tmp_path: Path) -> None:
     async with simulator(tmp_path, speed=5) as sim, holding(sim) as first:
         os.kill(first.guardian, signal.SIGSTOP)
-        first.process.kill()
-        await first.process.wait()
-        async with holding(sim, until="away") as second:
-            assert "\x18" not in sim.received()
-            os.kill(first.guardian, signal.SIGCONT)
-            assert "fallen silent" in await second.hears("fault")
-            assert await second.process.wait() == 0
+        try:
+            first.process.kill()
+            await eventually(lambda: gone(first.process.pid))
+            async with holding(sim, until="away") as second:
+                assert "\x18" not in sim.received()
+                os.kill(first.guardian, signal.SIGCONT)
+                assert "fallen silent" in await second.hears("fault")
+                assert await second.process.wait() == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(first.guardian, signal.SIGCONT)
         await check_stopped_in_order(sim)
         assert moves(lines_after_reset(sim)) == []
 
