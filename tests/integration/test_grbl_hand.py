@@ -12,20 +12,36 @@ from pathlib import Path
 
 import pytest
 
-from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivered
-from edge.domain.hand import Axis, Displacement, JogEnd
-from edge.domain.machine import Capability, ControllerMode, Execution, Fault
-from tests.support.grbl import LONG, Simulator, Watched, eventually, program, running, simulator
+from edge.domain.errors import DriverRefused, DriverUnavailable, ProbeFailed, ProgramFailed
+from edge.domain.hand import Axis, Displacement, JogEnd, OverrideKind
+from edge.domain.machine import Capability, ControllerMode, DoorState, Execution, Fault, Overrides
+from edge.drivers.grbl.jogging import Lease
+from tests.support.grbl import LONG, Simulator, Watched, program, running, simulator
 
-NEAR = ("--physical=-3,-3,-3",)
+Pair = tuple[Simulator, Watched]
+
+NEAR = ("--physical=-3,-3,-3", "--set", "$24=1000")
 """Near the switches, so that homing takes a second at real speed."""
 
 
 @asynccontextmanager
-async def homed(folder: Path, *arguments: str, speed: float = 1.0) -> AsyncIterator[tuple[Simulator, Watched]]:
+async def homed(folder: Path, *arguments: str, speed: float = 5.0) -> AsyncIterator[Pair]:
     async with simulator(folder, *NEAR, *arguments, speed=speed) as sim, running(sim.port) as machine:
         await machine.homed()
         yield sim, machine
+
+
+@pytest.fixture
+async def homed_machine(tmp_path: Path) -> AsyncIterator[Pair]:
+    async with homed(tmp_path) as pair:
+        yield pair
+
+
+async def renewed(lease: Lease) -> None:
+    """Hold on until the lease ends by itself."""
+    while not lease._task.done():
+        lease.renew()
+        await asyncio.sleep(0.05)
 
 
 def jogs(sim: Simulator) -> list[str]:
@@ -52,7 +68,7 @@ async def test_steps_and_places(tmp_path: Path) -> None:
 
 
 async def test_a_lease_moves_while_it_is_renewed_and_stands_soon_after_release(tmp_path: Path) -> None:
-    async with homed(tmp_path) as (sim, machine):
+    async with homed(tmp_path, speed=1) as (sim, machine):
         lease = machine.driver.lease_jog(Displacement(x=-7), 1000)
         with pytest.raises(DriverRefused, match="busy: jog"):
             await machine.driver.run_program(program("G0X-1"))
@@ -69,3 +85,317 @@ async def test_a_lease_moves_while_it_is_renewed_and_stands_soon_after_release(t
         assert at < -15
         assert machine.state.execution is Execution.READY
         assert all(re.fullmatch(r"\$J=G91G21X-0\.66[67]F1000", line) for line in jogs(sim))
+
+
+async def test_probe_finds_the_plate_and_leaves_no_mode_behind(tmp_path: Path) -> None:
+    async with homed(tmp_path, "--probe-plate=-15", speed=10) as (sim, machine):
+        contact = await machine.driver.probe(Displacement(z=-30), 200)
+        assert abs(contact.z + 15) < 0.01
+        wire = sim.received().replace("?", "")
+        assert "G91G21G38.2Z-30F200\n" in wire
+        assert wire.index("G38.2") < wire.index("G0G21G90")
+        with pytest.raises(ProbeFailed, match="in contact already"):
+            await machine.driver.probe(Displacement(z=-5), 100)
+        await machine.driver.jog(Displacement(z=5), 1000)
+        await machine.driver.set_work_zero({Axis.X: 0.0, Axis.Z: 4.5})
+        state = machine.state
+        assert state.work_position is not None
+        assert (state.work_position.x, state.work_position.z) == (0.0, 4.5)
+        assert "G10L20P0X0Z4.5\n" in sim.received().replace("?", "")
+
+
+@pytest.mark.parametrize("units", ["G20", "G21"])
+async def test_a_probe_that_finds_nothing_locks_and_keeps_the_position(tmp_path: Path, units: str) -> None:
+    async with homed(tmp_path, speed=10) as (sim, machine):
+        await machine.driver.run_program(program(f"{units}G90"))
+        await machine.until(lambda s: s.execution is Execution.READY)
+        with pytest.raises(ProbeFailed, match="did not touch"):
+            await machine.driver.probe(Displacement(z=-3), 200)
+        state = await machine.until(lambda s: s.execution is Execution.STOPPED)
+        assert [alarm.code for alarm in state.alarms] == ["ALARM:5"]
+        assert state.homed
+        with pytest.raises(DriverRefused, match="Alarm"):
+            await machine.driver.jog(Displacement(z=1), 100)
+        await machine.driver.unlock()
+        assert sim.received().replace("?", "").endswith(f"$X\nG0{units}G90F0\n")
+        assert machine.state.homed
+
+
+async def test_override_beside_a_program(tmp_path: Path) -> None:
+    async with homed(tmp_path, speed=4) as (sim, machine):
+        job = asyncio.create_task(machine.driver.run_program(LONG))
+        await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+        state = machine.state
+        assert state.line is not None
+        assert state.sent_line is not None
+        assert state.sent_line >= state.line
+        assert await machine.driver.override(OverrideKind.FEED, 132) == 132
+        assert await machine.driver.override(OverrideKind.SPINDLE, 90) == 90
+        assert await machine.driver.override(OverrideKind.RAPID, 25) == 25
+        assert machine.state.overrides == Overrides(132, 25, 90)
+        wire = sim.received()
+        assert [wire.count(byte) for byte in ("\x91", "\x93", "\x9b", "\x97", "\x90", "\x99")] == [3, 2, 1, 1, 0, 0]
+        await machine.driver.stop()
+        with pytest.raises(ProgramFailed):
+            await job
+        assert await machine.driver.override(OverrideKind.FEED, 100) == 100
+        assert machine.state.overrides == Overrides(100, 100, 100)
+        assert sim.received().count("\x90") == 0
+        for kind, percent in ((OverrideKind.FEED, 9), (OverrideKind.SPINDLE, 201), (OverrideKind.RAPID, 60)):
+            with pytest.raises(DriverRefused, match="per cent"):
+                await machine.driver.override(kind, percent)
+
+
+async def test_settings_are_read_written_alone_and_verified(tmp_path: Path) -> None:
+    async with homed(tmp_path, speed=10) as (sim, machine):
+        settings = {setting.number: setting for setting in await machine.driver.settings()}
+        assert (settings[110].value, settings[110].unit) == ("3000.000", "mm/min")
+        await machine.driver.write_settings({110: "2500", 120: "150.5"})
+        assert machine.state.homed
+        info = machine.driver.info()
+        assert info.motion is not None
+        assert (info.motion.max_rate.x, info.motion.acceleration.x) == (2500, 150.5)
+        await machine.driver.write_settings({130: "250"})
+        state = await machine.until(lambda s: not s.homed)
+        assert state.execution is Execution.READY
+        truth = await sim.truth()
+        assert (truth["eeprom_bytes_lost"], truth["rx_overflow_bytes_lost"]) == (0, 0)
+        before = sim.received().replace("?", "")
+        for values, why in (({110: "fast"}, "no value"), ({199: "1"}, "no setting"), ({110: "1\n$H"}, "no value")):
+            with pytest.raises(DriverRefused, match=why):
+                await machine.driver.write_settings(values)
+        assert sim.received().replace("?", "") == before
+        with pytest.raises(DriverRefused, match="3 microseconds"):
+            await machine.driver.write_settings({0: "1"})
+
+
+NOWHERE = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("by", "feed", "why"),
+    [
+        (Displacement(), 500, "no axis"),
+        (Displacement(x=0.0001), 500, "too short"),
+        (Displacement(x=NOWHERE), 500, "no axis"),
+        (Displacement(x=-1), 0, "no feed"),
+        (Displacement(x=-1), -5, "no feed"),
+        (Displacement(x=-1), math.inf, "no feed"),
+        (Displacement(x=2.1), 500, "out of its travel"),
+        (Displacement(x=-1, z=-79), 500, "out of its travel"),
+    ],
+)
+async def test_what_no_hand_may_ask_for_never_reaches_the_wire(
+    homed_machine: Pair, by: Displacement, feed: float, why: str
+) -> None:
+    sim, machine = homed_machine
+    with pytest.raises(DriverRefused, match=why):
+        await machine.driver.jog(by, feed)
+    assert jogs(sim) == []
+    assert await place(sim) == [-2.0, -2.0, -2.0]
+
+
+async def test_places_and_leases_that_never_reach_the_wire(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    for target in ({}, {Axis.X: NOWHERE}):
+        with pytest.raises(DriverRefused, match="no axis"):
+            await machine.driver.jog_to(target, 500)
+    with pytest.raises(DriverRefused, match="out of its travel"):
+        await machine.driver.jog_to({Axis.Y: -201}, 500)
+    with pytest.raises(DriverRefused, match="no feed"):
+        machine.driver.lease_jog(Displacement(x=-1), 0)
+    with pytest.raises(DriverRefused, match="no axis"):
+        machine.driver.lease_jog(Displacement(), 500)
+    machine.driver.hold()
+    await machine.until(lambda s: s.execution is Execution.FEED_HOLD)
+    with pytest.raises(DriverRefused, match="Hold"):
+        machine.driver.lease_jog(Displacement(x=-1), 500)
+    with pytest.raises(DriverRefused, match="Hold"):
+        await machine.driver.jog(Displacement(x=-1), 500)
+    await machine.driver.resume()
+    await machine.until(lambda s: s.execution is Execution.READY)
+    assert jogs(sim) == []
+
+
+async def test_before_homing_a_hand_moves_a_short_way_only(tmp_path: Path) -> None:
+    async with simulator(tmp_path, "--set", "$22=0") as sim, running(sim.port) as machine:
+        with pytest.raises(DriverUnavailable):
+            await machine.driver.jog(Displacement(x=1), 500)
+        await machine.available()
+        await machine.driver.jog(Displacement(x=9), 500)
+        with pytest.raises(DriverRefused, match="before homing"):
+            await machine.driver.jog(Displacement(x=-10.5), 500)
+        with pytest.raises(DriverRefused, match="not been homed"):
+            await machine.driver.jog_to({Axis.X: 0}, 500)
+        lease = machine.driver.lease_jog(Displacement(x=-1), 1500)
+        await renewed(lease)
+        assert await lease.ended() is JogEnd.TRAVEL
+        assert await place(sim) == [-1.0, 0.0, 0.0]
+
+
+async def test_feeds_are_bounded(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    await machine.driver.jog(Displacement(x=-5), 9000)
+    await machine.driver.jog(Displacement(z=-5), 9000)
+    await machine.driver.jog(Displacement(x=3, z=-4), 9000)
+    assert [line.rsplit("F")[1] for line in jogs(sim)] == ["2000", "1500", "1875"]
+
+
+async def test_a_lease_that_nobody_renews_ends(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    lease = machine.driver.lease_jog(Displacement(y=-1), 1000)
+    assert await lease.ended() is JogEnd.NOT_RENEWED
+    lease.renew()
+    lease.release()
+    assert sim.received().count("\x85") >= 1
+    assert (await place(sim))[1] < -2.1
+    assert machine.state.execution is Execution.READY
+
+
+async def test_a_lease_ends_at_the_end_of_the_travel(tmp_path: Path) -> None:
+    async with homed(tmp_path, "--set", "$130=12") as (sim, machine):
+        lease = machine.driver.lease_jog(Displacement(x=-1), 2000)
+        await renewed(lease)
+        assert await lease.ended() is JogEnd.TRAVEL
+        assert (await place(sim))[0] == -12.0
+        assert "\x85" not in sim.received()
+        with pytest.raises(DriverRefused, match="end of its travel"):
+            machine.driver.lease_jog(Displacement(x=-1), 2000)
+
+
+@pytest.mark.parametrize("how", ["stop", "hold"])
+async def test_a_stop_ends_a_lease_and_leaves_nothing_behind(homed_machine: Pair, how: str) -> None:
+    sim, machine = homed_machine
+    lease = machine.driver.lease_jog(Displacement(x=-1), 1500)
+    await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+    if how == "stop":
+        await machine.driver.stop()
+    else:
+        machine.driver.hold()
+    assert await lease.ended() is JogEnd.STOPPED
+    await machine.until(lambda s: s.execution in (Execution.READY, Execution.FEED_HOLD))
+    wire = sim.received()
+    assert wire.index("!") < wire.index("\x85")
+    stands = await place(sim)
+    await machine.driver.resume()
+    await machine.until(lambda s: s.execution is Execution.READY)
+    assert machine.state.homed
+    count = len(jogs(sim))
+    await machine.driver.jog(Displacement(y=-1), 1500)
+    assert await place(sim) == [stands[0], stands[1] - 1, stands[2]]
+    assert len(jogs(sim)) == count + 1
+
+
+async def test_a_stop_ends_a_step(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    step = asyncio.create_task(machine.driver.jog(Displacement(x=-100), 1500))
+    await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+    machine.driver.hold()
+    with pytest.raises(DriverRefused, match="stopped"):
+        await step
+    await machine.driver.stop()
+    assert machine.state.homed
+    assert (await place(sim))[0] > -50
+
+
+async def test_cancelling_a_step_cancels_its_motion(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    step = asyncio.create_task(machine.driver.jog(Displacement(x=-100), 1500))
+    await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+    step.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await step
+    assert "\x85" in sim.received()
+    assert "\x18" not in sim.received()
+    assert (machine.state.execution, machine.state.homed) == (Execution.READY, True)
+
+
+async def test_a_door_ends_a_lease_and_nothing_moves_when_it_is_closed(tmp_path: Path) -> None:
+    async with homed(tmp_path, "--build", "door") as (sim, machine):
+        lease = machine.driver.lease_jog(Displacement(x=-1), 1500)
+        await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+        sim.ctl("door open")
+        await renewed(lease)
+        assert await lease.ended() is JogEnd.STOPPED
+        stands = await place(sim)
+        with pytest.raises(DriverRefused, match="Door"):
+            machine.driver.lease_jog(Displacement(x=-1), 500)
+        sim.ctl("door closed")
+        await machine.until(lambda s: s.door is DoorState.CLOSED)
+        await machine.driver.resume()
+        await machine.until(lambda s: s.execution is Execution.READY)
+        assert await place(sim) == stands
+
+
+async def test_a_limit_switch_ends_a_lease(tmp_path: Path) -> None:
+    async with homed(tmp_path, "--set", "$21=1") as (sim, machine):
+        lease = machine.driver.lease_jog(Displacement(x=-1), 1500)
+        await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+        sim.ctl("limit x on")
+        await renewed(lease)
+        assert await lease.ended() is JogEnd.STOPPED
+        state = await machine.until(lambda s: s.alarms)
+        assert not state.homed
+        count = len(jogs(sim))
+        with pytest.raises((DriverRefused, DriverUnavailable)):
+            machine.driver.lease_jog(Displacement(x=-1), 1500)
+        assert len(jogs(sim)) == count
+
+
+async def test_a_pulled_plug_ends_a_lease(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    lease = machine.driver.lease_jog(Displacement(x=-1), 1000)
+    await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+    sim.ctl("unplug")
+    assert await lease.ended() is JogEnd.LOST
+    lease.release()
+    assert machine.state.fault is Fault.FAULT
+    with pytest.raises(DriverUnavailable):
+        machine.driver.lease_jog(Displacement(x=-1), 1000)
+
+
+async def test_a_controller_that_falls_silent_is_stopped(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    lease = machine.driver.lease_jog(Displacement(x=-1), 600)
+    await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+    sim.ctl("stall 1500")
+    await renewed(lease)
+    assert await lease.ended() in (JogEnd.LOST, JogEnd.STOPPED)
+    await machine.until(lambda s: s.execution is Execution.READY)
+    stands = await place(sim)
+    await asyncio.sleep(0.3)
+    assert await place(sim) == stands
+
+
+async def test_what_the_controller_refuses_is_said_in_words(tmp_path: Path) -> None:
+    async with homed(tmp_path, "--set", "$20=1") as (sim, machine):
+        machine.driver._controller.condition.homed = False
+        with pytest.raises(DriverRefused, match="leave the machine's travel"):
+            await machine.driver.jog(Displacement(x=5), 500)
+        lease = machine.driver.lease_jog(Displacement(x=1), 500)
+        with pytest.raises(DriverRefused, match="leave the machine's travel"):
+            await lease.ended()
+        assert (await place(sim))[0] <= 0
+        assert machine.state.execution is Execution.READY
+
+
+async def test_a_line_that_was_damaged_into_a_longer_one_is_stopped(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    controller = machine.driver._controller
+    send = controller.send
+    controller.send = lambda line: send(line.replace("X-1F", "X-91F"))  # type: ignore[method-assign]
+    with pytest.raises(DriverRefused, match="stopped"):
+        await machine.driver.jog(Displacement(x=-1), 1000)
+    assert machine.state.fault is Fault.FAULT
+    assert not machine.state.homed
+    assert (await place(sim))[0] > -20
+
+
+async def test_a_driver_that_is_shut_down_lets_nothing_move_on(tmp_path: Path) -> None:
+    async with simulator(tmp_path, *NEAR, speed=1) as sim:
+        async with running(sim.port) as machine:
+            await machine.homed()
+            lease = machine.driver.lease_jog(Displacement(x=-1), 1500)
+            await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+        assert await lease.ended() is JogEnd.STOPPED
+        assert "\x85" in sim.received()

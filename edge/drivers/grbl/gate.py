@@ -81,7 +81,10 @@ class Gate:
         controller = self.controller
         reading = controller.condition.current
         if not controller.available or reading is None:
-            reason = controller.state.fault_reason or "it is not connected"
+            unheard = (
+                "it has not reported since it started or locked" if controller.available else "it is not connected"
+            )
+            reason = controller.state.fault_reason or unheard
             raise DriverUnavailable(machine_id=controller.machine_id, reason=reason)
         if controller.condition.fault is Fault.FAULT:
             raise self._refused(command, f"it is in fault: {controller.condition.fault_reason}")

@@ -146,7 +146,8 @@ class Jogging:
         if self._restarted() or not self._controller.available or self._astray():
             return True
         reading = self._controller.condition.current
-        return reading is None or reading.state not in (State.IDLE, State.JOG)
+        # A door cancels the jog at once, and says so by its pin before it does by the state (trace door_jog).
+        return reading is None or reading.state not in (State.IDLE, State.JOG) or "D" in reading.pins
 
     def _restarted(self) -> bool:
         """Whether an alarm or a reset ended all motion."""

@@ -92,18 +92,19 @@ class Measure:
             await self._gate.stop_unheard()
             raise
         except DriverRefused:
-            self._fail_by_alarm()
+            await self._fail_by_alarm()
             raise
-        self._fail_by_alarm()
+        await self._fail_by_alarm()
         done_ns = self._controller.now_ns()
         self._controller.ask()
         # It brakes after the contact.
         await self._controller.until(lambda: self._gate.idle_since(done_ns), self._settings.reply_s)
         self._gate.idle("probe")
 
-    def _fail_by_alarm(self) -> None:
-        """Say what an alarm means for who probes. Raises ProbeFailed."""
+    async def _fail_by_alarm(self) -> None:
+        """Say what an alarm means for who probes, once the controller reports again. Raises ProbeFailed."""
         for alarm in self._controller.condition.alarms:
+            await self._controller.until(lambda: self._controller.condition.current is not None, self._settings.reply_s)
             raise self._failed(_WHY.get(alarm.code, alarm.text))
 
     async def _contact(self) -> Position:
