@@ -190,7 +190,7 @@ _WELCOME = re.compile(r"(Grbl|GrblHAL) (\d+\.\d+\w*)(?: \[.*)?")
 _STARTUP = re.compile(r">(.*):(ok|error:\d{1,3})")
 _NUMBER = re.compile(r"-?(?:[0-9]{1,9}(?:\.[0-9]*)?|\.[0-9]+)")
 _PARAMETERS = {"G54", "G55", "G56", "G57", "G58", "G59", "G28", "G30", "G92", "TLO", "PRB"}
-_PINS = frozenset("XYZABCPDHRSTEOLM")
+_PINS = frozenset("XYZABCPDHRSTEOLMFQ")
 
 
 def parse(line: str) -> Reply:
