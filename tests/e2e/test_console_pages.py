@@ -4,65 +4,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Page, Request, expect
+from playwright.sync_api import FilePayload, Page, Request, expect
 
 from tests.e2e import console_world as world
-from tests.e2e.driving import DIST, ORIGIN, SIZES, Json, Van, cut_words, new_page, refusal, targets
+from tests.e2e.console_page import FORBIDDEN, HOLD_MS, LANGUAGES, Open, spend, tab
+from tests.e2e.driving import DIST, ORIGIN, SIZES, Json, Van, cut_words, refusal, targets
 
 pytestmark = pytest.mark.skipif(not (DIST / "console" / "index.html").is_file(), reason="the pages are not built")
 
 SILENCE_MS = 3000
-HOLD_MS = 1500
-LANGUAGES = ("lt", "en")
-FORBIDDEN = ("emergency stop", "spindle stopped", "guard locked", "avarinis stabdymas", "saugu")
-
-Open = Callable[..., tuple[Page, Van]]
-
-
-@pytest.fixture
-def open_console(browser: Browser) -> Iterator[Open]:
-    """Open the console on a snapshot; the page's clock stands still and moves only when a test moves it."""
-    contexts = []
-
-    def opened(snapshot: Json, size: str = "desk", language: str = "lt") -> tuple[Page, Van]:
-        context = browser.new_context(reduced_motion="reduce")
-        contexts.append(context)
-        page = new_page(context, size)
-        page.add_init_script(f"localStorage.setItem('infomobil.console.language', '{language}')")
-        page.clock.install(time=0)
-        page.clock.pause_at(1)
-        van = Van(page, "console", "/api/live", hello=[{"type": "snapshot", "snapshot": snapshot}])
-        van.answers[("GET", "/api/snapshot")] = (200, snapshot)
-        for program in ("gear", "name-tag", "bolt"):
-            van.answers[("GET", f"/api/programs/{program}/path")] = (200, world.gear_path())
-        page.goto(ORIGIN)
-        expect(page.locator(".left .card").first).to_be_attached()
-        return page, van
-
-    yield opened
-    for context in contexts:
-        context.close()
-
-
-def spend(page: Page, van: Van, milliseconds: int) -> None:
-    """Let the page's clock run while the service is heard each second, as the contract says."""
-    while milliseconds > 0:
-        step = min(1000, milliseconds)
-        van.send({"type": "sync", "sync": world.sync()})
-        page.clock.run_for(step)
-        milliseconds -= step
-
-
-def tab(page: Page, name: str, language: str = "lt") -> None:
-    """Show a part of the day, in the way of the page's size."""
-    words = {"queue": ("Eilė", "Queue"), "visit": ("Vizitas", "Visit"), "sync": ("Biuras", "Office")}[name]
-    word = words[LANGUAGES.index(language)]
-    phone = page.locator(".phone button", has_text=word)
-    (phone if phone.is_visible() else page.locator(".tabs button", has_text=word)).click()
 
 
 def enter(page: Page, pin: str) -> None:
