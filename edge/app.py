@@ -18,6 +18,7 @@ from edge.config import EdgeSettings, MachineSettings, settings_hash
 from edge.domain.errors import InfoMobilError
 from edge.domain.ports import MachineDriver, SafetyInputSource
 from edge.drivers.grbl.settings import GrblSettings
+from edge.drivers.laser_hal.settings import LaserSettings
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.guardian.client import GuardianClient
 from edge.http.server import bind, serve
@@ -246,7 +247,7 @@ class Edge:
     def _plug_machines(self, guardian: GuardianClient, recorder: Recorder) -> None:
         gpio = self._settings.gpio
         for machine in self._settings.machine:
-            guarded = isinstance(machine.connection, GrblSettings)
+            guarded = isinstance(machine.connection, GrblSettings | LaserSettings)
             driver, inputs = self._drive(machine, guardian)
             supervisor = MachineSupervisor(
                 driver,
@@ -270,13 +271,19 @@ class Edge:
 
     def _drive(self, machine: MachineSettings, guardian: GuardianClient) -> tuple[MachineDriver, SafetyInputSource]:
         """Return the machine's driver and the inputs that come over the same wire. Imports what is configured only."""
+        recordings = self._settings.lab.data_dir / "recordings"
         match machine.connection:
             case GrblSettings() as grbl:
                 from edge.drivers.grbl import GrblDriver, GrblPinInputs
 
-                recordings = self._settings.lab.data_dir / "recordings"
                 serial = GrblDriver(machine.id, machine.name, machine.kind, grbl, self._clock, guardian, recordings)
                 return serial, GrblPinInputs(serial, f"the controller of {machine.name}", self._clock)
+            case LaserSettings() as laser:
+                from edge.drivers.grbl import GrblPinInputs
+                from edge.drivers.laser_hal.driver import LaserDriver
+
+                beam = LaserDriver(machine.id, machine.name, machine.kind, laser, self._clock, guardian, recordings)
+                return beam, GrblPinInputs(beam, f"the controller of {machine.name}", self._clock)
             case OpcUaSettings() as opcua:
                 from edge.drivers.opcua.driver import OpcUaDriver
                 from edge.drivers.opcua.inputs import OpcUaInputs

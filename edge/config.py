@@ -19,6 +19,7 @@ from edge.domain.inputs import InputRule
 from edge.domain.visit import Language
 from edge.drivers.grbl.inputs import DOOR, STOP_CIRCUIT
 from edge.drivers.grbl.settings import GrblSettings
+from edge.drivers.laser_hal.settings import LaserSettings
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.safety_io.settings import GpioSettings
 from edge.services.hand_settings import HandSettings
@@ -95,7 +96,7 @@ class MachineSettings(Frozen):
     id: Id
     name: Annotated[str, Field(min_length=1, max_length=60)]
     kind: Literal["router", "mill", "lathe", "laser", "printer", "other"]
-    connection: Annotated[GrblSettings | OpcUaSettings, Field(discriminator="driver")]
+    connection: Annotated[GrblSettings | LaserSettings | OpcUaSettings, Field(discriminator="driver")]
     interlock: tuple[InterlockSettings, ...] = ()
     hand: HandSettings = HandSettings()
 
@@ -182,7 +183,7 @@ def _require_different(locations: Sequence[Location], values: Sequence[str], wha
 
 def _unknown_pin(machine: MachineSettings, name: str) -> str:
     """Return why the machine's controller has no such pin, or nothing."""
-    if not isinstance(machine.connection, GrblSettings):
+    if not isinstance(machine.connection, GrblSettings | LaserSettings):
         return "only a GRBL controller has pins: use gpio:NAME or opcua:MACHINE/NAME"
     declared = {
         DOOR: ("door_pin", machine.connection.door_pin),
