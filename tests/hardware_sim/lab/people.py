@@ -14,6 +14,9 @@ from websockets.asyncio.client import connect
 
 Json = dict[str, Any]
 
+OVER = ("FINISHED", "INTERRUPTED", "ABORTED", "FAILED", "DECLINED")
+"""States in which nothing more happens to a job by itself."""
+
 
 class Wrong(Exception):
     """Something answered otherwise than it should. The message says what."""
@@ -134,7 +137,7 @@ class Operator(_Person):
         return await self.watch_job(job_id, progress)
 
     async def watch_job(self, job_id: str, progress: Callable[[float], None] = lambda _: None) -> Json:
-        """Wait for the end of a job over the console's live view."""
+        """Wait over the console's live view until nothing more happens to a job by itself."""
         cookie = "; ".join(f"{key}={value}" for key, value in self.client.cookies.items())
         address = self.url.replace("http://", "ws://") + "/api/live"
         async with asyncio.timeout(300), connect(address, additional_headers={"Cookie": cookie}) as socket:
@@ -144,7 +147,7 @@ class Operator(_Person):
                 if message["type"] == "machine" and message["machine"]["job"] == job_id:
                     progress(message["machine"]["progress"] or 0.0)
                 for job in jobs:
-                    if job["id"] == job_id and job["state"] in ("FINISHED", "ABORTED", "FAILED", "DECLINED"):
+                    if job["id"] == job_id and job["state"] in OVER:
                         progress(1.0 if job["state"] == "FINISHED" else job["progress"])
                         return dict(job)
         raise Wrong("the live view ended")

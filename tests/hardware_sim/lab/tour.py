@@ -164,7 +164,7 @@ class Tour:
         await self.operator.until_machine("router", "the gear is being cut", lambda m: (m["progress"] or 0) > 0.1)
         self.lab.tell_router("door open")
         ended = await self.operator.watch_job(job, self._progress)
-        expect("the gear", ended["state"], "ABORTED")
+        expect("the gear", ended["state"], "INTERRUPTED")
         machine = await self.operator.until_machine(
             "router", "the router stands", lambda m: m["execution"] in ("READY", "INTERRUPTED", "FEED_HOLD")
         )
@@ -242,6 +242,6 @@ class Tour:
         expect("VET trainers", indicators["vet_trainers"], TRAINERS)
         expect("trainees", indicators["trainees"], TRAINEES)
         jobs = await self.office.jobs()
-        expect("the wishes", [jobs[item]["state"] for item in self.wishes], ["FINISHED", "ABORTED", "DECLINED"])
+        expect("the wishes", [jobs[item]["state"] for item in self.wishes], ["FINISHED", "INTERRUPTED", "DECLINED"])
         quality = await self.office.get("/api/quality")
         expect("bad messages", (quality["quarantined"], quality["invalid"]), (0, 0))
