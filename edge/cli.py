@@ -18,6 +18,9 @@ from edge.domain.errors import InfoMobilError
 from edge.services.hand_settings import HandSettings
 from edge.services.opening import Item
 from edge.store.pin import write_pin
+from edge.store.recordings import load as load_recording
+from edge.story.export import to_json_lines
+from edge.story.tell import story
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Edge controller of one mobile laboratory.")
 out = Console()
@@ -115,6 +118,21 @@ def set_pin(
         _say_why(error)
         raise typer.Exit(2) from error
     out.print("The PIN is set.", style="green")
+
+
+@cli.command()
+def explain(
+    recording: Annotated[Path, typer.Argument(help="A recording of the black box, or its export.")],
+    export: Annotated[bool, typer.Option("--export", help="Print the recording as JSON lines instead.")] = False,  # noqa: FBT002
+) -> None:
+    """Tell the story of a recording: what ran, what came first, what was done, and what to do next."""
+    try:
+        found = load_recording(recording)
+    except InfoMobilError as error:
+        _say_why(error)
+        raise typer.Exit(2) from error
+    for line in to_json_lines(found) if export else story(found):
+        _say(line)
 
 
 @cli.command()

@@ -49,7 +49,7 @@ def recording(facts: dict[str, object], entries: Iterable[Entry]) -> Recording:
     events: list[Event] = []
     settings: dict[str, str] = {}
     begin: int | None = None
-    rest = b""
+    t, rest = 0.0, b""
     for entry in entries:
         begin = entry.ns if begin is None else begin
         t = round((entry.ns - begin) / _NS, 6)
@@ -72,7 +72,7 @@ def recording(facts: dict[str, object], entries: Iterable[Entry]) -> Recording:
                 else:
                     events.append(Event(t, "ctl", HOST + name, mark))
     if rest:
-        events.append(Event(events[-1].t, "ctl", HOST + "unfinished line", {"text": rest.decode("latin-1")}))
+        events.append(Event(t, "ctl", HOST + "unfinished line", {"text": rest.decode("latin-1")}))
     header = {
         "scenario": str(facts.get("program") or facts.get("machine") or "recording"),
         "firmware": str(facts.get("controller") or "unknown"),

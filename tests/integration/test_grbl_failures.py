@@ -112,6 +112,16 @@ async def test_unplug_fails_the_program_and_needs_a_person(tmp_path: Path) -> No
         assert machine.state.homed
 
 
+async def test_a_driver_that_is_cancelled_while_its_connection_ends_does_end() -> None:
+    """A task group of CPython 3.11 drops the cancellation that comes while it ends by itself."""
+    with Stranger(Forgetful(0)) as stranger:
+        async with running(stranger.port, welcome_s=0.1) as machine:
+            await machine.available()
+            machine.driver._controller.close("the port is gone")
+            for _ in range(2):
+                await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("event", ["powercycle", "button reset press"])
 async def test_a_restart_in_mid_program(tmp_path: Path, event: str) -> None:
     async with simulator(tmp_path, "--set", "$22=0", speed=10) as sim, running(sim.port) as machine:

@@ -38,6 +38,7 @@ from edge.drivers.grbl.protocol import State
 from edge.drivers.grbl.screening import refusals
 from edge.drivers.grbl.session import Phase
 from edge.drivers.grbl.settings import GrblSettings
+from edge.drivers.grbl.waiting import heed_cancellation
 
 _log = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ class GrblDriver:
                     reason = " ".join(str(error.reason) for error in _leaves(group))
                     self._controller.close(reason)
                     self._note_away(reason)
+                heed_cancellation()
                 await asyncio.sleep(self._pause)
                 self._pause = min(self._pause * 2, self._settings.retry_s)
         finally:

@@ -78,6 +78,7 @@ class Outlet:
         self._write_stop(RealTime.RESET).discard_unsent()
         self._restart_ns = self._clock.boot_ns()
         self.condition.resetting(self._restart_ns)
+        self._note_trust()
         self.session.resetting()
         self._fail_job("the controller was reset")
         self._waiters.wake()
@@ -181,6 +182,12 @@ class Outlet:
             self.job.fail(reason, stop=stop, interrupted=interrupted)
             self._note_end()
 
+    def _note_trust(self) -> None:
+        """Mark in the recording whether the position is trusted, where that has changed."""
+        if self.condition.homed is not self._noted_trust:
+            self._noted_trust = self.condition.homed
+            self.box.mark("position", trusted=self.condition.homed)
+
     def _note_end(self) -> None:
         """Mark in the recording how the program has ended, if it has."""
         job = self.job
@@ -242,9 +249,7 @@ class Outlet:
     def publish(self, reason: str = "") -> None:
         """Build the state and call the listeners; `reason` says why nothing is heard, where nothing is."""
         condition, identity = self.condition, self.identity
-        if condition.homed is not self._noted_trust:
-            self._noted_trust = condition.homed
-            self.box.mark("position", trusted=condition.homed)
+        self._note_trust()
         known = self.session.known and condition.reading is not None and not condition.stale
         self.state = describe(
             condition,

@@ -9,6 +9,17 @@ from collections.abc import Callable
 Predicate = Callable[[], bool]
 
 
+def heed_cancellation() -> None:
+    """Raise CancelledError where the current task was cancelled and nobody has told it.
+
+    A task group that ends by an error of its own drops a cancellation of its parent that comes while it waits for its
+    children (CPython 3.11): a loop around it would go on for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Waiters:
     """Coroutines that wait for predicates; looked at after each handled line."""
 
