@@ -75,7 +75,8 @@ class Hand:
             raise self._refused("jog", "it stands at the end of its travel")
         speed = self._feed(towards, feed)
         acceleration = jog.slowest_acceleration(towards, self._controller.identity.motion())
-        lines = jog.segments(towards, reach, speed, jog.segment_s(speed, acceleration))
+        seconds = jog.segment_s(speed, acceleration, self._controller.identity.blocks)
+        lines = jog.segments(towards, reach, speed, seconds)
         return Lease(*self._begin(reading, towards, lines, speed), self._settings.jog_lease_s)
 
     async def _step(self, reading: Reading, by: Displacement, line: JogLine | None, feed: float) -> None:

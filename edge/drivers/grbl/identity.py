@@ -49,6 +49,7 @@ class Identity:
     firmware: Firmware = Firmware.GRBL
     version: str = ""
     flags: str = ""
+    blocks: int | None = None
     rx_bytes: int | None = None
     settings: dict[int, str] = field(default_factory=dict)
     parameters: dict[str, tuple[float, ...]] = field(default_factory=dict)
@@ -61,8 +62,8 @@ class Identity:
                 self.firmware, self.version = firmware, version
             case BuildVersion(version):
                 self.version = version
-            case BuildOptions(flags, _, rx_bytes):
-                self.flags, self.rx_bytes = flags, rx_bytes
+            case BuildOptions(flags, blocks, rx_bytes):
+                self.flags, self.blocks, self.rx_bytes = flags, blocks, rx_bytes
             case Setting(number, value):
                 self.settings[number] = value
             case Parameter(name, values):

@@ -23,8 +23,8 @@ _ROUNDING_MM = 0.0015
 
 _SHORTEST_SEGMENT_S = 0.04
 _LONGEST_SEGMENT_S = 0.06
-_PLANNER_BLOCKS = 14
-"""Of GRBL's 15 blocks one is being executed."""
+_BLOCKS = 15
+"""Motions that the controller plans ahead where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +86,13 @@ def segments(towards: Displacement, reach: float, feed: float, seconds: float) -
             yield line
 
 
-def segment_s(feed: float, acceleration: float) -> float:
-    """Return how long a segment of continuous motion lasts, 40 to 60 ms.
+def segment_s(feed: float, acceleration: float, blocks: int | None) -> float:
+    """Return how long a segment of continuous motion lasts, 40 to 60 ms; `blocks` as `$I` tells them.
 
-    Long enough that the blocks that GRBL plans ahead hold the way in which it brakes, so that it reaches `feed`:
-    v^2/2a <= blocks * v * t; short, for after a release at most one segment is still on its way.
+    Long enough that the blocks that GRBL plans ahead, of which one is being executed, hold the way in which it brakes,
+    so that it reaches `feed`: v^2/2a <= (blocks - 1) * v * t; short, for after a release one may still be on its way.
     """
-    needed = feed / 60 / (2 * acceleration * _PLANNER_BLOCKS)
+    needed = feed / 60 / (2 * acceleration * max(1, (blocks or _BLOCKS) - 1))
     return min(_LONGEST_SEGMENT_S, max(_SHORTEST_SEGMENT_S, needed))
 
 
