@@ -23,27 +23,33 @@ export function openWaiting(desk: Console, job: Job): void {
   desk.sheet = { kind: job.state === "INTERRUPTED" ? "recovery" : "continue", job: job.id };
 }
 
-export function plan(desk: Console, job: string, line: number | null): Promise<Attempt<Recovery>> {
-  const query = line === null ? "" : `?line=${line}`;
-  return desk.attempt("refusal.what.plan", null, () => get<Recovery>(at(job, `recovery${query}`)));
+function machineOf(desk: Console, job: string): Machine | null {
+  const machine = desk.jobs.find((candidate) => candidate.id === job)?.machine;
+  return desk.machines.find((candidate) => candidate.id === machine) ?? null;
 }
 
-async function send(desk: Console, what: Key, address: string, body?: unknown): Promise<Attempt<Job>> {
-  const tried = await desk.attempt(what, null, () => post<Job>(address, body, { timeoutMs: MOTION_TIMEOUT_MS }));
+export function plan(desk: Console, job: string, line: number | null): Promise<Attempt<Recovery>> {
+  const query = line === null ? "" : `?line=${line}`;
+  return desk.attempt("refusal.what.plan", machineOf(desk, job), () => get<Recovery>(at(job, `recovery${query}`)));
+}
+
+async function send(desk: Console, what: Key, job: string, command: string, body?: unknown): Promise<Attempt<Job>> {
+  const work = (): Promise<Job> => post<Job>(at(job, command), body, { timeoutMs: MOTION_TIMEOUT_MS });
+  const tried = await desk.attempt(what, machineOf(desk, job), work);
   if (tried.answer !== null) desk.putJob(tried.answer);
   return tried;
 }
 
 export function recover(desk: Console, job: string, line: number): Promise<Attempt<Job>> {
-  return send(desk, "refusal.what.recover", at(job, "recover"), { line, area_clear: true, approved: true });
+  return send(desk, "refusal.what.recover", job, "recover", { line, area_clear: true, approved: true });
 }
 
 export function abandon(desk: Console, job: string): Promise<Attempt<Job>> {
-  return send(desk, "refusal.what.abandon", at(job, "abandon"));
+  return send(desk, "refusal.what.abandon", job, "abandon");
 }
 
 export function goOn(desk: Console, job: string): Promise<Attempt<Job>> {
-  return send(desk, "refusal.what.continue", at(job, "continue"), { area_clear: true });
+  return send(desk, "refusal.what.continue", job, "continue", { area_clear: true });
 }
 
 async function openingCall(desk: Console, what: Key, address: string, body?: unknown): Promise<Attempt<Opening>> {
