@@ -93,11 +93,13 @@ class Simulator:
 
 
 @asynccontextmanager
-async def simulator(folder: Path, *arguments: str, speed: float = 20.0) -> AsyncIterator[Simulator]:
+async def simulator(
+    folder: Path, *arguments: str, speed: float = 20.0, module: str = "tests.hardware_sim.grbl"
+) -> AsyncIterator[Simulator]:
     """Run a simulated controller with homing switched on."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tests.hardware_sim.grbl", "--link", str(folder / "port"), "--ctl", str(folder / "control")),
+        *("-m", module, "--link", str(folder / "port"), "--ctl", str(folder / "control")),
         *("--wirelog", str(folder / "wire.jsonl"), "--speed", str(speed), "--set", "$22=1", *arguments),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
