@@ -34,7 +34,7 @@ from edge.drivers.grbl.jogging import Lease
 from edge.drivers.grbl.measure import Measure
 from edge.drivers.grbl.overrides import OverrideDesk
 from edge.drivers.grbl.profile import Profile
-from edge.drivers.grbl.protocol import State
+from edge.drivers.grbl.protocol import LINE_LIMIT, State
 from edge.drivers.grbl.screening import refusals
 from edge.drivers.grbl.session import Phase
 from edge.drivers.grbl.settings import GrblSettings
@@ -339,6 +339,11 @@ class GrblDriver:
                 raise ProgramRejected(program_id=program.program_id, reason=reason)
             if number % _CHECK_SLICE == _CHECK_SLICE - 1:
                 await asyncio.sleep(0)
+        window = self._controller.identity.window
+        if window <= LINE_LIMIT and any(len(line) >= window for line in program.lines):
+            # A line that never fits would never be sent, and the program would stand still without a reason.
+            reason = f"a line is longer than the controller's receive buffer, which takes {window} bytes"
+            raise ProgramRejected(program_id=program.program_id, reason=reason)
 
     async def _follow(self, job: Job) -> None:
         """Stream `job` and wait for its end. Raises ProgramFailed or ProgramInterrupted."""

@@ -98,6 +98,8 @@ def segment_s(feed: float, acceleration: float, blocks: int | None) -> float:
 
 def reach(place: Position, towards: Displacement, travel: Travel) -> float:
     """Return how far the machine can go from `place` in the direction of `towards` within its travel."""
+    if not towards.length:
+        return 0.0
     ways = [math.inf]
     axes = zip(_parts(place), _by_axis(towards).values(), _parts(travel.low), _parts(travel.high), strict=True)
     for value, way, low, high in axes:
