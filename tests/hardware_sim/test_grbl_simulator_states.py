@@ -384,6 +384,16 @@ def test_a_spindle_stop_only_acts_in_hold(host: Conversation) -> None:
     assert host.is_in(State.IDLE)
 
 
+def test_a_spindle_override_while_the_spindle_is_stopped_waits_for_the_start(host: Conversation) -> None:
+    assert host.answer("M3 S500") == "ok"
+    host.say("!")
+    host.say("\x9e")
+    host.say("\x9a")
+    assert host.truth()["spindle"] == "off"
+    host.say("\x9e")
+    assert field(host.status(), "FS") == "0,550"
+
+
 def test_a_program_end_brings_the_overrides_back(host: Conversation) -> None:
     host.say("\x91")
     assert host.ask("M2") == ["[MSG:Pgm End]", "ok"]
@@ -446,6 +456,14 @@ def test_a_laser_is_off_in_a_hold_and_on_after_it() -> None:
     assert host.truth()["spindle"] == "off"
     assert host.say("~", 0.5) == ["[MSG:Restoring spindle]"]
     assert host.truth()["spindle"] == "cw"
+
+
+@pytest.mark.parametrize("setting", ["$100=0", "$110=0", "$120=0", "$11=0", "$27=0", "$1=255"])
+def test_a_setting_of_zero_breaks_nothing(host: Conversation, setting: str) -> None:
+    assert host.answer(setting) == "ok"
+    host.say("G1 X1 Y1 F500\n", 2)
+    assert host.status()
+    assert host.reset()[-1] in (WELCOME, LOCKED)
 
 
 # --- probing, jogging, soft limits, homing -----------------------------------------------------------------------

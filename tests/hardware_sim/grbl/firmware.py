@@ -10,6 +10,7 @@ from .checks import GcodeState
 from .eeprom import Eeprom, write_time
 from .kernel import Kernel, Task
 from .linereader import LineReader
+from .numbers import quotient
 from .planner import Block, Planner
 from .settings import (
     ADDRESS_SETTINGS,
@@ -267,7 +268,7 @@ class Firmware:
 
     def machine_position(self) -> list[float]:
         scales = self.settings.steps_per_mm
-        return [steps / scale for steps, scale in zip(self.stepper.position, scales, strict=True)]
+        return [quotient(steps, scale) for steps, scale in zip(self.stepper.position, scales, strict=True)]
 
     def work_offset(self) -> list[float]:
         state = self.gcode
@@ -313,7 +314,7 @@ class Firmware:
         self.update_spindle = False
         self.stepper.on_speed = None
         if options.spindle == 2 and self.settings.laser_mode:
-            per_speed = options.spindle_speed / block.programmed_rate
+            per_speed = options.spindle_speed / (block.programmed_rate or math.inf)
             self.stepper.on_speed = lambda speed: self._drive_output(options.spindle, per_speed * speed)
         else:
             self._drive_output(options.spindle, options.spindle_speed)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What interrupts the main program: real-time bytes, control buttons, limit switches, probe and door."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ def watch_segment(firmware: "Firmware", segment: Segment) -> None:
 
     def where(axis: int, count: int) -> float:
         steps = block.taken(axis, block.done + count) - before[axis]
-        return here[axis] + steps * block.signs[axis] * signs[axis] / scales[axis]
+        return here[axis] + steps * block.signs[axis] * signs[axis] / (scales[axis] or math.inf)
 
     for axis in range(3):
         if block.steps[axis]:

@@ -40,6 +40,11 @@ def read_number(line: str, at: int) -> tuple[float, int] | None:
     return (-number if negative else number), at
 
 
+def quotient(steps: int, scale: float) -> float:
+    """Length of `steps`; 0 where a setting of 0 steps/mm leaves none."""
+    return steps / scale if scale else 0.0
+
+
 def fixed(value: float, decimals: int) -> str:
     """`value` with `decimals` places, rounded half away from zero."""
     scaled = math.floor(abs(value) * 10**decimals + 0.5)

@@ -9,11 +9,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .numbers import quotient
 from .settings import Settings
 
 PLANNER_BLOCKS = 15
 SLOWEST_RATE = 1.0 / 60
 ENDLESS = 1.0e38
+# mm/s^2. With a setting of 0 the firmware divides by it and stands still; this is as good as that.
+SLOWEST_ACCELERATION = 1e-3
 _STRAIGHT = 0.999999
 _LOWEST = -(1 << 31)
 """Steps are 32-bit: lround() of avr-libc gives this for what does not fit, and differences wrap around."""
@@ -177,9 +180,9 @@ class Planner:
             goal.append(end)
             signs.append(-1 if way < 0 else 1)
             steps.append(abs(way))
-            delta.append(way / scale)
+            delta.append(quotient(way, scale))
         events = max(steps)
-        if not events:
+        if not events or not any(delta):
             return None, (0.0, 0.0, 0.0), goal
         mm = math.sqrt(delta[0] * delta[0] + delta[1] * delta[1] + delta[2] * delta[2])
         unit = (delta[0] / mm, delta[1] / mm, delta[2] / mm)
@@ -193,7 +196,7 @@ class Planner:
             signs=(signs[0], signs[1], signs[2]),
             events=events,
             mm=mm,
-            acceleration=axis_bound(settings.acceleration, unit),
+            acceleration=max(axis_bound(settings.acceleration, unit), SLOWEST_ACCELERATION),
             rapid_rate=rapid_rate,
             programmed_rate=programmed,
             options=options,

@@ -284,7 +284,7 @@ def _settled(firmware: "Firmware") -> bool:
         if not suspend & RETRACT_COMPLETE or firmware.state is State.SLEEP:
             return False
         return not suspend & INITIATE_RESTORE and bool(suspend & DOOR_AJAR) == firmware.door_ajar
-    return not firmware.spindle_stop & ~STOP_ENABLED and not firmware.update_spindle
+    return firmware.spindle_stop == STOP_ENABLED or not (firmware.spindle_stop or firmware.update_spindle)
 
 
 def _sleep(firmware: "Firmware") -> Task[None]:

@@ -3,7 +3,7 @@
 
 from typing import TYPE_CHECKING
 
-from .numbers import coordinate, fixed, rate
+from .numbers import coordinate, fixed, quotient, rate
 from .state import CANCEL_JOG, DOOR_AJAR, HOLD_COMPLETE, INITIATE_RESTORE, RETRACT_COMPLETE, State
 
 if TYPE_CHECKING:
@@ -138,5 +138,7 @@ def parameters(firmware: "Firmware") -> str:
 def probe_result(firmware: "Firmware") -> str:
     """``[PRB:x,y,z:1]``"""
     settings = firmware.settings
-    where = [steps / scale for steps, scale in zip(firmware.probe_position, settings.steps_per_mm, strict=True)]
+    where = [
+        quotient(steps, scale) for steps, scale in zip(firmware.probe_position, settings.steps_per_mm, strict=True)
+    ]
     return f"[PRB:{_lengths(firmware, where)}:{int(firmware.probe_succeeded)}]\r\n"

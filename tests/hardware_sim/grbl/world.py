@@ -90,6 +90,8 @@ class World:
 
     def move(self, axis: int, steps: int, steps_per_mm: float) -> None:
         """Pulses for `steps` (signed) arrive at the motor of `axis`; at the hard stop they are lost."""
+        if not steps_per_mm:
+            return
         goal = round(self.physical[axis] + steps / steps_per_mm, 6)
         if goal > PLUS_STOP_MM:
             self.lost_steps += round((goal - PLUS_STOP_MM) * steps_per_mm)
