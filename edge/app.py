@@ -43,6 +43,7 @@ from edge.store.journal import SqliteJournal
 from edge.store.outbox import SqliteOutbox
 from edge.store.pieces import load_pieces
 from edge.store.pin import StoredPin
+from edge.store.recordings import Recordings
 from edge.store.shelf import ProgramShelf
 from edge.store.sqlite_store import SqliteStore
 from edge.uplink import Uplink
@@ -162,6 +163,7 @@ class Edge:
                 programs=catalog,
                 visits=visits,
                 desk=OperatorDesk(pin, self._clock),
+                recordings=Recordings(settings.lab.data_dir / "recordings"),
                 bus=self._bus,
                 sync_status=uplink.status,
             )

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.types import ASGIApp
 
 from edge import __version__
-from edge.api import access, hand, jogging, live, machines, opening, settings, views, visits
+from edge.api import access, hand, jogging, live, machines, opening, recordings, recovery, settings, views, visits
 from edge.http import errors, pages
 from edge.http.limits import BodyLimit, InFlightLimit, SecurityHeaders
 from edge.services.lab import Lab
@@ -43,6 +43,8 @@ def create_app(lab: Lab) -> ASGIApp:
         jogging.router,
         opening.router,
         settings.router,
+        recovery.router,
+        recordings.router,
     ):
         app.include_router(part)
     pages.mount(app, "console")

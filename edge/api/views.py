@@ -180,6 +180,14 @@ def job(item: Job, lab: Lab) -> Json:
         "remaining_s": remaining,
         "fits_before_bell": None if bell is None or remaining is None else remaining <= bell,
         "reason": item.reason,
+        "waits": None
+        if item.waits is None
+        else {
+            "kind": item.waits.kind,
+            "tool": item.waits.tool,
+            "line": item.waits.line,
+            "text": item.waits.text,
+        },
         "text": wish.text if wish and wish.personal else None,
     }
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from edge.services.bus import EventBus
 from edge.services.hand import MachineHand
@@ -16,6 +17,7 @@ from edge.services.profile import SettingsProfile
 from edge.services.programs import ProgramCatalog
 from edge.services.supervisor import MachineSupervisor
 from edge.services.visits import VisitCounter
+from edge.story.export import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,47 @@ class SyncStatus:
     sent: int = 0
     resent: int = 0
     last_error: str = ""
+
+
+class RecordingEntry(Protocol):
+    """One recording of the black box: when it began (UTC ns of the raw wall clock), and how what ran in it ended."""
+
+    @property
+    def name(self) -> str:
+        """Return its name, unique for its machine."""
+        ...
+
+    @property
+    def program(self) -> str | None:
+        """Return the id of the program that ran in it."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Return its size."""
+        ...
+
+    @property
+    def began_ns(self) -> int:
+        """Return when it began."""
+        ...
+
+    @property
+    def ended(self) -> str:
+        """Return how it ended, in words."""
+        ...
+
+
+class RecordingShelf(Protocol):
+    """The recordings of all machines. Reads files: not on the loop's thread."""
+
+    def newest_first(self, machine_id: str) -> Sequence[RecordingEntry]:
+        """Return what there is of a machine."""
+        ...
+
+    def load(self, machine_id: str, name: str) -> Recording:
+        """Return one recording; raises NotFound."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +90,6 @@ class Lab:
     profiles: Mapping[str, SettingsProfile]
     opening: Opening
     desk: OperatorDesk
+    recordings: RecordingShelf
     bus: EventBus
     sync_status: Callable[[], SyncStatus]

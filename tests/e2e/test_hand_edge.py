@@ -18,7 +18,7 @@ from tests.hardware_sim.lab.people import Operator, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
-BEGIN = {"type": "begin", "towards": [-1, 0, 0], "feed": 600, "pointer": 1}
+BEGIN = {"type": "begin", "towards": [-1, 0, 0], "feed": 300, "pointer": 1}
 RENEW, END = {"type": "renew"}, {"type": "end"}
 QUICK_HOMING = {"$24": "500", "$25": "4000"}
 CLEAR = {"area_clear": True}
@@ -27,7 +27,7 @@ CLEAR = {"area_clear": True}
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Laboratory]:
     folder = tmp_path_factory.mktemp("hand")
-    lab = Laboratory(Options(folder, with_lathe=False, router_settings=QUICK_HOMING))
+    lab = Laboratory(Options(folder, speed=4, with_lathe=False, router_settings=QUICK_HOMING))
     await lab.router.start()
     await asyncio.to_thread(lab.prepare_router)
     await lab.edge.start()

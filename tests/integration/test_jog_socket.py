@@ -101,6 +101,7 @@ async def console() -> AsyncIterator[Console]:
         zeros={},
         profiles={},
         opening=parts,
+        recordings=parts,
         jobs=parts,
         programs=parts,
         visits=parts,

@@ -222,6 +222,8 @@ x = 10.0
 y = 10.0
 z = 12.0
 length = 40.0
+[machine.hand.probe]
+fast = 180.0
 {lathe if self.options.with_lathe else ""}"""
 
     def prepare_router(self) -> None:
