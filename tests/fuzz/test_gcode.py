@@ -50,20 +50,20 @@ def judge(program: Program) -> None:
 
 
 @given(programs)
-@effort(250)
+@effort(750)
 def test_any_bytes_are_answered_with_findings(data: bytes) -> None:
     judge(interpret(data))
 
 
 @given(programs, st.integers(1, 40))
-@effort(150)
+@effort(450)
 def test_many_lines_at_a_time_are_what_they_are_one_by_one(data: bytes, times: int) -> None:
     data = (data + b"\n") * times
     same(interpret(data), interpret(data, batches=False))
 
 
 @given(st.lists(HUGE, min_size=1, max_size=8), st.integers(1, 30))
-@effort(150)
+@effort(450)
 def test_enormous_numbers_are_judged_as_the_controller_reads_them(lines: list[str], times: int) -> None:
     data = ("G1 F100 X0\n" + "\n".join(lines * times)).encode()
     program = interpret(data)

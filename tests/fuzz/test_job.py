@@ -61,7 +61,7 @@ class Wire:
 
 
 @given(LINES, NEWS, st.integers(80, 127))
-@effort(250)
+@effort(1000)
 def test_the_window_holds_no_line_goes_twice_and_every_job_ends(
     lines: list[str], news: list[str | tuple[State, int]], window: int
 ) -> None:
@@ -103,7 +103,7 @@ def test_the_window_holds_no_line_goes_twice_and_every_job_ends(
 
 
 @given(st.lists(st.sampled_from(("send", "send", "ok", "ok", "error", "reset", "welcome", "known", "open", "close"))))
-@effort(300)
+@effort(1200)
 def test_an_answer_goes_to_whose_line_is_oldest_and_to_nobody_after_a_restart(steps: list[str]) -> None:
     session = Session()
     got: dict[int, int] = {}

@@ -25,7 +25,7 @@ def split(data: bytes, cuts: list[int]) -> list[str]:
 
 
 @given(st.one_of(conversations, st.binary(max_size=40).map(lambda data: data * 80)), CUTS)
-@effort(300)
+@effort(1200)
 def test_the_lines_are_the_same_in_whatever_pieces_they_come(data: bytes, cuts: list[int]) -> None:
     lines = split(data, cuts)
     assert lines == split(data, [])
@@ -34,7 +34,7 @@ def test_the_lines_are_the_same_in_whatever_pieces_they_come(data: bytes, cuts: 
 
 
 @given(conversations)
-@effort(300)
+@effort(1200)
 def test_every_line_is_a_message_with_finite_numbers(data: bytes) -> None:
     reading: Reading | None = None
     for line in split(data, []):
@@ -50,7 +50,7 @@ def test_every_line_is_a_message_with_finite_numbers(data: bytes) -> None:
 
 
 @given(st.text("0123456789.-+_eE nafi\tx١", max_size=9))
-@effort(400)
+@effort(1600)
 def test_a_number_that_grbl_would_not_write_is_noise(text: str) -> None:
     real = NUMBER.fullmatch(text) is not None
     assert isinstance(parse(f"<Idle|MPos:{text},0.000,0.000>"), StatusReport) == real

@@ -66,7 +66,7 @@ class Bench:
 
 @pytest.mark.parametrize("build", sorted(BUILDS))
 @given(data=SAID, cuts=st.lists(st.integers(0, 3_000), max_size=8), pause=st.sampled_from((0.001, 0.05, 2.0)))
-@effort(60)
+@effort(240)
 def test_it_lives_through_everything_and_answers_no_line_twice(
     build: str, data: bytes, cuts: list[int], pause: float
 ) -> None:
@@ -92,7 +92,7 @@ def test_it_lives_through_everything_and_answers_no_line_twice(
 
 
 @given(spoiled(GCODE, most=12), st.sampled_from(sorted(BUILDS)))
-@effort(60)
+@effort(240)
 def test_every_line_that_arrives_whole_in_idle_is_answered_once(data: bytes, build: str) -> None:
     data = bytes(byte for byte in data if byte not in REALTIME)
     bench = Bench(build)

@@ -249,7 +249,8 @@ class Controller(Outlet):
         """Ask for a status report, and judge the age of the last one. Called five to ten times a second."""
         now = self._clock.boot_ns()
         stale_ns = int(self.settings.stale_s * 1e9)
-        late = now - self._ticked_ns > stale_ns // 2
+        usual_ns = int(1e9 / min(self.settings.poll_hz, self.settings.poll_moving_hz))
+        late = now - self._ticked_ns > max(stale_ns // 2, usual_ns * 3 // 2)
         self._ticked_ns = now
         if self._link is None or self.session.phase is Phase.GREETING:
             return
