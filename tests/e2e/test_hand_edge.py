@@ -337,6 +337,98 @@ async def test_settings_are_kept_compared_and_restored(lab: Laboratory, operator
     assert (await operator.machine("router"))["homed"]
 
 
+TOOL_CHANGE = b"G21 G90 G54\nG0 Z5\nM3 S8000\nG0 X5\nG1 Z-0.5 F600\nM5\nM6 T2\nM3 S8000\nG0 X10\nG0 Z5\nM5\nM30\n"
+LONG = b"G21 G90 G54\nG0 Z5\nM3 S8000\nG0 X5 Y5\nG1 Z-0.5 F600\n" + b"G1 X60\nG1 X5\n" * 20 + b"G0 Z5\nM5\nM30\n"
+
+
+async def started(person: Operator, name: str, program: bytes) -> str:
+    """Make the router ready with its zero in the middle of the travel, and start a program."""
+    await person.post("/api/machines/router/park", CLEAR)
+    await person.post("/api/machines/router/zero", {"reads": {"x": 100, "y": 100, "z": 40}})
+    await person.until_machine("router", "the zero is told", lambda m: m["work_position"] == [100.0, 100.0, 40.0])
+    taken = await person.upload(name, program)
+    assert taken.status_code == 201, taken.text
+    job = await person.post("/api/jobs", {"program": taken.json()["program"]["id"], "machine": "router"})
+    await person.post(f"/api/jobs/{job['id']}/approve")
+    await person.post(f"/api/jobs/{job['id']}/start", CLEAR)
+    return str(job["id"])
+
+
+async def in_state(person: Operator, job: str, state: str) -> dict[str, Any]:
+    async def look() -> dict[str, Any] | None:
+        shown = await person.job(job)
+        return shown if shown["state"] == state else None
+
+    found: dict[str, Any] = await until(f"the job is {state}", look)
+    return found
+
+
+async def test_a_tool_is_changed_with_the_hand_free(lab: Laboratory, operator: Operator) -> None:
+    job = await started(operator, "two tools.nc", TOOL_CHANGE)
+    waiting = await until("it waits for the tool", lambda: waits(operator, job))
+    assert (waiting["kind"], waiting["tool"], waiting["line"]) == ("tool", 2, 7)
+    await operator.until_machine("router", "the hand is free", lambda m: not m["refusals"]["jog"])
+    await operator.post("/api/machines/router/jog", {"by": [0, 0, 2], "feed": 1000, **CLEAR})
+    path = f"/api/jobs/{job}/continue"
+    await operator.post(path, {"area_clear": False}, expect=409)
+    refused = await operator.post(path, CLEAR, expect=409)
+    assert refused["error"]["code"] == "tool-length"
+    await operator.post(path, {"same_length": True, **CLEAR})
+    assert (await operator.watch_job(job))["state"] == "FINISHED"
+
+
+async def waits(person: Operator, job: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = (await person.job(job))["waits"]
+    return found
+
+
+async def test_an_interrupted_job_is_recovered_from_a_plan(lab: Laboratory, operator: Operator) -> None:
+    job = await started(operator, "long.nc", LONG)
+    await operator.until_machine("router", "it cuts", lambda m: (m["progress"] or 0) > 0.1)
+    lab.tell_router("door open")
+    await in_state(operator, job, "INTERRUPTED")
+    plan = await operator.get(f"/api/jobs/{job}/recovery")
+    assert (plan["job"], plan["position"]) == (job, "kept")
+    assert len(plan["plan"]) == 3
+    assert plan["moves"]
+    assert plan["refusals"]
+    body = {"line": plan["line"], "approved": True, **CLEAR}
+    await operator.post(f"/api/jobs/{job}/recover", body, expect=409)
+    lab.tell_router("door closed")
+    await operator.until_machine("router", "a reset is possible", lambda m: not m["refusals"]["reset"])
+    await operator.post("/api/machines/router/reset")
+    await operator.until_machine("router", "a start is permitted", lambda m: not m["refusals"]["start"])
+    for wrong, status in (({"approved": False}, 409), ({"area_clear": False}, 409), ({"line": 0}, 422)):
+        await operator.post(f"/api/jobs/{job}/recover", {**body, **wrong}, expect=status)
+    running = await operator.post(f"/api/jobs/{job}/recover", body)
+    assert running["state"] == "RUNNING"
+    await operator.until_machine("router", "it cuts again", lambda m: m["execution"] == "ACTIVE")
+    lab.tell_router("door open")
+    await in_state(operator, job, "INTERRUPTED")
+    assert (await operator.post(f"/api/jobs/{job}/abandon"))["state"] == "ABORTED"
+    await operator.post(f"/api/jobs/{job}/abandon", expect=409)
+    await operator.client.get("/api/jobs/none/recovery")
+    lab.tell_router("door closed")
+    await operator.until_machine("router", "a reset is possible", lambda m: not m["refusals"]["reset"])
+    await operator.post("/api/machines/router/reset")
+
+
+async def test_the_black_box_is_listed_exported_and_told(lab: Laboratory, operator: Operator) -> None:
+    path = "/api/machines/router/recordings"
+    listed = await operator.get(path)
+    assert listed
+    assert set(listed[0]) == {"name", "program", "job", "claim", "bytes", "began", "ended"}
+    exported = await operator.client.get(f"{path}/{listed[0]['name']}")
+    lines = [json.loads(line) for line in exported.text.splitlines()]
+    assert lines[-1]["end"]
+    assert any(line.get("dir") == "tx" for line in lines)
+    told = await operator.get(f"{path}/{listed[0]['name']}/story")
+    assert all(isinstance(sentence, str) and sentence for sentence in told["sentences"])
+    for name in ("999", "none", "..%2f..%2fpin", "1.ring"):
+        assert (await operator.client.get(f"{path}/{name}")).status_code == 404, name
+    assert (await operator.client.get("/api/machines/mill/recordings")).status_code == 404
+
+
 async def test_everything_by_hand_needs_a_login(lab: Laboratory, operator: Operator) -> None:
     async with Operator(lab.console_url) as anybody:
         for path in ("jog", "park", "probe", "zero", "overrides", "settings/keep", "settings/restore"):
