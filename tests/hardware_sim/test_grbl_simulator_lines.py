@@ -5,6 +5,7 @@ import pytest
 
 from .grbl.builds import DOOR
 from .grbl.conversation import Conversation
+from .grbl.numbers import coordinate, fixed, read_number
 from .grbl.settings import check_address
 from .grbl.state import State
 
@@ -270,3 +271,22 @@ def test_a_reset_cuts_a_long_answer_off() -> None:
     assert replies[0] == "$0=10"
     assert replies[-1] == "Grbl 1.1h ['$' for help]"
     assert sum(len(reply) + 2 for reply in replies) < 400
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [("G0 X1.234", 1.236), ("G0 X-1.234", -1.236), ("G0 X0.002", 0.004), ("G0 X0.0019999", 0), ("G20 G0 X1", 25.4)],
+)
+def test_targets_are_rounded_to_steps_in_single_precision(line: str, where: float) -> None:
+    host = Conversation()
+    assert host.answer(line) == "ok"
+    host.wait(30)
+    assert host.truth()["mpos_steps_mm"][0] == where
+
+
+def test_numbers_are_printed_from_single_precision() -> None:
+    assert fixed(0.0125, 3) == "0.013"
+    assert fixed(-0.0004, 3) == "-0.000"
+    assert fixed(99999999, 3) == "2147483.647"
+    assert coordinate(25.4, inches=True) == "1.0000"
+    assert read_number("16777217", 0) == (16777216.0, 8)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .numbers import INCH
+from .numbers import INCH, single
 from .words import AXIS_LETTERS, NO_AXIS, NO_FEED, NO_MOTION, UNSUPPORTED, Refused, Words
 
 LINE_NUMBER_TOO_HIGH, MISSING_WORD, BAD_COORDINATE, G53_MOTION = 27, 28, 29, 30
@@ -100,7 +100,7 @@ def check_line(words: Words, state: GcodeState, read_coordinates: Reader, *, jog
         feed=_feed(words, values, state, modal, scale=scale, jog=jog),
         spindle_speed=values.get("S", state.spindle_speed),
         tool=math.trunc(values.get("T", 0)),
-        target=[values.get(letter, 0.0) * scale for letter in AXIS_LETTERS],
+        target=[single(values.get(letter, 0.0) * scale) for letter in AXIS_LETTERS],
         line_number=math.trunc(words.values.get("N", 0)),
     )
     if words.non_modal == DWELL:
@@ -155,7 +155,7 @@ def _feed(words: Words, values: dict[str, float], state: GcodeState, modal: Moda
     if jog:
         if "F" not in values:
             raise Refused(NO_FEED)
-        return values["F"] * scale
+        return single(values["F"] * scale)
     if modal.inverse_time:
         if words.axis_user == "motion" and modal.motion not in (NO_MOTION, 0) and "F" not in values:
             raise Refused(NO_FEED)
@@ -163,7 +163,7 @@ def _feed(words: Words, values: dict[str, float], state: GcodeState, modal: Moda
     if state.modal.inverse_time:
         # Coming back from G93 an F word is taken as mm/min even in inches (gcode.c step 3).
         return values.get("F", 0.0)
-    return values["F"] * scale if "F" in values else state.feed
+    return single(values["F"] * scale) if "F" in values else state.feed
 
 
 def _non_modal(command: Command, state: GcodeState, values: dict[str, float], read_coordinates: Reader) -> None:
@@ -178,8 +178,8 @@ def _non_modal(command: Command, state: GcodeState, values: dict[str, float], re
             raise Refused(NO_AXIS)
         for axis, letter in enumerate(AXIS_LETTERS):
             if letter in axes:
-                new = state.position[axis] - command.coordinate_offset[axis] - target[axis]
-                target[axis] = new - (state.tool_length if axis == 2 else 0.0)
+                new = single(single(state.position[axis] - command.coordinate_offset[axis]) - target[axis])
+                target[axis] = single(new - state.tool_length) if axis == 2 else new
             else:
                 target[axis] = state.g92[axis]
         return
@@ -190,10 +190,11 @@ def _non_modal(command: Command, state: GcodeState, values: dict[str, float], re
             elif code == MACHINE:
                 continue
             elif command.modal.absolute:
-                target[axis] += command.coordinate_offset[axis] + state.g92[axis]
-                target[axis] += state.tool_length if axis == 2 else 0.0
+                target[axis] = single(target[axis] + single(command.coordinate_offset[axis] + state.g92[axis]))
+                if axis == 2:
+                    target[axis] = single(target[axis] + state.tool_length)
             else:
-                target[axis] += state.position[axis]
+                target[axis] = single(target[axis] + state.position[axis])
     if code in (GO_28, GO_30):
         command.go_to = read_coordinates(6 if code == GO_28 else 7)
         if axes:
@@ -226,9 +227,9 @@ def _data(command: Command, state: GcodeState, values: dict[str, float], read_co
         if letter not in words.axes:
             continue
         if kind == 20:
-            data[axis] = state.position[axis] - state.g92[axis] - target[axis]
+            data[axis] = single(single(state.position[axis] - state.g92[axis]) - target[axis])
             if axis == 2:
-                data[axis] -= state.tool_length
+                data[axis] = single(data[axis] - state.tool_length)
         else:
             data[axis] = target[axis]
     command.data = data
@@ -260,7 +261,7 @@ def _arc(command: Command, state: GcodeState, values: dict[str, float], scale: f
     x = command.target[first] - state.position[first]
     y = command.target[second] - state.position[second]
     if "R" in values:
-        radius = values.pop("R") * scale
+        radius = single(values.pop("R") * scale)
         if command.target == state.position:
             raise Refused(BAD_TARGET)
         height = 4 * radius * radius - x * x - y * y
@@ -283,7 +284,7 @@ def _arc(command: Command, state: GcodeState, values: dict[str, float], scale: f
     if "IJK"[first] not in values and "IJK"[second] not in values:
         raise Refused(NO_CENTRE)
     for axis, letter in enumerate("IJK"):
-        command.centre[axis] = values.pop(letter, 0.0) * scale
+        command.centre[axis] = single(values.pop(letter, 0.0) * scale)
     i, j = command.centre[first], command.centre[second]
     command.radius = math.hypot(i, j)
     error = abs(math.hypot(x - i, y - j) - command.radius)

@@ -10,7 +10,7 @@ from .checks import GcodeState
 from .eeprom import Eeprom, write_time
 from .kernel import Kernel, Task
 from .linereader import LineReader
-from .numbers import quotient
+from .numbers import quotient, single
 from .planner import Block, Planner
 from .settings import (
     ADDRESS_SETTINGS,
@@ -272,8 +272,8 @@ class Firmware:
 
     def work_offset(self) -> list[float]:
         state = self.gcode
-        offset = [a + b for a, b in zip(state.coordinate_offset, state.g92, strict=True)]
-        offset[2] += state.tool_length
+        offset = [single(a + b) for a, b in zip(state.coordinate_offset, state.g92, strict=True)]
+        offset[2] = single(offset[2] + state.tool_length)
         return offset
 
     def sync_plan_position(self) -> None:

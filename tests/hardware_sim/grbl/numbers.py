@@ -1,10 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Numbers as the controller reads and prints them (8 digits, no exponent, half away from zero)."""
+"""Numbers as the controller reads, keeps and prints them: 8 digits, no exponent, single precision.
 
-import math
+The rounding of each single precision step is followed where a position depends on it: which step a target falls on
+and which last digit is printed (gnea/grbl nuts_bolts.c read_float, print.c printFloat).
+"""
+
+from ctypes import c_float
 
 MAX_DIGITS = 8
 INCH = 25.4
+_PER_INCH = 0.0393701
+_LONGEST = 0x7FFFFFFF
+
+
+def single(value: float) -> float:
+    """`value` rounded to single precision."""
+    return c_float(value).value
+
+
+_TENTH, _HUNDREDTH = single(0.1), single(0.01)
 
 
 def read_number(line: str, at: int) -> tuple[float, int] | None:
@@ -36,18 +50,30 @@ def read_number(line: str, at: int) -> tuple[float, int] | None:
         at += 1
     if not digits:
         return None
-    number = value / 10**-exponent if exponent < 0 else float(value * 10**exponent)
+    number = single(value)
+    while exponent <= -2:
+        number = single(number * _HUNDREDTH)
+        exponent += 2
+    if exponent < 0:
+        number = single(number * _TENTH)
+    for _ in range(exponent):
+        number = single(number * 10)
     return (-number if negative else number), at
 
 
 def quotient(steps: int, scale: float) -> float:
     """Length of `steps`; 0 where a setting of 0 steps/mm leaves none."""
-    return steps / scale if scale else 0.0
+    return single(steps / scale) if scale else 0.0
 
 
 def fixed(value: float, decimals: int) -> str:
     """`value` with `decimals` places, rounded half away from zero."""
-    scaled = math.floor(abs(value) * 10**decimals + 0.5)
+    number = single(abs(value))
+    for _ in range(decimals // 2):
+        number = single(number * 100)
+    if decimals % 2:
+        number = single(number * 10)
+    scaled = int(min(single(number + 0.5), _LONGEST))
     sign = "-" if value < 0 else ""
     if not decimals:
         return f"{sign}{scaled}"
@@ -57,9 +83,9 @@ def fixed(value: float, decimals: int) -> str:
 
 def coordinate(value_mm: float, *, inches: bool) -> str:
     """A length in the report unit: 3 places in mm, 4 in inches."""
-    return fixed(value_mm / INCH, 4) if inches else fixed(value_mm, 3)
+    return fixed(single(value_mm * _PER_INCH), 4) if inches else fixed(value_mm, 3)
 
 
 def rate(value_mm_min: float, *, inches: bool) -> str:
     """A feed in the report unit: whole mm/min, or inches/min with one place."""
-    return fixed(value_mm_min / INCH, 1) if inches else fixed(value_mm_min, 0)
+    return fixed(single(value_mm_min * _PER_INCH), 1) if inches else fixed(value_mm_min, 0)

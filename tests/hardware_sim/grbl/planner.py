@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .numbers import quotient
+from .numbers import quotient, single
 from .settings import Settings
 
 PLANNER_BLOCKS = 15
@@ -172,7 +172,7 @@ class Planner:
         delta: list[float] = []
         for axis in range(3):
             scale = settings.steps_per_mm[axis]
-            scaled = target[axis] * scale
+            scaled = single(target[axis] * scale)
             end = math.floor(scaled + 0.5) if scaled >= 0 else -math.floor(0.5 - scaled)
             if not _LOWEST <= end <= -_LOWEST - 1:
                 end = _LOWEST

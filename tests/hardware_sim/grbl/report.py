@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Texts of the controller: status report, ``$G``, ``$#`` and the fixed messages."""
 
+from collections.abc import Iterable
+from operator import sub
 from typing import TYPE_CHECKING
 
 from .numbers import coordinate, fixed, quotient, rate
@@ -25,7 +27,7 @@ def reply(code: int) -> str:
     return f"error:{code}\r\n" if code else "ok\r\n"
 
 
-def _lengths(firmware: "Firmware", values: list[float]) -> str:
+def _lengths(firmware: "Firmware", values: Iterable[float]) -> str:
     inches = firmware.settings.report_inches
     return ",".join(coordinate(value, inches=inches) for value in values)
 
@@ -67,7 +69,7 @@ def status_report(firmware: "Firmware") -> str:
     if settings.report_mask & 1:
         parts.append("MPos:" + _lengths(firmware, position))
     else:
-        parts.append("WPos:" + _lengths(firmware, [m - o for m, o in zip(position, offset, strict=True)]))
+        parts.append("WPos:" + _lengths(firmware, map(sub, position, offset)))
     if settings.report_mask & 2:
         parts.append(f"Bf:{firmware.planner.available},{firmware.rx.free}")
     if firmware.build.line_numbers and firmware.planner.blocks:

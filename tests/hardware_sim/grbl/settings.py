@@ -182,10 +182,10 @@ class Settings:
 
     @classmethod
     def unpack(cls, data: bytes) -> "Settings":
-        """Settings from their stored form (single precision, tidied to seven digits)."""
+        """Settings from their stored form (single precision; but for the steps per mm tidied to seven digits)."""
         floats = [float(f"{value:.7g}") for value in struct.unpack_from("<12f", data)]
         new = cls(
-            steps_per_mm=floats[0:3],
+            steps_per_mm=list(struct.unpack_from("<3f", data)),
             max_rate=floats[3:6],
             acceleration=[value / 3600 for value in floats[6:9]],
             max_travel=[-value for value in floats[9:12]],
@@ -227,7 +227,7 @@ def pack_coordinates(values: list[float]) -> bytes:
 
 
 def unpack_coordinates(data: bytes) -> list[float]:
-    return [float(f"{v:.7g}") for v in struct.unpack("<3f", data)]
+    return list(struct.unpack("<3f", data))
 
 
 def restore_defaults(eeprom: Eeprom, *, settings: bool, coordinates: bool, texts: bool) -> int:
