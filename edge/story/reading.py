@@ -271,6 +271,8 @@ class _Reader:
         """Note what only the driver knows of the end."""
         reason = self.found.reason
         if "held up" in reason:
+            # What was read late was the guardian's doing: its bytes are not among those recorded here.
+            self.found.happenings.clear()
             self._note(t, What.HELD_UP, "this service was held up, so that the guardian may have stopped the machine")
         elif "stopped answering" in reason:
             self._silence(t)

@@ -28,6 +28,7 @@ from edge.story.export import to_json_lines
 from edge.story.ring import RING_AT
 from edge.story.tell import story
 from tests.hardware_sim.grbl.launch import Simulator as Lockstep
+from tests.integration.test_guardian import holding
 from tests.support.grbl import ROOT, QuietGuardian, Simulator, Watched, eventually, program, simulator
 
 
@@ -203,6 +204,20 @@ async def test_a_recording_survives_the_death_of_the_service(tmp_path: Path) -> 
     assert received.startswith(sent) or sent.startswith(received)
     sentences = " ".join(story(record))
     assert "The recording ends while the program runs" in sentences
+
+
+async def test_the_story_of_a_service_that_was_stopped_by_its_guardian(tmp_path: Path) -> None:
+    async with simulator(tmp_path, speed=5) as sim, holding(sim) as holder:
+        holder.process.send_signal(signal.SIGSTOP)
+        await eventually(lambda: "\x18" in sim.received())
+        holder.process.send_signal(signal.SIGCONT)
+        await holder.hears("fault")
+        assert await holder.process.wait() == 0
+    newest = Recordings(tmp_path / "recordings").newest_first("router")[0]
+    sentences = " ".join(story(Recordings(tmp_path / "recordings").load("router", newest.name)))
+    assert "this service was held up, so that the guardian may have stopped the machine" in sentences
+    assert "cannot be trusted" in sentences
+    assert "What to do: Look at the machine. The computer was busy" in sentences
 
 
 def test_a_few_newest_recordings_of_programs_are_kept(tmp_path: Path) -> None:

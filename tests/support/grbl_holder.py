@@ -83,7 +83,8 @@ async def main(port: str, notes: str = "", how: str = "") -> None:
     await guardian.start()
     say(f"guardian {guardian.pid}")
     clock = SystemClock()
-    driver = GrblDriver("router", "Router", "router", GrblSettings(port=port, retry_s=0.3), clock, guardian)
+    recordings = None if "://" in port else Path(port).parent / "recordings"
+    driver = GrblDriver("router", "Router", "router", GrblSettings(port=port, retry_s=0.3), clock, guardian, recordings)
     recorder = Recorder(MemoryStore(), clock, lambda: None)
     supervisor = MachineSupervisor(driver, [RULE], clock=clock, bus=EventBus(), recorder=recorder, guardian=guardian)
     supervisors.append(supervisor)
