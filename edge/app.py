@@ -146,6 +146,7 @@ class Edge:
                 store=store,
                 recorder=recorder,
                 bus=self._bus,
+                working=lambda machine_id: jobs.running_on(machine_id) is not None,
             )
             await opening.load()
             await visits.load()

@@ -69,9 +69,13 @@ def refusal_json(refusal: Refusal, what: str = "") -> dict[str, Any]:
     }
 
 
+COMMANDS = {"zero": "take a zero", "override": "take an override", "settings": "tell or take settings"}
+"""Commands whose name is no verb."""
+
+
 def _motion(error: errors.MotionRefused) -> dict[str, Any]:
-    reasons = error.facts.get("refusals", ())
-    what = f"{error.facts.get('machine', error.facts['machine_id'])} does not {error.facts['command']}."
+    reasons, command = error.facts.get("refusals", ()), str(error.facts["command"])
+    what = f"{error.facts.get('machine', error.facts['machine_id'])} does not {COMMANDS.get(command, command)}."
     if isinstance(reasons, tuple) and reasons:
         listed = [refusal_json(reason, what) for reason in reasons]
         return body(reasons[0].permissive, what, reasons[0].why, reasons[0].remedy, reasons=listed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -78,7 +78,8 @@ class Line:
 class Opening:
     """The checklist of all machines that are commanded from here.
 
-    inputs names, per machine, the inputs of its interlock that show the stop circuit and the door.
+    inputs names, per machine, the inputs of its interlock that show the stop circuit and the door; working tells
+    whether a job is under way on a machine, also one that waits for a person.
     """
 
     def __init__(
@@ -89,12 +90,14 @@ class Opening:
         store: EventStore,
         recorder: Recorder,
         bus: EventBus,
+        working: Callable[[str], bool],
     ) -> None:
         self._machines = {key: machines[key] for key in inputs}
         self._inputs = inputs
         self._store = store
         self._recorder = recorder
         self._bus = bus
+        self._working = working
         self._done: dict[str, dict[Item, By]] | None = None
         self._seen_open: set[tuple[str, str]] = set()
         self._homed: set[str] = set()
@@ -152,12 +155,12 @@ class Opening:
     async def relocate(self) -> None:
         """Take a person's word that the lab is packed for the road. Raises Refused, StoreUnavailable."""
         held = (Execution.FEED_HOLD, Execution.INTERRUPTED)
-        for machine in self._machines.values():
-            if machine.moving or machine.state.execution in held:
+        for key, machine in self._machines.items():
+            if self._working(key) or machine.moving or machine.state.execution in held:
                 raise Refused(
                     what="The lab is not packed.",
                     why=f"{machine.info.name} is at work.",
-                    remedy="Wait for its end, or use Stop machine.",
+                    remedy="Wait for its end, give the job up, or use Stop machine.",
                 )
         async with self._lock:
             facts = [self._fact(key, PACKED, By.PERSON) for key in self._machines]

@@ -33,6 +33,7 @@ class Van(Bench):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.jobs: set[str] = set()
         self.boot()
 
     def boot(self) -> None:
@@ -45,7 +46,14 @@ class Van(Bench):
         self.opening = self.checklist(INPUTS)
 
     def checklist(self, inputs: dict[str, dict[Item, list[str]]]) -> Opening:
-        return Opening({"router": self.supervisor}, inputs, store=self.store, recorder=self.recorder, bus=self.bus)
+        return Opening(
+            {"router": self.supervisor},
+            inputs,
+            store=self.store,
+            recorder=self.recorder,
+            bus=self.bus,
+            working=self.jobs.__contains__,
+        )
 
     def input(self, name: str, healthy: bool | None) -> None:
         self.supervisor.on_input(InputSample(name, healthy, self.clock.boot_ns(), "controller"))
@@ -189,6 +197,14 @@ async def test_a_machine_at_work_is_not_packed(van: Van, execution: Execution) -
     with pytest.raises(Refused, match="at work"):
         await van.opening.relocate()
     assert not van.opening.needed
+
+
+async def test_a_machine_with_a_job_that_waits_is_not_packed(van: Van) -> None:
+    van.jobs.add("router")
+    with pytest.raises(Refused, match="at work"):
+        await van.opening.relocate()
+    van.jobs.clear()
+    await van.opening.relocate()
 
 
 async def test_a_restart_on_the_road_changes_nothing(van: Van) -> None:
