@@ -8,18 +8,39 @@ not running yet, beside a machine that answers it. The suite runs it, takes the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Protocol
+from typing import Protocol, cast
 
 import pytest
 
-from edge.domain.errors import DriverRefused, StopNotDelivered
+from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivered
+from edge.domain.hand import Axis, Displacement, OverrideKind
 from edge.domain.machine import Availability, Capability, ControllerMode, Execution, MachineState
-from edge.domain.ports import Clock, MachineDriver, ProgramText
+from edge.domain.ports import Clock, HandDriver, MachineDriver, ProgramText
 
 PATIENCE_S = 30.0
 PROGRAM = ProgramText("contract-1", ("G21", "G90", "G1 X1 F100"), (1, 2, 3))
+UP = Displacement(z=1.0)
+
+
+async def _lease(driver: HandDriver) -> None:
+    """Begin continuous motion, as a call that can be awaited like the others."""
+    driver.lease_jog(UP, 100.0)
+
+
+BY_HAND: dict[Capability, tuple[Callable[[HandDriver], Awaitable[object]], ...]] = {
+    Capability.JOG: (
+        lambda driver: driver.jog(UP, 100.0),
+        lambda driver: driver.jog_to({Axis.Z: -1.0}, 100.0),
+        _lease,
+    ),
+    Capability.PROBE: (lambda driver: driver.probe(Displacement(z=-1.0), 50.0),),
+    Capability.WORK_ZERO: (lambda driver: driver.set_work_zero({Axis.Z: 0.0}),),
+    Capability.OVERRIDE: (lambda driver: driver.override(OverrideKind.FEED, 50),),
+    Capability.SETTINGS: (lambda driver: driver.settings(), lambda driver: driver.write_settings({1: "25"})),
+}
+"""What a HandDriver can be asked for, by the capability that it needs."""
 
 
 class DriverCase(Protocol):
@@ -67,6 +88,14 @@ async def until(driver: MachineDriver, predicate: Callable[[MachineState], bool]
     finally:
         unsubscribe()
     return driver.state()
+
+
+def by_hand(driver: MachineDriver) -> HandDriver | None:
+    """Return the driver where it moves by hand; one that does not must not say that it can."""
+    if hasattr(driver, "lease_jog"):
+        return cast(HandDriver, driver)
+    assert not driver.info().capabilities & BY_HAND.keys()
+    return None
 
 
 def is_available(state: MachineState) -> bool:
@@ -214,6 +243,60 @@ class DriverSuite:
             if Capability.STOP not in capabilities:
                 with pytest.raises(StopNotDelivered):
                     await driver.stop()
+
+    async def test_what_it_cannot_do_by_hand_it_refuses(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        async with running(driver):
+            await until(driver, is_available, "available")
+            hand = by_hand(driver)
+            if hand is None:
+                return
+            for capability, commands in BY_HAND.items():
+                for command in commands if capability not in driver.info().capabilities else ():
+                    with pytest.raises(DriverRefused):
+                        await command(hand)
+
+    async def test_nothing_is_done_by_hand_without_a_link(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        hand = by_hand(driver)
+        if hand is None:
+            return
+        async with running(driver):
+            await until(driver, is_available, "available")
+            await driver_case.lose_link()
+            await until(driver, is_unavailable, "unavailable")
+            for commands in BY_HAND.values():
+                for command in commands:
+                    with pytest.raises((DriverRefused, DriverUnavailable)):
+                        await command(hand)
+            await driver_case.restore_link()
+            back = await until(driver, is_available, "available again")
+            assert not back.in_motion
+
+    async def test_what_is_no_motion_is_refused(self, driver_case: DriverCase) -> None:
+        """On a machine that would move: homed where it can home."""
+        driver = driver_case.driver
+        hand = by_hand(driver)
+        if hand is None:
+            return
+        nowhere = (Displacement(), Displacement(x=float("nan")), Displacement(y=float("inf")))
+        no_feed = (0.0, -100.0, float("nan"), float("inf"))
+        async with running(driver):
+            await until(driver, is_available, "available")
+            if Capability.HOME in driver.info().capabilities:
+                await driver.home()
+            before = driver.state().machine_position
+            for way, feed in [(way, 100.0) for way in nowhere] + [(Displacement(z=-1.0), feed) for feed in no_feed]:
+                with pytest.raises(DriverRefused):
+                    await hand.jog(way, feed)
+                with pytest.raises(DriverRefused):
+                    hand.lease_jog(way, feed)
+                with pytest.raises(DriverRefused):
+                    await hand.probe(way, feed)
+            newest = driver.state().taken_ns
+            state = await until(driver, lambda newer: newer.taken_ns > newest, "a newer reading")
+            assert state.machine_position == before
+            assert not state.in_motion
 
     async def test_a_fault_may_be_cleared_at_any_time(self, driver_case: DriverCase) -> None:
         driver = driver_case.driver
