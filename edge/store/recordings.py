@@ -8,8 +8,7 @@ from pathlib import Path
 
 from edge.domain.errors import InfoMobilError, NotFound
 from edge.story.export import NotAnExport, Recording, from_json_lines, recording
-from edge.story.reading import read
-from edge.story.ring import MAGIC, NotARecording, read_entries, read_facts
+from edge.story.ring import MAGIC, RING_AT, NotARecording, read_entries, read_facts
 
 _SUFFIX = ".ring"
 
@@ -52,9 +51,9 @@ class Recordings:
         entries = []
         for path in sorted(self._folder.joinpath(machine_id).glob(f"*{_SUFFIX}"), reverse=True):
             try:
-                data = path.read_bytes()
-                facts = read_facts(data)
-                found = read(recording(facts, read_entries(data)))
+                with path.open("rb") as file:
+                    facts = read_facts(file.read(RING_AT))
+                size = path.stat().st_size
             except (OSError, NotARecording):
                 continue
             began, program = facts.get("wall_ns"), facts.get("program")
@@ -62,9 +61,9 @@ class Recordings:
                 RecordingEntry(
                     name=path.stem,
                     program=program if isinstance(program, str) else None,
-                    bytes=len(data),
+                    bytes=size,
                     began_ns=began if isinstance(began, int) else 0,
-                    ended=found.reason or found.outcome,
+                    ended=str(facts.get("reason") or facts.get("outcome") or ""),
                 )
             )
         return entries

@@ -3,6 +3,7 @@
 
     0     magic, then as 8-byte little-endian numbers: bytes of the ring, bytes ever written, oldest byte still whole
     32    4-byte length of the facts, then the facts as JSON
+    2048  4-byte length of the outcome, then how what was recorded ended, as JSON
     4096  the ring: entries one after another, over its end to its begin
 
 An entry is its length, its kind, its time and its bytes. Room is given up before it is written over, and an entry
@@ -20,6 +21,7 @@ from typing import Protocol
 
 MAGIC = b"IMRING1\n"
 FACTS_AT = 32
+OUTCOME_AT = 2048
 RING_AT = 4096
 _NUMBERS = struct.Struct("<QQQ")
 _NUMBER = struct.Struct("<Q")
@@ -63,24 +65,41 @@ class RingWriter:
     """Writes entries into a buffer, over the oldest ones once it is full."""
 
     def __init__(self, buffer: Buffer, facts: dict[str, object]) -> None:
-        """Begin an empty recording. Facts that do not fit are cut off at their end. Raises ValueError."""
+        """Begin an empty recording. Raises ValueError where the facts are too long."""
         self._buffer = buffer
         self._capacity = len(buffer) - RING_AT
         if self._capacity < 1024:
             raise ValueError(len(buffer))
         self._head = self._tail = 0
-        text = json.dumps(facts).encode()
-        if len(text) > RING_AT - FACTS_AT - _LENGTH.size:
-            raise ValueError(len(text))
         buffer[0:8] = MAGIC
         buffer[_CAPACITY_AT:FACTS_AT] = _NUMBERS.pack(self._capacity, 0, 0)
-        buffer[FACTS_AT : FACTS_AT + _LENGTH.size] = _LENGTH.pack(len(text))
-        buffer[FACTS_AT + _LENGTH.size : FACTS_AT + _LENGTH.size + len(text)] = text
+        self._say(FACTS_AT, OUTCOME_AT, facts)
+        self._say(OUTCOME_AT, RING_AT, {})
 
     @property
     def written(self) -> int:
         """Return the bytes ever written."""
         return self._head
+
+    def take_over(self, ring: bytes) -> None:
+        """Begin with the entries of another recording, which were written one after another from its begin."""
+        self._buffer[RING_AT : RING_AT + len(ring)] = ring
+        self._head = len(ring)
+        self._buffer[_HEAD_AT:_TAIL_AT] = _NUMBER.pack(self._head)
+
+    def conclude(self, outcome: dict[str, object]) -> None:
+        """Say how what is recorded has ended. Raises ValueError where it is too long."""
+        self._say(OUTCOME_AT, RING_AT, outcome)
+
+    def _say(self, start: int, end: int, facts: dict[str, object]) -> None:
+        """Put facts between `start` and `end`; their length comes last. Raises ValueError where they are too long."""
+        text = json.dumps(facts).encode()
+        at = start + _LENGTH.size
+        if at + len(text) > end:
+            raise ValueError(len(text))
+        self._buffer[start:at] = _LENGTH.pack(0)
+        self._buffer[at : at + len(text)] = text
+        self._buffer[start:at] = _LENGTH.pack(len(text))
 
     def write(self, kind: Kind, ns: int, data: bytes) -> None:
         """Append an entry; one that is longer than a quarter of the ring is cut."""
@@ -103,14 +122,20 @@ class RingWriter:
 
 
 def read_facts(buffer: bytes) -> dict[str, object]:
-    """Return the facts of a recording. Raises NotARecording."""
-    if buffer[:8] != MAGIC or len(buffer) <= RING_AT:
+    """Return the facts of a recording and how it ended, from its first RING_AT bytes. Raises NotARecording."""
+    if buffer[:8] != MAGIC or len(buffer) < RING_AT:
         raise NotARecording("this is no recording of the black box")
-    (length,) = _LENGTH.unpack_from(buffer, FACTS_AT)
     try:
-        facts: dict[str, object] = json.loads(buffer[FACTS_AT + _LENGTH.size : FACTS_AT + _LENGTH.size + length])
+        return {**_said(buffer, FACTS_AT), **_said(buffer, OUTCOME_AT)}
     except ValueError as error:
         raise NotARecording("the facts of this recording cannot be read") from error
+
+
+def _said(buffer: bytes, start: int) -> dict[str, object]:
+    """Return the facts at `start`; none where their length is not there yet. Raises ValueError."""
+    (length,) = _LENGTH.unpack_from(buffer, start)
+    at = start + _LENGTH.size
+    facts: dict[str, object] = json.loads(buffer[at : at + length]) if length else {}
     return facts
 
 

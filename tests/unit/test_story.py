@@ -79,6 +79,24 @@ def test_what_is_too_long_is_cut() -> None:
         RingWriter(bytearray(10), {})
 
 
+def test_how_it_ended_is_said_beside_the_ring() -> None:
+    buffer, writer = ring()
+    writer.conclude({"outcome": "failed", "reason": "x" * 1000})
+    writer.conclude({"outcome": "finished"})
+    assert read_facts(bytes(buffer[:RING_AT])) == {"machine": "router", "outcome": "finished"}
+    with pytest.raises(ValueError, match="20"):
+        writer.conclude({"outcome": "x" * 2040})
+
+
+def test_a_ring_goes_on_from_another_one() -> None:
+    first, writer = ring()
+    writer.write(Kind.OUT, 5, b"?")
+    second, successor = ring()
+    successor.take_over(bytes(first[RING_AT : RING_AT + writer.written]))
+    successor.write(Kind.IN, 7, b"ok\r\n")
+    assert [entry.ns for entry in entries(second)] == [5, 7]
+
+
 def test_what_is_no_ring_is_refused() -> None:
     buffer, writer = ring()
     writer.write(Kind.IN, 1, b"ok")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edge.domain.ports import Clock
 from edge.drivers.grbl.link import Direction
-from edge.story.ring import RING_AT, Buffer, Kind, RingWriter, read_entries
+from edge.story.ring import RING_AT, Buffer, Kind, RingWriter
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ _CARRIED = SIZE // 8
 """A recording that is not longer is carried over into that of the program: it holds the begin of the connection."""
 
 SUFFIX = ".ring"
+_LONGEST_REASON = 300
 
 
 class BlackBox:
@@ -67,6 +68,12 @@ class BlackBox:
         if self._ring is not None:
             self._ring.write(Kind.MARK, self._clock.boot_ns(), json.dumps({"mark": name, **facts}).encode())
 
+    def ended(self, outcome: str, reason: str = "") -> None:
+        """Record how the program has ended."""
+        self.mark("program ends", outcome=outcome, reason=reason)
+        if self._ring is not None:
+            self._ring.conclude({"outcome": outcome, "reason": reason[:_LONGEST_REASON]})
+
     def close(self) -> None:
         """End the recording; its file stays."""
         mapped, self._map, self._ring = self._map, None, None
@@ -75,10 +82,10 @@ class BlackBox:
 
     def _rotate(self, facts: dict[str, object], *, carry: bool) -> None:
         """Begin a new file, and delete the oldest ones."""
-        before: list[tuple[Kind, int, bytes]] = []
+        before = b""
         spare = None if carry else self._path
         if carry and self._map is not None and self._ring is not None and self._ring.written <= _CARRIED:
-            before = [(entry.kind, entry.ns, entry.data) for entry in read_entries(self._map[:])]
+            before = self._map[RING_AT : RING_AT + self._ring.written]
             spare = self._path
         self.close()
         if self._folder is None:
@@ -103,8 +110,7 @@ class BlackBox:
         }
         buffer: Buffer = mapped
         self._map, self._ring = mapped, RingWriter(buffer, {**about, **facts})
-        for kind, moment_ns, data in before:
-            self._ring.write(kind, moment_ns, data)
+        self._ring.take_over(before)
 
 
 def _new_file(folder: Path) -> tuple[Path, mmap.mmap]:

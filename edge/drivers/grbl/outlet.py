@@ -195,10 +195,10 @@ class Outlet:
             return
         self._noted_job = job
         if job.failure is None:
-            self.box.mark("program ends", outcome="finished")
+            self.box.ended("finished")
         else:
             outcome = "was interrupted" if job.failure.interrupted else "ended before its end"
-            self.box.mark("program ends", outcome=outcome, reason=job.failure.reason)
+            self.box.ended(outcome, job.failure.reason)
 
     def _hold_if_failed(self) -> None:
         """Hold at once when the program has just failed: GRBL goes on with what it has buffered."""
