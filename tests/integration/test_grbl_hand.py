@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,16 @@ import pytest
 
 from edge.domain.errors import DriverRefused, DriverUnavailable, ProbeFailed, ProgramFailed
 from edge.domain.hand import Axis, Displacement, JogEnd, OverrideKind
-from edge.domain.machine import Capability, ControllerMode, DoorState, Execution, Fault, Overrides
+from edge.domain.machine import (
+    Capability,
+    ControllerMode,
+    DoorState,
+    Execution,
+    Fault,
+    MachineState,
+    Overrides,
+    SpindleCommand,
+)
 from edge.drivers.grbl.jogging import Lease
 from tests.support.grbl import LONG, Simulator, Watched, program, running, simulator
 
@@ -42,6 +52,20 @@ async def renewed(lease: Lease) -> None:
     while not lease._task.done():
         lease.renew()
         await asyncio.sleep(0.05)
+
+
+async def moving(machine: Watched, lease: Lease) -> asyncio.Task[None]:
+    """Hold on, and return once it has moved; the lease is held on to until it ends by itself."""
+    holding = asyncio.create_task(renewed(lease))
+    begin = machine.state.machine_position
+    assert begin is not None
+
+    def moved(state: MachineState) -> bool:
+        at = state.machine_position
+        return at is not None and math.dist((at.x, at.y, at.z), (begin.x, begin.y, begin.z)) > 0.5
+
+    await machine.until(moved, "motion")
+    return holding
 
 
 def jogs(sim: Simulator) -> list[str]:
@@ -81,7 +105,9 @@ async def test_a_lease_moves_while_it_is_renewed_and_stands_soon_after_release(t
         lease.release()
         travelled = at - (await place(sim))[0]
         speed, segment = 1000 / 60, 1000 / 60 * 0.04
-        assert travelled <= speed**2 / 400 + segment + speed * 0.03
+        # GRBL's step generator has 50 ms of motion prepared that nothing takes back (trace jog_stream_cancel); the
+        # place at the release was asked for a moment before it.
+        assert travelled <= speed**2 / 400 + segment + speed * 0.1
         assert at < -15
         assert machine.state.execution is Execution.READY
         assert all(re.fullmatch(r"\$J=G91G21X-0\.66[67]F1000", line) for line in jogs(sim))
@@ -267,11 +293,12 @@ async def test_a_lease_ends_at_the_end_of_the_travel(tmp_path: Path) -> None:
 async def test_a_stop_ends_a_lease_and_leaves_nothing_behind(homed_machine: Pair, how: str) -> None:
     sim, machine = homed_machine
     lease = machine.driver.lease_jog(Displacement(x=-1), 1500)
-    await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+    holding = await moving(machine, lease)
     if how == "stop":
         await machine.driver.stop()
     else:
         machine.driver.hold()
+    await holding
     assert await lease.ended() is JogEnd.STOPPED
     await machine.until(lambda s: s.execution in (Execution.READY, Execution.FEED_HOLD))
     wire = sim.received()
@@ -313,9 +340,9 @@ async def test_cancelling_a_step_cancels_its_motion(homed_machine: Pair) -> None
 async def test_a_door_ends_a_lease_and_nothing_moves_when_it_is_closed(tmp_path: Path) -> None:
     async with homed(tmp_path, "--build", "door") as (sim, machine):
         lease = machine.driver.lease_jog(Displacement(x=-1), 1500)
-        await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+        holding = await moving(machine, lease)
         sim.ctl("door open")
-        await renewed(lease)
+        await holding
         assert await lease.ended() is JogEnd.STOPPED
         stands = await place(sim)
         with pytest.raises(DriverRefused, match="Door"):
@@ -330,9 +357,9 @@ async def test_a_door_ends_a_lease_and_nothing_moves_when_it_is_closed(tmp_path:
 async def test_a_limit_switch_ends_a_lease(tmp_path: Path) -> None:
     async with homed(tmp_path, "--set", "$21=1") as (sim, machine):
         lease = machine.driver.lease_jog(Displacement(x=-1), 1500)
-        await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+        holding = await moving(machine, lease)
         sim.ctl("limit x on")
-        await renewed(lease)
+        await holding
         assert await lease.ended() is JogEnd.STOPPED
         state = await machine.until(lambda s: s.alarms)
         assert not state.homed
@@ -345,8 +372,9 @@ async def test_a_limit_switch_ends_a_lease(tmp_path: Path) -> None:
 async def test_a_pulled_plug_ends_a_lease(homed_machine: Pair) -> None:
     sim, machine = homed_machine
     lease = machine.driver.lease_jog(Displacement(x=-1), 1000)
-    await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+    holding = await moving(machine, lease)
     sim.ctl("unplug")
+    await holding
     assert await lease.ended() is JogEnd.LOST
     lease.release()
     assert machine.state.fault is Fault.FAULT
@@ -357,9 +385,9 @@ async def test_a_pulled_plug_ends_a_lease(homed_machine: Pair) -> None:
 async def test_a_controller_that_falls_silent_is_stopped(homed_machine: Pair) -> None:
     sim, machine = homed_machine
     lease = machine.driver.lease_jog(Displacement(x=-1), 600)
-    await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+    holding = await moving(machine, lease)
     sim.ctl("stall 1500")
-    await renewed(lease)
+    await holding
     assert await lease.ended() in (JogEnd.LOST, JogEnd.STOPPED)
     await machine.until(lambda s: s.execution is Execution.READY)
     stands = await place(sim)
@@ -396,6 +424,157 @@ async def test_a_driver_that_is_shut_down_lets_nothing_move_on(tmp_path: Path) -
         async with running(sim.port) as machine:
             await machine.homed()
             lease = machine.driver.lease_jog(Displacement(x=-1), 1500)
-            await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+            holding = await moving(machine, lease)
+        await holding
         assert await lease.ended() is JogEnd.STOPPED
         assert "\x85" in sim.received()
+
+
+async def test_the_hold_button_at_the_machine_ends_what_moves_by_hand(tmp_path: Path) -> None:
+    async with homed(tmp_path, speed=1) as (sim, machine):
+        step = asyncio.create_task(machine.driver.jog(Displacement(x=-100), 1500))
+        await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+        sim.ctl("button hold press")
+        sim.ctl("button hold release")
+        with pytest.raises(DriverRefused, match="stopped"):
+            await step
+        assert -100 < (await place(sim))[0]
+        # In continuous motion the next segment follows before anybody sees it stand.
+        lease = machine.driver.lease_jog(Displacement(y=-1), 600)
+        holding = await moving(machine, lease)
+        await asyncio.sleep(0.3)
+        sim.ctl("button hold press")
+        sim.ctl("button hold release")
+        await holding
+        assert await lease.ended() is JogEnd.STOPPED
+        assert (await place(sim))[1] > -20
+
+
+async def test_a_lost_override_byte_is_sent_again(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    await machine.driver.override(OverrideKind.FEED, 100)
+    controller = machine.driver._controller
+    write, lost = controller.write, []
+    controller.write = lambda byte: write(byte) if lost else lost.append(byte)  # type: ignore[method-assign, func-returns-value]
+    assert await machine.driver.override(OverrideKind.FEED, 110) == 110
+    assert len(lost) == 1
+    assert sim.received().count("\x91") == 1
+
+
+async def test_an_override_that_does_not_come_is_refused_in_time(tmp_path: Path) -> None:
+    async with simulator(tmp_path) as sim, running(sim.port, override_s=1) as machine:
+        await machine.homed()
+        machine.driver._controller.write = lambda byte: None  # type: ignore[method-assign]
+        with pytest.raises(DriverRefused, match="it stays at 100 per cent"):
+            await machine.driver.override(OverrideKind.SPINDLE, 110)
+
+
+async def test_a_work_zero_in_inches_is_set_in_millimetres(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    await machine.driver.run_program(program("G20G90"))
+    await machine.until(lambda s: s.execution is Execution.READY)
+    await machine.driver.set_work_zero({Axis.Y: 25.4})
+    state = machine.state
+    assert state.work_position is not None
+    assert state.work_position.y == pytest.approx(25.4)
+    assert sim.received().replace("?", "").endswith("$G\nG21\nG10L20P0Y25.4\nG20\n")
+    for reads in ({}, {Axis.X: NOWHERE}):
+        with pytest.raises(DriverRefused, match="no axis"):
+            await machine.driver.set_work_zero(reads)
+
+
+async def test_memory_is_written_alone(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    await asyncio.gather(
+        machine.driver.set_work_zero({Axis.X: 1.0, Axis.Y: 2.0, Axis.Z: 3.0}),
+        machine.driver.override(OverrideKind.FEED, 150),
+    )
+    entries = sim.wire()
+    texts = [entry["data"] for entry in entries if entry["dir"] == "rx"]
+    written = next(index for index, text in enumerate(texts) if "G10" in text)
+    assert texts[written] == "G10L20P0X1Y2Z3\n"
+    following = [entry for entry in entries if entry["dir"] in ("rx", "tx")]
+    after = following[[entry["data"] for entry in following].index(texts[written]) + 1]
+    assert (after["dir"], after["data"].strip()) == ("tx", "ok")
+    assert (await sim.truth())["eeprom_bytes_lost"] == 0
+
+
+async def test_probing_is_bounded(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    for by, feed, why in (
+        (Displacement(), 100.0, "no axis"),
+        (Displacement(z=NOWHERE), 100.0, "no number"),
+        (Displacement(z=-5), 0.0, "no number"),
+        (Displacement(z=-51), 100.0, "50 mm at a time"),
+        (Displacement(z=5), 100.0, "out of its travel"),
+    ):
+        with pytest.raises(DriverRefused, match=why):
+            await machine.driver.probe(by, feed)
+    assert "G38" not in sim.received()
+
+
+async def test_a_spindle_that_is_commanded_on_is_not_probed_with(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    await machine.driver.run_program(program("M3S500"))
+    await machine.until(lambda s: s.execution is Execution.READY and s.spindle is SpindleCommand.CLOCKWISE)
+    with pytest.raises(DriverRefused, match="spindle"):
+        await machine.driver.probe(Displacement(z=-5), 100)
+    assert "G38" not in sim.received()
+
+
+async def test_a_probe_that_touches_as_it_starts_says_so(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    controller = machine.driver._controller
+    send = controller.send
+
+    def late(line: str) -> None:
+        if "G38" in line:
+            sim.ctl("probe on")
+            time.sleep(0.1)
+        send(line)
+
+    controller.send = late  # type: ignore[method-assign]
+    with pytest.raises(ProbeFailed, match="before the move began"):
+        await machine.driver.probe(Displacement(z=-5), 100)
+    assert [alarm.code for alarm in machine.state.alarms] == ["ALARM:4"]
+    assert machine.state.homed
+
+
+@pytest.mark.parametrize("how", ["stop", "cancel"])
+async def test_a_stop_ends_a_probing_move(homed_machine: Pair, how: str) -> None:
+    sim, machine = homed_machine
+    probing = asyncio.create_task(machine.driver.probe(Displacement(z=-40), 100))
+    await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+    if how == "stop":
+        await machine.driver.stop()
+        with pytest.raises(DriverRefused, match="interrupted"):
+            await probing
+    else:
+        probing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await probing
+    assert machine.state.homed
+    assert (machine.state.execution, (await place(sim))[2] > -40) == (Execution.READY, True)
+    await machine.driver.run_program(program("G0X-1"))
+    assert (await place(sim))[0] == -1.0
+
+
+async def test_settings_that_read_back_wrong_are_refused(homed_machine: Pair) -> None:
+    _, machine = homed_machine
+    controller = machine.driver._controller
+    send = controller.send
+    controller.send = lambda line: send(line.replace("$110=2500", "$110=2600"))  # type: ignore[method-assign]
+    with pytest.raises(DriverRefused, match=r"did not keep \$110"):
+        await machine.driver.write_settings({110: "2500"})
+
+
+async def test_settings_are_left_alone_while_a_program_runs(homed_machine: Pair) -> None:
+    _, machine = homed_machine
+    job = asyncio.create_task(machine.driver.run_program(LONG))
+    await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed)
+    for command in (machine.driver.settings(), machine.driver.write_settings({110: "2500"})):
+        with pytest.raises(DriverRefused, match="busy"):
+            await command
+    await machine.driver.stop()
+    with pytest.raises(ProgramFailed):
+        await job

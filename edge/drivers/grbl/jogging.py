@@ -26,6 +26,11 @@ _LEAD_S = 0.12
 _LOOK_S = 0.05
 _ASTRAY_MM = 1.0
 """How far from the way that was asked for a report may be before somebody else must have changed it."""
+_SHORT_MM = 0.05
+"""How far before its end a finished way may be reported: motor steps and three decimals."""
+_LAG_S = 0.2
+_LAG_REPORTS = 3
+"""A machine that stays further behind what it was sent than that has lost some of it: somebody else cancelled."""
 
 
 class Jogging:
@@ -44,7 +49,8 @@ class Jogging:
         self._refusal: ErrorReply | None = None
         self._unanswered = False
         self._all_sent = False
-        self._sent_mm = 0.0
+        self._sent_mm = self._longest_mm = 0.0
+        self._behind: set[int] = set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._began_s = self._alive_s = self._loop.time()
@@ -106,6 +112,7 @@ class Jogging:
         self._unanswered = True
         self._alive_s = now
         self._sent_mm += line.length
+        self._longest_mm = max(self._longest_mm, line.length)
         self._controller.session.expect(self._answered)
         self._controller.send(line.text)
 
@@ -139,15 +146,39 @@ class Jogging:
 
     def _arrived(self) -> bool:
         """Whether all lines are done."""
-        return self._all_sent and self._gate.idle_since(self._answered_ns)
+        return self._all_sent and self._gate.idle_since(self._answered_ns) and not self._cut_short()
+
+    def _cut_short(self) -> bool:
+        """Whether it stands before the end of what it was sent: a button at the machine cancels a jog into Idle."""
+        idle = not self._unanswered and self._gate.idle_since(self._answered_ns)
+        return idle and self._way_mm() < self._sent_mm - _SHORT_MM
+
+    def _lags(self, reading: Reading) -> bool:
+        """Whether some of what was sent was thrown away in mid motion: it goes on, and stays behind."""
+        usual = self._speed * (_LAG_S + 0.6 * self._stop_s) + self._longest_mm
+        if self._sent_mm - self._way_mm() > usual:
+            self._behind.add(reading.taken_ns)
+        else:
+            self._behind.clear()
+        return len(self._behind) >= _LAG_REPORTS
+
+    def _way_mm(self) -> float:
+        """Return how far from its start the machine was at the newest report, as the crow flies."""
+        start, reading = self._start.machine_position, self._controller.condition.reading
+        place = reading.machine_position if reading is not None else None
+        if start is None or place is None:
+            return self._sent_mm
+        return math.dist((start.x, start.y, start.z), (place.x, place.y, place.z))
 
     def _interrupted(self) -> bool:
         """Whether the controller does something else by now, or is not heard."""
-        if self._restarted() or not self._controller.available or self._astray():
+        if self._restarted() or not self._controller.available or self._astray() or self._cut_short():
             return True
         reading = self._controller.condition.current
-        # A door cancels the jog at once, and says so by its pin before it does by the state (trace door_jog).
-        return reading is None or reading.state not in (State.IDLE, State.JOG) or "D" in reading.pins
+        if reading is None or reading.state not in (State.IDLE, State.JOG):
+            return True
+        # Door, hold and reset inputs cancel a jog at once, and their pins say so before the state does (door_jog).
+        return bool(reading.pins & {"D", "H", "R"}) or self._lags(reading)
 
     def _restarted(self) -> bool:
         """Whether an alarm or a reset ended all motion."""
@@ -155,11 +186,7 @@ class Jogging:
 
     def _astray(self) -> bool:
         """Whether the machine is where nobody sent it: a damaged line can still be a valid one."""
-        start, reading = self._start.machine_position, self._controller.condition.reading
-        place = reading.machine_position if reading is not None else None
-        if start is None or place is None:
-            return False
-        return math.dist((start.x, start.y, start.z), (place.x, place.y, place.z)) > self._sent_mm + _ASTRAY_MM
+        return self._way_mm() > self._sent_mm + _ASTRAY_MM
 
     def _overdue(self) -> bool:
         """Whether an answer, or the end of what was answered, should have come."""

@@ -73,6 +73,8 @@ class OverrideDesk:
             raise self._refused("override", why)
         async with self._gate.beside:
             self._gate.trusted("override")
+            if self._controller.condition.homing:
+                raise self._refused("override", "it does not answer while it homes")
             try:
                 async with asyncio.timeout(self._controller.settings.override_s):
                     return await self._bring(kind, percent)
