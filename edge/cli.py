@@ -71,6 +71,17 @@ def run(
         raise typer.Exit(1) from error
 
 
+def _reached(machine: MachineSettings) -> str:
+    connection = machine.connection
+    match connection.driver:
+        case "grbl":
+            return connection.port
+        case "grblhal-laser":
+            return connection.grbl.port
+        case "opcua":
+            return connection.endpoint
+
+
 def _by_hand(hand: HandSettings) -> str:
     park = "no parking position" if hand.park is None else "parked at {:g}, {:g}, {:g}".format(*hand.park)
     probes = [] if hand.plate is None else [f"touch plate of {hand.plate:g} mm"]
@@ -92,13 +103,12 @@ def check_config(config: ConfigFile) -> None:
     _say(f"{settings.lab.name} ({settings.lab.id})")
     for machine in settings.machine:
         connection = machine.connection
-        reached = connection.port if connection.driver == "grbl" else connection.endpoint
-        _say(f"  {machine.name}: {machine.kind}, {connection.driver} at {reached}")
+        _say(f"  {machine.name}: {machine.kind}, {connection.driver} at {_reached(machine)}")
         for item in machine.interlock:
             _say(f"    interlock: {item.input} ({item.source}), {item.label}, unknown after {item.max_age_ms} ms")
         if not machine.interlock:
             _say("    interlock: none, so motion is never permitted from here")
-        if machine.connection.driver != "opcua":
+        if connection.driver != "opcua":
             _say(f"    by hand: {_by_hand(machine.hand)}")
             _say(f"    after a drive: {_checklist(machine)}")
     office = f"{settings.sync.host}:{settings.sync.port}" if settings.sync else "none: facts stay in the outbox"

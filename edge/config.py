@@ -235,8 +235,8 @@ def _enter(parts: Sequence[str], newest: dict[Location, int], *, begins_entry: b
 _WORDS = {
     "extra_forbidden": "this key is not known here",
     "missing": "this key is missing",
-    "union_tag_not_found": "driver is missing: it is 'grbl' or 'opcua'",
-    "union_tag_invalid": "there is no such driver: it is 'grbl' or 'opcua'",
+    "union_tag_not_found": "driver is missing: it is 'grbl', 'grblhal-laser' or 'opcua'",
+    "union_tag_invalid": "there is no such driver: it is 'grbl', 'grblhal-laser' or 'opcua'",
 }
 
 

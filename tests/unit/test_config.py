@@ -166,7 +166,13 @@ def test_least_file() -> None:
         ("door_pin = true", "door_pni = true", 0, "machine.1.connection.door_pni", "not known here"),
         ('endpoint = "opc', 'endpiont = "opc', 0, "machine.2.connection.endpoint", "missing"),
         ('user = "van"', 'user = "van"\ndoor_pin = true', 0, "machine.2.connection.door_pin", "not known here"),
-        ('driver = "opcua"', 'driver = "modbus"', 0, "machine.2.connection.driver", "'grbl' or 'opcua'"),
+        (
+            'driver = "opcua"',
+            'driver = "modbus"',
+            0,
+            "machine.2.connection.driver",
+            "'grbl', 'grblhal-laser' or 'opcua'",
+        ),
         ('node = "Interlock/Door"', "node = 5", 0, "machine.2.connection.inputs.2.node", "it says 5"),
         ('source = "gpio:side-door"', 'source = "gpio:side"', 0, "machine.1.interlock.2.source", "no [[gpio.inputs]]"),
         ('source = "gpio:side-door"', 'source = "usb:1"', 0, "machine.1.interlock.2.source", "it says 'usb:1'"),
@@ -353,6 +359,19 @@ class TestCheckConfig:
         assert "none: facts stay in the outbox" in result.output
         assert "interlock: none, so motion is never permitted" in result.output
         assert "by hand: 1000 mm/min at most, no parking position, no plate" in result.output
+
+    def test_a_laser(self, tmp_path: Path) -> None:
+        file = tmp_path / "edge.toml"
+        file.write_text(
+            '[lab]\nid = "a"\nname = "A"\ndata_dir = "d"\n[operator]\npin_file = "p"\n'
+            '[[machine]]\nid = "l"\nname = "L"\nkind = "laser"\n'
+            'connection = { driver = "grblhal-laser", host = "192.0.2.9" }\n',
+            encoding="utf-8",
+        )
+        result = CliRunner(env={"COLUMNS": "200"}).invoke(cli, ["check-config", str(file)])
+        assert result.exit_code == 0, result.output
+        assert "L: laser, grblhal-laser at socket://192.0.2.9:23" in result.output
+        assert "after a drive: seen: nothing; told: stop_circuit, door, clamps" in result.output
 
     def test_a_mistake(self, tmp_path: Path) -> None:
         file = tmp_path / "edge.toml"
