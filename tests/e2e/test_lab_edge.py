@@ -178,6 +178,13 @@ async def test_the_guardian_stops_the_machine_of_a_dead_or_stuck_edge(
             ended = await again.job(job)
             assert ended["state"] == "INTERRUPTED"
             assert "restarted during this job" in ended["reason"]
+            plan = await again.get(f"/api/jobs/{job}/recovery")
+            assert plan["position"] == "home again"
+            assert "homed" in [refusal["permissive"] for refusal in plan["refusals"]]
+            wanted = {"line": plan["line"], "area_clear": True, "approved": True}
+            await again.post(f"/api/jobs/{job}/recover", wanted, expect=409)
+            given_up = await again.post(f"/api/jobs/{job}/abandon")
+            assert given_up["state"] == "ABORTED"
             machine = await again.until_machine("router", "it answers", lambda m: m["availability"] == "AVAILABLE")
             assert machine["interlock"]["state"] == "UNKNOWN"
             assert machine["execution"] != "ACTIVE"
