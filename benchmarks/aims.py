@@ -7,14 +7,16 @@ from benchmarks.stats import Row
 
 AIMS = {
     "interlock input to `!`, idle, p99": 1.0,
-    "interlock input to `!`, 50 kiosks at work, p99": 5.0,
+    "interlock input to `!`, at work, p99": 5.0,
     "interlock input until written, idle, p99": 1.0,
-    "interlock input until written, 50 kiosks at work, p99": 5.0,
+    "interlock input until written, at work, p99": 5.0,
     "guardian: kill -9 to hold, p99": 20.0,
     "guardian: hang to hold, p99": 300.0,
     "edge, resident memory, idle": 150.0,
     "edge, resident memory, after 500 check-ins and a job": 150.0,
     "edge, start to first page": 2_000.0,
+    "GRBL, 2,000 segments of 0.2 mm at 3,000 mm/min: planner empty": 0.0,
+    "GRBL, line-bound: line left unused": 1.0,
     "1,000,000 lines: start to first motion": 1_000.0,
     "1,000,000 lines: edge's memory over idle, running": 60.0,
     "1,000,000 lines: edge's memory over idle, peak": 60.0,

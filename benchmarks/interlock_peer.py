@@ -32,7 +32,7 @@ ANSWERS = {
     b"$$": b"".join(b"$%d=%.3f\r\n" % item for item in SETTINGS.items()),
     b"$#": b"[G54:-250.000,-170.000,-40.000]\r\n",
 }
-BEFORE_TRIP_NS = (1_000_000, 12_000_000)
+BEFORE_TRIP_NS = (500_000, 4_000_000)
 """At any phase of what the host does, and seldom enough that it has come to rest."""
 
 

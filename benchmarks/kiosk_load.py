@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kiosks at work, and an operator who watches and clears the queue, as HTTP clients in a process of their own.
+"""Kiosks at work, consoles that watch, an operator who clears the queue and has a program checked: HTTP clients.
 
 Usage: python -m benchmarks.kiosk_load CONSOLE_PORT KIOSK_PORT PIN KIOSKS PAUSE_S. Each kiosk keeps a live view open,
 checks visitors in, looks at pieces, wishes and watches, with a pause of PAUSE_S on average (exponential) before each
-request. Says `ready` once all are at work, ends when standard input closes, and then says what was done as JSON.
+request. Ten consoles hold the live view, and a program of 200,000 lines is checked over and over. Says `ready` once
+all are at work, ends when standard input closes, and then says what was done as JSON.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from benchmarks.bench_million import spiral
 from benchmarks.plain_http import PlainHttp
 from benchmarks.stats import percentile
 
 PIECES = ("name-tag", "gear", "bolt")
 NAMES = ("ĄŽUOLAS", "EGLĖ", "MĒNESS", "KÄRT", "JÜRGEN", "ŽYDRŪNAS")
 QUEUE_FULL = 409
+NOT_TAKEN = 422
+CONSOLES = 10
+CHECKED_LINES = 200_000
 
 
 @dataclass
@@ -36,6 +41,7 @@ class Work:
     messages: int = 0
     wishes: int = 0
     full: int = 0
+    checks: int = 0
     taps_ms: list[float] = field(default_factory=list)
 
 
@@ -101,6 +107,17 @@ class Kiosk:
         self._watching = asyncio.create_task(_drain(await connect(address, compression=None), self._work))
 
 
+async def _check(port: int, cookie: str, work: Work) -> None:
+    """Have programs checked one after the other: each is new, and none is kept, for its last line is bad."""
+    text = spiral(CHECKED_LINES)
+    async with PlainHttp(port) as desk:
+        desk.cookie = cookie
+        while True:
+            program = b"(%d)\n%bG1 X\n" % (work.checks, text)
+            await desk.post("/api/programs?name=check.nc&machine=router", program, also=(NOT_TAKEN,))
+            work.checks += 1
+
+
 async def _drain(socket: ClientConnection, work: Work) -> None:
     async with socket:
         async for _ in socket:
@@ -113,9 +130,8 @@ async def main(console: int, kiosk: int, pin: str, kiosks: int, pause_s: float) 
     loop.add_reader(sys.stdin.fileno(), ended.set)
     async with PlainHttp(console) as desk:
         await desk.post("/api/login", {"pin": pin})
-        watching = await connect(
-            f"ws://127.0.0.1:{console}/api/live", additional_headers={"Cookie": desk.cookie}, max_size=None
-        )
+        live, cookie = f"ws://127.0.0.1:{console}/api/live", {"Cookie": desk.cookie}
+        watching = [await connect(live, additional_headers=cookie, max_size=None) for _ in range(CONSOLES)]
         turn = asyncio.Lock()
 
         async def decline(job: str) -> None:
@@ -124,7 +140,8 @@ async def main(console: int, kiosk: int, pin: str, kiosks: int, pause_s: float) 
 
         begun = [asyncio.Event() for _ in range(kiosks)]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_drain(watching, work))]
+            tasks = [group.create_task(_drain(socket, work)) for socket in watching]
+            tasks.append(group.create_task(_check(console, desk.cookie, work)))
             for number, event in enumerate(begun):
                 tasks.append(group.create_task(Kiosk(number, (console, kiosk), pause_s, work).run(decline, event)))
             for event in begun:
@@ -140,6 +157,7 @@ async def main(console: int, kiosk: int, pin: str, kiosks: int, pause_s: float) 
         "live_messages": work.messages,
         "wishes": work.wishes,
         "refused_as_full": work.full,
+        "checks": work.checks,
         "check_in_p50_ms": round(percentile(work.taps_ms, 0.5), 2),
         "check_in_p99_ms": round(percentile(work.taps_ms, 0.99), 2),
     }

@@ -74,6 +74,7 @@ class Board:
             "physical_mm": [round(value, 3) for value in world.physical],
             "state": firmware.state.value if firmware is not None else None,
             "moving": firmware is not None and firmware.stepper.running,
+            "starved_s": round(firmware.stepper.starved_s, 6) if firmware is not None else 0.0,
             "spindle": ("off", "cw", "ccw")[world.spindle],
             "spindle_pwm": world.spindle_pwm,
             "flood": world.flood,

@@ -74,6 +74,9 @@ class Stepper:
         self.use_system_block = False
         self.position = [0, 0, 0]
         self.running = False
+        self.starved_s = 0.0
+        """Time for which everything stood because no motion was there, added up as the next one starts."""
+        self._empty_at: float | None = None
         self._timer: Timer | None = None
         self.reset()
 
@@ -118,6 +121,9 @@ class Stepper:
         """Switch the step interrupt on."""
         if not self.running:
             self.running = True
+            if self._empty_at is not None:
+                self.starved_s += self._kernel.now - self._empty_at
+                self._empty_at = None
             self._next()
 
     def stop(self) -> None:
@@ -135,6 +141,7 @@ class Stepper:
 
     def _next(self) -> None:
         if not self.segments:
+            self._empty_at = self._kernel.now
             self.on_empty()
             return
         segment = self.segments[0]
