@@ -103,11 +103,24 @@ def router(**changes: Any) -> Json:
         "job": None,
         "interlock": _interlock(),
         "link": link(),
-        "hand": {"plate": True, "tool_setter": True, "park": True, "max_feed": 1500.0},
+        "hand": hand(),
         "settings_differ": 0,
         "refusals": {command: [] for command in COMMANDS},
     }
     return {**state, **changes}
+
+
+def hand(**changes: Any) -> Json:
+    """What the router has for motion by hand: everything."""
+    value: Json = {
+        "plate": True,
+        "corner": True,
+        "tool_setter": True,
+        "park": True,
+        "max_feed": 1500.0,
+        "max_step": 10.0,
+    }
+    return {**value, **changes}
 
 
 def link(**changes: Any) -> Json:

@@ -20,7 +20,10 @@ HOME_AGAIN: Json = {
 
 def noisy_link() -> Json:
     """The wire of a van whose spindle cable lies beside it."""
-    cause = "Damage comes while the spindle is commanded on: interference. Lay the USB cable away from the spindle's."
+    cause = (
+        "Replies are damaged while the spindle is on and not while it is off: interference. Lay the USB cable"
+        " away from the spindle's cable, and use a short shielded one."
+    )
     return world.link(
         grade="DAMAGED", lines=48211, damaged=37, unknown=4, latency_ms=7.9, latency_spindle_ms=61.2, cause=cause
     )
@@ -53,14 +56,17 @@ def recovery(line: int = 98, *, homed: bool = True) -> Json:
         "total_lines": 190,
         "position": "kept" if homed else "home again",
         "evidence": [
-            "Line 104 was the last one sent, line 98 the last one acknowledged.",
-            "The controller kept its power and its position: it answered with the same place before and after.",
-            "The tool stood still 1.2 s after the connection was lost.",
+            "The job was interrupted: the port is gone.",
+            "The controller had taken line 98; line 104 had been sent.",
+            "Its last trusted position was machine X-248.763 Y-138.513 Z-10.500, 0.01 mm from the path of line 98.",
+            "The controller has kept its position since then."
+            if homed
+            else "Its position is not trusted any more: the machine has to be homed.",
         ],
         "plan": [
-            "Raise the tool to 5 mm over the workpiece and turn the spindle at 10000 rev/min for 4 s.",
-            f"Go to X 14.2 Y 51.7 and down at 200 mm/min, where line {line} begins.",
-            f"Go on with line {line} of 190 at 50 % feed for the first ten moves.",
+            "Raise the tool to machine Z-5, then go above X13.737 Y13.737.",
+            "Turn on the spindle (S10000M3), wait 4 s.",
+            f"Go down to Z-1.5 at F200, then go on with line {line} of 190: G1X13.737Y13.737.",
         ],
         "moves": [
             {
@@ -71,9 +77,9 @@ def recovery(line: int = 98, *, homed: bool = True) -> Json:
             for index in range(10)
         ],
         "choices": [
-            {"line": 98, "text": "the last line that was acknowledged"},
-            {"line": 62, "text": "the beginning of this pass"},
-            {"line": 8, "text": "the first cut of the program"},
+            {"line": 98, "text": "the line that was being cut"},
+            {"line": 62, "text": "the beginning of this cut"},
+            {"line": 8, "text": "the first motion of the program"},
         ],
         "refusals": [] if homed else [HOME_AGAIN],
     }

@@ -317,7 +317,7 @@ def test_probing_shows_what_to_clamp_and_what_was_found(open_console: Open) -> N
 
 
 def test_probing_offers_what_the_machine_has(open_console: Open) -> None:
-    machine = world.router(hand={"plate": False, "tool_setter": True, "park": False, "max_feed": 1500.0})
+    machine = world.router(hand=world.hand(plate=False, corner=False, park=False))
     page, van, _ = by_hand(open_console, machine)
     expect(page.get_by_role("button", name="Parkuoti")).to_have_count(0)
     page.get_by_role("button", name="Matuoti").click()

@@ -146,6 +146,34 @@ def test_tool_change_is_walked_step_by_step(open_console: Open) -> None:
     assert van.asked("POST", "/api/jobs/j1/continue") == [{"area_clear": True}]
 
 
+def test_tool_without_a_setter_goes_on_by_a_persons_word(open_console: Open) -> None:
+    machine = world.router(job="j1", hand=world.hand(tool_setter=False, park=False))
+    page, van = open_console(world.snapshot(machines=[machine], jobs=[hand.waiting()]))
+    said = refusal("tool-length", "No.", "The length of the new tool is not known: the zero of Z is where it was.", "x")
+    van.answers[("POST", "/api/jobs/j1/continue")] = (409, said)
+    page.locator(".waiting button").click()
+    sheet = page.get_by_role("dialog")
+    now = sheet.locator("[aria-current=step]")
+    now.get_by_role("button", name="Įrankis pakeistas").click()
+    expect(now.locator(".hold")).to_have_count(0)
+    now.get_by_role("button", name="Ilgis toks pat").click()
+    now.get_by_role("checkbox").click()
+    hold(page, van)
+    expect(now.locator(".refusal .why")).to_contain_text("Naujo įrankio ilgis nežinomas")
+    assert van.asked("POST", "/api/jobs/j1/continue") == [{"area_clear": True, "same_length": True}]
+
+
+def test_zero_of_a_new_tool_can_be_set_by_hand(open_console: Open) -> None:
+    page, _ = open_console(
+        world.snapshot(machines=[world.router(job="j1", hand=world.hand(park=False))], jobs=[hand.waiting()])
+    )
+    JogService(page)
+    page.locator(".waiting button").click()
+    page.get_by_role("button", name="Įrankis pakeistas").click()
+    page.get_by_role("button", name="Z nulį nustatyti ranka").click()
+    expect(page.locator(".pad")).to_be_visible()
+
+
 def test_step_that_failed_is_not_passed(open_console: Open) -> None:
     page, van = open_console(world.snapshot(machines=[world.router(job="j1")], jobs=[hand.waiting()]))
     said = refusal("refused", "No.", "Door: open.", "Close it.", reasons=[world.DOOR_OPEN])
@@ -158,7 +186,7 @@ def test_step_that_failed_is_not_passed(open_console: Open) -> None:
 
 
 def test_stop_of_a_program_needs_no_tool(open_console: Open) -> None:
-    bare = {"plate": False, "tool_setter": False, "park": False, "max_feed": 1500.0}
+    bare = world.hand(plate=False, tool_setter=False, park=False)
     machine = world.router(job="j1", hand=bare)
     page, _ = open_console(world.snapshot(machines=[machine], jobs=[hand.waiting("stop")]), language="en")
     page.locator(".waiting").get_by_role("button", name="Go on?").click()
@@ -229,7 +257,7 @@ def test_bad_link_is_told_on_the_card_and_with_its_cause(open_console: Open) -> 
     link = page.locator("section.link")
     expect(link).to_contain_text("Damaged now and then")
     expect(link.locator("dd")).to_have_text(["48,211", "37", "4", "8 ms", "61 ms"])
-    expect(link.locator(".cause")).to_contain_text("Lay the USB cable away")
+    expect(link.locator(".cause")).to_contain_text("interference. Lay the USB cable away")
     van.send({"type": "machine", "machine": world.router(link=world.link(latency_spindle_ms=None))})
     expect(link).to_contain_text("Good")
     expect(link.locator("dd").last).to_have_text("–")

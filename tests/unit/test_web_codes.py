@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 LIB = ROOT / "web" / "console" / "lib"
 LANGUAGES = ("lt", "en")
 UNKNOWN_ALARM = 999
+OWN_ALARMS = {Firmware.GRBL: "ALARM_GRBL", Firmware.GRBL_HAL: "ALARM_HAL"}
 BARE = re.compile(r"\{\w*\}")
 
 
@@ -118,7 +119,8 @@ def known_said() -> set[str]:
     ("file", "name"),
     [
         ("codes.ts", "ALARM"),
-        ("codes.ts", "ALARM_OF_FIRMWARE"),
+        ("codes.ts", "ALARM_GRBL"),
+        ("codes.ts", "ALARM_HAL"),
         ("codes.ts", "DIAGNOSTIC"),
         ("codes.ts", "ERROR"),
         ("sentences.ts", "REFUSED"),
@@ -153,7 +155,8 @@ def test_every_error_code_has_words() -> None:
 
 @pytest.mark.parametrize("firmware", Firmware)
 def test_every_alarm_has_words_for_its_firmware(firmware: Firmware) -> None:
-    shared, own = set(table("codes.ts", "ALARM")), table("codes.ts", "ALARM_OF_FIRMWARE")[firmware.value]
+    own = set(table("codes.ts", OWN_ALARMS[firmware]))
+    shared = set(table("codes.ts", "ALARM"))
     for number in range(UNKNOWN_ALARM):
         if alarm_code(firmware, number).text != f"The controller raised alarm {number}: home again.":
             assert f"ALARM:{number}" in shared or f"ALARM:{number}" in own, number
@@ -177,6 +180,7 @@ def test_every_reason_of_an_end_a_stop_and_a_fault_is_known() -> None:
         errors.ProgramAborted,
         errors.ProgramFailed,
         errors.ProgramRejected,
+        errors.ProgramInterrupted,
         errors.DriverUnavailable,
         errors.DriverRefused,
         errors.StopNotDelivered,
@@ -195,3 +199,37 @@ def test_places_of_a_sentence_are_those_of_its_words() -> None:
                 for key in keys:
                     if "." in key:
                         assert set(re.findall(r"\{(\w+)\}", words(language)[key])) <= given, (language, key)
+
+
+SENTENCES = {
+    "services/recovery.py": "sentences",
+    "services/restart.py": "choices",
+    "services/opening.py": "SEEN_OPEN",
+    "drivers/grbl/doctor.py": "cause",
+}
+# Put together of parts; each whole that they make has a form of its own.
+COMPOSED = {
+    "{}.",
+    "after {} in line {}",
+    "It waited in line {} {}: be sure that this is done, the length measured.",
+}
+
+
+def told(tree: ast.AST, name: str) -> Iterator[ast.expr]:
+    """Yield what is added to, stands in, or is returned by what has this name."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="append" | "setdefault")) if owner == name:
+                yield from node.args
+            case ast.Assign(targets=[ast.Name(id=owner)], value=ast.Dict(values=values)) if owner == name:
+                yield from values
+            case ast.FunctionDef(name=owner) if owner == name:
+                yield from (part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value)
+
+
+@pytest.mark.parametrize("file", SENTENCES)
+def test_every_sentence_for_a_person_who_decides_is_known(file: str) -> None:
+    tree = ast.parse((ROOT / "edge" / file).read_text(encoding="utf-8"))
+    texts = alike({text for text in map(sentence, told(tree, SENTENCES[file])) if text})
+    assert len(texts) > 1
+    assert texts - known_said() - COMPOSED == set()

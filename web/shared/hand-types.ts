@@ -21,9 +21,12 @@ export interface Link {
 /** What the machine has for motion by hand. */
 export interface HandLimits {
   plate: boolean;
+  corner: boolean;
   tool_setter: boolean;
   park: boolean;
   max_feed: number;
+  /** The longest single step, mm. */
+  max_step: number;
 }
 
 export interface Waits {
@@ -101,7 +104,8 @@ export interface Recovery {
   total_lines: number;
   position: "kept" | "home again";
   evidence: string[];
-  plan: [string, string, string];
+  /** Three sentences; none where the program cannot be started there. */
+  plan: string[];
   moves: RecoveryMove[];
   choices: { line: number; text: string }[];
   refusals: Refusal[];

@@ -22,11 +22,25 @@ export const ALARM = {
   "ALARM:9": { why: "alarm.9.why", todo: "alarm.9.todo" },
 } as const satisfies Record<string, Pair>;
 
-/** Alarms that mean one thing in one firmware and another in the other. */
-export const ALARM_OF_FIRMWARE = {
-  Grbl: { "ALARM:10": { why: "alarm.10.grbl.why", todo: "alarm.10.grbl.todo" } },
-  GrblHAL: { "ALARM:10": { why: "alarm.10.hal.why", todo: "alarm.10.hal.todo" } },
-} as const satisfies Record<string, Record<string, Pair>>;
+/** Alarms of GRBL alone, or that mean something else in grblHAL. */
+export const ALARM_GRBL = {
+  "ALARM:10": { why: "alarm.10.grbl.why", todo: "alarm.10.grbl.todo" },
+} as const satisfies Record<string, Pair>;
+
+export const ALARM_HAL = {
+  "ALARM:10": { why: "alarm.10.hal.why", todo: "alarm.10.hal.todo" },
+  "ALARM:11": { why: "alarm.11.hal.why", todo: "alarm.11.hal.todo" },
+  "ALARM:12": { why: "alarm.12.hal.why", todo: "alarm.12.hal.todo" },
+  "ALARM:13": { why: "alarm.13.hal.why", todo: "alarm.13.hal.todo" },
+  "ALARM:14": { why: "alarm.14.hal.why", todo: "alarm.14.hal.todo" },
+  "ALARM:15": { why: "alarm.15.hal.why", todo: "alarm.15.hal.todo" },
+  "ALARM:16": { why: "alarm.16.hal.why", todo: "alarm.16.hal.todo" },
+  "ALARM:17": { why: "alarm.17.hal.why", todo: "alarm.17.hal.todo" },
+  "ALARM:18": { why: "alarm.18.hal.why", todo: "alarm.18.hal.todo" },
+} as const satisfies Record<string, Pair>;
+
+/** By the name with which the controller greets. */
+export const ALARM_OF_FIRMWARE: Record<string, Partial<Record<string, Pair>>> = { Grbl: ALARM_GRBL, GrblHAL: ALARM_HAL };
 
 /** What the check of a program found, by its code. */
 export const DIAGNOSTIC = {
@@ -102,6 +116,11 @@ export const ERROR = {
   busy: { why: "error.busy.why", todo: "error.busy.todo" },
   login: { why: "error.login.why", todo: "error.login.todo" },
   pin: { why: "error.pin.why", todo: "error.pin.todo" },
+  "probe-failed": { why: "error.probe-failed.why", todo: "error.probe-failed.todo" },
+  "program-interrupted": { why: "error.program-interrupted.why", todo: "error.program-interrupted.todo" },
+  restart: { why: "error.restart.why", todo: "error.restart.todo" },
+  "tool-length": { why: "error.tool-length.why", todo: "error.tool-length.todo" },
+  "seen-not-told": { why: "error.seen-not-told.why", todo: "error.seen-not-told.todo" },
 } as const satisfies Record<string, Pair>;
 
 /** Refusals whose cause the code does not tell: the service's sentence is shown below the page's own. */
@@ -112,7 +131,10 @@ export const CAUSE_IN_SENTENCE: ReadonlySet<string> = new Set<keyof typeof ERROR
   "machine-away",
   "machine-refused",
   "program-failed",
+  "program-interrupted",
   "program-stopped",
+  "probe-failed",
+  "restart",
   "refused",
   "malformed",
   "invalid",

@@ -103,6 +103,9 @@ export const PERMISSIVE = {
   held: { why: "refusal.why.held", todo: "refusal.todo.held" },
   alarm: { why: "refusal.why.alarm", todo: "refusal.todo.alarm" },
   position: { why: "refusal.why.position", todo: "refusal.todo.position" },
+  opening: { why: "refusal.why.opening", todo: "refusal.todo.opening" },
+  busy: { why: "refusal.why.busy", todo: "refusal.todo.busy" },
+  restart: { why: "refusal.why.restart", todo: "refusal.todo.restart" },
 } as const satisfies Record<string, { why: Key; todo: Key }>;
 
 export const SOURCE = {
@@ -111,6 +114,9 @@ export const SOURCE = {
   supervisor: "source.supervisor",
   guardian: "source.guardian",
   configuration: "source.configuration",
+  "opening checklist": "source.opening",
+  queue: "source.queue",
+  program: "source.program",
 } as const satisfies Record<string, Key>;
 
 export const STREAM = {

@@ -15,6 +15,6 @@ export const DIAMETERS = [1, 2, 3, 3.175, 6] as const;
 
 /** Return the cycles that a machine has the parts for. */
 export function cyclesOf(hand: HandLimits | null): ProbeCycle[] {
-  const has = { plate: hand?.plate ?? false, corner: hand?.plate ?? false, bore: true, tool: hand?.tool_setter ?? false };
+  const has = { plate: hand?.plate, corner: hand?.corner, bore: true, tool: hand?.tool_setter };
   return (["plate", "corner", "bore", "tool"] as const).filter((cycle) => has[cycle]);
 }

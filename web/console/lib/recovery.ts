@@ -48,8 +48,9 @@ export function abandon(desk: Console, job: string): Promise<Attempt<Job>> {
   return send(desk, "refusal.what.abandon", job, "abandon");
 }
 
-export function goOn(desk: Console, job: string): Promise<Attempt<Job>> {
-  return send(desk, "refusal.what.continue", job, "continue", { area_clear: true });
+/** After a tool change; `sameLength` is a person's word that nothing has to be measured. */
+export function goOn(desk: Console, job: string, sameLength: boolean): Promise<Attempt<Job>> {
+  return send(desk, "refusal.what.continue", job, "continue", { area_clear: true, ...(sameLength ? { same_length: true } : {}) });
 }
 
 async function openingCall(desk: Console, what: Key, address: string, body?: unknown): Promise<Attempt<Opening>> {

@@ -44,11 +44,17 @@ export class Refusals {
     if (known === undefined) return { why: refusal.why, remedy: refusal.remedy };
     const source = this.source(refusal.source);
     const read = refusal.age_ms === null ? this.spoken.t("refusal.source", { source }) : this.spoken.t("refusal.read", { age: this.age(refusal.age_ms), source });
-    const detail = refusal.permissive === "fault" ? bare(this.spoken.say(afterColon(refusal.why))) : "";
+    const detail = this.detail(refusal);
     return {
       why: `${this.spoken.t(known.why, { detail })} ${read}`,
       remedy: this.spoken.t(known.todo),
     };
+  }
+
+  /** What only the service's sentence tells. */
+  private detail(refusal: Refusal): string {
+    if (refusal.permissive === "fault") return bare(this.spoken.say(afterColon(refusal.why)));
+    return refusal.permissive === "restart" ? bare(this.spoken.say(refusal.why)) : "";
   }
 
   private inputReason(refusal: Refusal, interlock: Interlock | null): Reason {
