@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -265,6 +266,23 @@ def test_a_disk_that_refuses_stops_nothing(tmp_path: Path, caplog: pytest.LogCap
     box.opened("/dev/x", 115200)
     box.close()
     assert len(Recordings(tmp_path).newest_first("router")) == 1
+
+
+def test_a_full_disk_leaves_no_half_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE // 2, before[1]))
+    try:
+        box = BlackBox(tmp_path, "router", SystemClock())
+        box.opened("/dev/x", 115200)
+        box.seen(Direction.OUT, b"?")
+        box.ended("finished")
+        box.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert "No space left" in caplog.text
+    assert list((tmp_path / "router").iterdir()) == []
 
 
 def test_what_is_no_recording_is_said(tmp_path: Path) -> None:
