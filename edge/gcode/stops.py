@@ -18,7 +18,7 @@ from edge.gcode.blocks import code_number
 from edge.gcode.words import WordError, split_words, unify_line_ends
 
 _COMMENT = re.compile(rb"\(([^)\n]*)\)?|;([^\n]*)")
-_MAYBE = re.compile(r"M[+-]?(?:[06]|\d{3})")
+_MAYBE = re.compile(r"M[+-]?(?:[06.]|\d{3})")
 _MAX_TEXT = 120
 _STOP, _TOOL = 0, 6
 
