@@ -290,3 +290,12 @@ def test_numbers_are_printed_from_single_precision() -> None:
     assert fixed(99999999, 3) == "2147483.647"
     assert coordinate(25.4, inches=True) == "1.0000"
     assert read_number("16777217", 0) == (16777216.0, 8)
+
+
+def test_a_setting_that_stays_costs_no_eeprom_write() -> None:
+    host = Conversation({"$120": "123.4567", "$27": "1.3"})
+    assert "$120=123.457" in host.ask("$$")
+    for line in ("$27=1.3", "$120=123.4567"):
+        started = host.now
+        assert host.answer(line) == "ok"
+        assert host.now - started < 0.0034

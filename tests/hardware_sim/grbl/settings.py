@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass, field
 
 from .eeprom import Eeprom
-from .numbers import fixed
+from .numbers import fixed, read_number, single
 
 LINE_SIZE = 80
 VERSION = 10
@@ -125,7 +125,9 @@ class Settings:
             kind, axis = divmod(number - 100, 10)
             if kind >= len(_AXIS_FIELDS) or axis >= 3:
                 raise SettingRefused(3)
-            getattr(self, _AXIS_FIELDS[kind])[axis] = value
+            # Accelerations are kept in mm/min^2.
+            kept = single(single(value * 60) * 60) / 3600 if _AXIS_FIELDS[kind] == "acceleration" else value
+            getattr(self, _AXIS_FIELDS[kind])[axis] = kept
         elif number == 0 and whole < 3:
             raise SettingRefused(6)
         elif number == 20 and whole and not self.homing_enable:
@@ -182,16 +184,17 @@ class Settings:
 
     @classmethod
     def unpack(cls, data: bytes) -> "Settings":
-        """Settings from their stored form (single precision; but for the steps per mm tidied to seven digits)."""
-        floats = [float(f"{value:.7g}") for value in struct.unpack_from("<12f", data)]
+        """Settings from their stored form, in single precision."""
+        values = _LAYOUT.unpack(data)
+        floats = list(values[:12])
         new = cls(
-            steps_per_mm=list(struct.unpack_from("<3f", data)),
+            steps_per_mm=floats[0:3],
             max_rate=floats[3:6],
             acceleration=[value / 3600 for value in floats[6:9]],
             max_travel=[-value for value in floats[9:12]],
         )
-        for name, value in zip(_SCALARS, _LAYOUT.unpack(data)[12:], strict=True):
-            setattr(new, name, float(f"{value:.7g}") if isinstance(value, float) else value)
+        for name, value in zip(_SCALARS, values[12:], strict=True):
+            setattr(new, name, value)
         return new
 
 
@@ -246,12 +249,19 @@ def restore_defaults(eeprom: Eeprom, *, settings: bool, coordinates: bool, texts
     return changed
 
 
+def _number(text: str) -> float:
+    parsed = read_number(text, 0)
+    if parsed is None:
+        raise ValueError(text)
+    return parsed[0]
+
+
 def prepare(eeprom: Eeprom, values: dict[str, str]) -> None:
     """Fill an EEPROM as a used controller has it: defaults everywhere, then ``{"$110": "3000.000", ...}``."""
     eeprom.cells[:] = bytes(len(eeprom.cells))
     restore_defaults(eeprom, settings=True, coordinates=True, texts=True)
     settings = Settings()
-    numbers = sorted((int(key.lstrip("$")), float(text)) for key, text in values.items())
+    numbers = [(int(key.lstrip("$")), _number(text)) for key, text in values.items()]
     for number, value in sorted(numbers, key=lambda item: (item[0] == 20, item[0])):
         settings.assign(number, value)
     eeprom.put_record(ADDRESS_SETTINGS, settings.pack())
