@@ -140,6 +140,29 @@ async def test_a_controller_that_is_stuck_ends_as_on_a_serial_port(tmp_path: Pat
         assert "!" in sim.received()
 
 
+async def test_a_welcome_without_a_reset_is_no_fresh_start(tmp_path: Path) -> None:
+    """It greets whoever connects, also in the midst of what a dead host left it to do."""
+    number = free_port()
+    async with engraver(tmp_path, number, speed=1) as sim:
+        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+        await reader.readuntil(b"help]\r\n")
+        for line in (b"$X\n", b"G91G1X-100F600\n"):
+            writer.write(line)
+            await reader.readuntil(b"ok\r\n")
+        writer.close()
+        await writer.wait_closed()
+        assert (await sim.truth())["moving"]
+        driver = laser(number, QuietGuardian())
+        task = asyncio.create_task(driver.run())
+        await eventually(lambda: driver.state().availability is Availability.AVAILABLE)
+        assert not (await sim.truth())["moving"]
+        assert driver.state().fault is Fault.FAULT
+        assert "found in Run" in driver.state().fault_reason
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 async def test_a_second_host_is_turned_away(tmp_path: Path) -> None:
     async with engraving(tmp_path, "--set", "$32=1") as (sim, driver):
         text = sim.port.read_text(encoding="ascii").strip()

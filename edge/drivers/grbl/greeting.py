@@ -3,7 +3,8 @@
 
 Opening a port usually resets the controller, and its welcome says so. Where none comes (HUPCL was cleared, native
 USB) a controller may be in mid life: it is asked, its state is adopted, and as its buffers may hold lines of a dead
-program it is stopped and reset before anything is sent to it.
+program it is stopped and reset before anything is sent to it. So it is over a network, where nothing resets it and
+grblHAL greets whoever connects all the same (grblHAL core, stream.c).
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ async def greet(controller: Controller) -> None:
         return controller.session.phase is Phase.IDENTIFYING
 
     if await controller.until(welcomed, settings.welcome_s):
+        if "://" in settings.port:
+            controller.ask()
+            await controller.until(lambda: controller.condition.reading is not None, settings.reply_s)
+            await _adopt(controller)
         return
     controller.ask()
     controller.send("$I")

@@ -3,6 +3,7 @@
 
 import re
 
+WELCOME = b"GrblHAL 1.1f ['$' or '$HELP' for help]\r\n"
 _VERSION = b"[VER:1.1f.20240928:]\r\n"
 _OPTIONS = (
     b"[OPT:VNMGSL,100,1024,3,0]\r\n[NEWOPT:ENUMS,RT+,HOME,SED,LASER]\r\n"
@@ -15,7 +16,7 @@ _LAST_SETTING = b"$132="
 def to_hal(line: bytes) -> bytes:
     """Return one line of GRBL, with its end, as grblHAL writes it; some become several lines."""
     if line.startswith(b"Grbl "):
-        return b"GrblHAL 1.1f ['$' or '$HELP' for help]\r\n"
+        return WELCOME
     if line.startswith(b"[VER:"):
         return _VERSION
     if line.startswith(b"[OPT:"):

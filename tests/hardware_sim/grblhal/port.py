@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The TCP port of the controller in the place of a pseudo terminal: one host at a time, no reset by opening."""
+"""The TCP port of the controller in the place of a pseudo terminal: one host at a time, no reset by opening.
+
+grblHAL greets whoever connects, in whatever state it is, once it has started (core, stream.c).
+"""
 
 import contextlib
 import socket
 from pathlib import Path
 
-from .dialect import to_hal
+from .dialect import WELCOME, to_hal
 
 _READ_SIZE = 256
 
@@ -19,6 +22,9 @@ class Listening:
 
 class TcpPort:
     """What the simulated controller's runner uses of a port. `link` is a file that stands while the port does."""
+
+    started = False
+    """Whether the controller has said its own welcome; it outlives a cable that was pulled."""
 
     def __init__(self, number: int, link: Path) -> None:
         self.link = link
@@ -51,6 +57,8 @@ class TcpPort:
                 newcomer.setblocking(False)
                 newcomer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._host, self._rest = newcomer, b""
+                if self.started:
+                    newcomer.send(b"\r\n" + WELCOME)
         return False
 
     def read(self) -> bytes:
@@ -71,6 +79,8 @@ class TcpPort:
     def write(self, data: bytes) -> int:
         """Give the lines in `data` to the host in grblHAL's words. Returns how many bytes of `data` were taken."""
         *lines, self._rest = (self._rest + data).split(b"\n")
+        if any(line.startswith(b"Grbl") for line in lines):
+            TcpPort.started = True
         if self._host is None:
             return 0
         said = b"".join(to_hal(line + b"\n") for line in lines)
