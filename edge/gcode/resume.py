@@ -23,12 +23,13 @@ from edge.gcode.arcs import arc_geometry, chord_counts, expand
 from edge.gcode.blocks import AXES, PROBE, Block, BlockError, parse_block
 from edge.gcode.modal import SPINDLE_OFF
 from edge.gcode.model import Dialect, Floats, Kind, Program
-from edge.gcode.planner import LOOK_AHEAD
 from edge.gcode.standing import Standing, standing_before
 from edge.gcode.words import MAX_LINE
 
 NEAR_MM = 1.0
 """How far from the path a reported position may be and still name its line: a report is up to 200 ms old."""
+HELD_BLOCKS = 21
+"""Motions that GRBL 1.1 has taken and may not have done: 15 in its planner (`[OPT:V,15,128]`), up to 6 in its steps."""
 _SAME_MM = 1e-3
 _ARC_TOLERANCE = 0.05
 SLOW_FEED = 200.0
@@ -68,14 +69,20 @@ class Located:
 
 
 def locate(
-    program: Program, acked: int | None, sent: int | None, position: Position | None, *, begun: int = 1
+    program: Program,
+    acked: int | None,
+    sent: int | None,
+    position: Position | None,
+    *,
+    begun: int = 1,
+    held_blocks: int = HELD_BLOCKS,
 ) -> Located:
     """Return which line was being cut at the end.
 
     acked and sent are lines of the source; position is in the coordinates of the program's zero, mm; begun is the
-    line at which the run began. An acknowledged line is in the planner, which holds up to 15 motions that have not
-    begun, and any line that was sent may have been taken though its reply was lost. Of several passes over the same
-    place the first counts: a cut that is made twice is only air.
+    line at which the run began. An acknowledged line has been taken into the controller, which holds up to held_blocks
+    motions that are not done, and any line that was sent may have been taken though its reply was lost. Of several
+    passes over the same place the first counts: a cut that is made twice is only air.
     """
     lines = program.segment_lines
     if not len(lines):
@@ -83,7 +90,7 @@ def locate(
     moving = np.flatnonzero((program.segments.start != program.segments.end).any(axis=1) & (lines >= begun))
     last = int(np.searchsorted(lines[moving], max(sent or 0, acked or 0, begun), side="right"))
     taken = int(np.searchsorted(lines[moving], acked or 0, side="right"))
-    rows = moving[max(0, taken - LOOK_AHEAD - 1) : last]
+    rows = moving[max(0, taken - held_blocks) : last]
     if not len(rows):
         return Located(int(lines[moving[0]]) if len(moving) and acked is None else max(acked or begun, begun), None)
     first = Located(int(lines[rows[0]]), None)

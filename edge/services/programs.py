@@ -31,6 +31,7 @@ from edge.gcode import (
     plan,
 )
 from edge.gcode.limits import OPERATOR_BANNED
+from edge.gcode.resume import HELD_BLOCKS
 from edge.gcode.stops import ProgramStop, take_out_stops
 from edge.services.bus import EventBus, ProgramsChanged
 from edge.services.restart import Ask, Place, Restart, first_stretch, restart_text
@@ -40,6 +41,8 @@ T = TypeVar("T")
 
 PREVIEW_POINTS = 4_000
 CACHED = 16
+HELD_BLOCKS_ELSEWHERE = 256
+"""Motions that a controller other than GRBL 1.1 may hold: on grblHAL the length of the planner can be set."""
 CACHED_LINES = 1_500_000
 """What is remembered has at most so many lines altogether, or is a single program: some 30 bytes a line."""
 LARGE = 1 << 18
@@ -289,7 +292,8 @@ class ProgramCatalog:
         Raises NotFound, ProgramRejected, StoreUnavailable.
         """
         tool_change = self._changes_tools(program_id, info)
-        place = Place(info.travel, state.work_offset, state.machine_position, tool_change)
+        held = HELD_BLOCKS if info.controller.startswith("Grbl ") else HELD_BLOCKS_ELSEWHERE
+        place = Place(info.travel, state.work_offset, state.machine_position, tool_change, held)
         data = await self._data(program_id, wish)
         return await self._offload(restart_text, data, program_id, place, ask)
 

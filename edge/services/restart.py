@@ -13,7 +13,16 @@ from edge.domain.lines import Lines
 from edge.domain.machine import Position, Travel
 from edge.domain.ports import JobMark, ProgramText
 from edge.gcode import Dialect, Program, Severity, check, interpret
-from edge.gcode.resume import Approach, CannotResume, cut_begins, leave_lines, line_index, locate, start_over
+from edge.gcode.resume import (
+    HELD_BLOCKS,
+    Approach,
+    CannotResume,
+    cut_begins,
+    leave_lines,
+    line_index,
+    locate,
+    start_over,
+)
 from edge.gcode.stops import ProgramStop, take_out_stops
 
 MOVES_SHOWN = 10
@@ -28,12 +37,16 @@ _NO_OFFSETS = frozenset({"G92", "G92.1", "G43.1", "G49"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The machine for which a program is started over: travel, work offset and where it stands, mm."""
+    """The machine for which a program is started over: travel, work offset and where it stands, mm.
+
+    held_blocks is the number of motions that its controller takes before it does them.
+    """
 
     travel: Travel | None
     offset: Position | None
     here: Position | None
     tool_change: bool
+    held_blocks: int = HELD_BLOCKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +116,7 @@ def restart_text(data: bytes, program_id: str, place: Place, ask: Ask) -> Restar
     dialect = Dialect(tool_change=place.tool_change)
     program = interpret(data, program_id=program_id, dialect=dialect)
     text, stops = take_out_stops(program.text, data)
-    found = _found(program, ask.mark)
+    found = _found(program, ask.mark, place.held_blocks)
     begun = ask.mark.begun if ask.mark else 1
     line = ask.line or (found[0] if found else begun)
     if ask.after_stop is not None:
@@ -174,7 +187,7 @@ def _approach(place: Place, line: int) -> Approach:
     return Approach(retract=top, max_feed=place.travel.max_feed)
 
 
-def _found(program: Program, mark: JobMark | None) -> tuple[int, float | None] | None:
+def _found(program: Program, mark: JobMark | None, held_blocks: int) -> tuple[int, float | None] | None:
     if mark is None:
         return None
     position = None
@@ -183,7 +196,7 @@ def _found(program: Program, mark: JobMark | None) -> tuple[int, float | None] |
         # With a zero that the program itself has moved the reported offset is not that of its beginning.
         place, offset = mark.machine_position, mark.work_offset
         position = Position(place.x - offset.x, place.y - offset.y, place.z - offset.z)
-    located = locate(program, mark.line, mark.sent_line, position, begun=mark.begun)
+    located = locate(program, mark.line, mark.sent_line, position, begun=mark.begun, held_blocks=held_blocks)
     return located.line, located.off
 
 

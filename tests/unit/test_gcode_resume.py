@@ -195,9 +195,9 @@ LONG = "G21 G90\nG0 X0 Y0 Z1\n" + "".join(f"G1 X{n} F600\n" for n in range(1, 41
         (30, 34, Position(20.4, 0, 1), 23),
         (30, 34, Position(31.5, 0, 1), 34),
         (30, 30, Position(12.5, 0, 1), 15),
-        (30, 34, Position(2.0, 0, 1), 15),
-        (30, 34, Position(20.4, 40, 1), 15),
-        (30, 34, None, 15),
+        (30, 34, Position(2.0, 0, 1), 10),
+        (30, 34, Position(20.4, 40, 1), 10),
+        (30, 34, None, 10),
         (None, None, None, 2),
         (42, 42, Position(40, 0, 1), 42),
     ],
@@ -206,6 +206,11 @@ def test_the_line_is_found_on_the_way_between_what_was_taken_and_what_was_sent(
     acked: int | None, sent: int | None, position: Position | None, line: int
 ) -> None:
     assert locate(program(LONG), acked, sent, position).line == line
+
+
+def test_a_controller_that_holds_more_is_searched_further_back() -> None:
+    assert locate(program(LONG), 30, 34, Position(2.5, 0, 1)).line == 10
+    assert locate(program(LONG), 30, 34, Position(2.5, 0, 1), held_blocks=100).line == 5
 
 
 def test_of_two_passes_over_one_place_the_first_counts() -> None:
