@@ -10,13 +10,14 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from edge.domain.errors import StoreUnavailable
-from edge.domain.machine import Availability, MachineState
+from edge.domain.machine import Availability, Execution, MachineState
 from edge.domain.ports import Clock, JobMark, Journal
 
 log = logging.getLogger(__name__)
 
 FLUSH_S = 1.0
 WAITING = 600
+_UNDER_WAY = frozenset({Execution.ACTIVE, Execution.FEED_HOLD, Execution.INTERRUPTED, Execution.STOPPED})
 
 
 class JobJournal:
@@ -37,16 +38,18 @@ class JobJournal:
     def note(self, job_id: str, state: MachineState) -> None:
         """Note a reading of the machine that works on the job.
 
-        A position counts only while it is trusted: a controller that has restarted stands at 0, 0, 0 by its own word.
+        A position counts only while it is trusted: a controller that has restarted stands at 0, 0, 0 by its own word. A
+        line counts only while a program is under way: what is shown before may be the last line of another run.
         """
         before = self._last.get(job_id) or JobMark(job_id, 0)
+        under_way = state.execution in _UNDER_WAY
         trusted = state.homed and state.availability is Availability.AVAILABLE
         mark = JobMark(
             job_id=job_id,
             boot_ns=before.boot_ns,
             begun=before.begun,
-            line=before.line if state.line is None else state.line,
-            sent_line=before.sent_line if state.sent_line is None else state.sent_line,
+            line=state.line if under_way and state.line is not None else before.line,
+            sent_line=state.sent_line if under_way and state.sent_line is not None else before.sent_line,
             machine_position=(state.machine_position if trusted else None) or before.machine_position,
             work_offset=(state.work_offset if trusted else None) or before.work_offset,
             execution=state.execution.value,

@@ -125,7 +125,6 @@ class JobRunner:
             self._starting.discard(job.machine_id)
         self._kept.discard(job.job_id)
         self._book.prepared[job.job_id] = prepared
-        self._journal.begin(job.job_id, stretch.line, machine.state)
         task = self._group.create_task(self._run_job(started, machine, prepared, stretch), name=f"job {job.job_id}")
         self._tasks[job.job_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(job.job_id, None))
@@ -153,12 +152,14 @@ class JobRunner:
 
     async def _run_stretches(self, job: Job, machine: MachineSupervisor, prepared: Prepared, stretch: Stretch) -> None:
         while True:
+            # On disk before the first line: after a crash the marks of an earlier run would name another line.
+            self._journal.begin(job.job_id, stretch.line, machine.state)
+            await self._journal.flush()
             if stretch.text is not None:
                 await machine.run_program(stretch.text)
             if stretch.next_stop >= len(prepared.stops):
                 return
             stretch = await self._wait(job, machine, prepared, stretch.next_stop)
-            self._journal.begin(job.job_id, stretch.line, machine.state)
 
     async def _wait(self, job: Job, machine: MachineSupervisor, prepared: Prepared, number: int) -> Stretch:
         """Wait at a stop until a person lets the job go on. The machine is free for motion by hand meanwhile."""

@@ -105,6 +105,14 @@ async def test_only_news_is_noted_and_only_trusted_places_count() -> None:
     assert (await JobJournal(disk, clock).last("a")) == disk.marks[-1]
 
 
+async def test_the_last_line_of_another_run_is_no_evidence() -> None:
+    journal = JobJournal(MemoryJournal(), FakeClock())
+    journal.begin("a", 1, replace(CUTTING, execution=Execution.PROGRAM_COMPLETED, line=200, sent_line=200))
+    mark = journal.known("a")
+    assert mark is not None
+    assert (mark.line, mark.sent_line, mark.machine_position) == (None, None, Position(1, 2, 3))
+
+
 async def test_while_the_disk_refuses_the_newest_marks_wait(caplog: pytest.LogCaptureFixture) -> None:
     disk = MemoryJournal()
     journal = JobJournal(disk, FakeClock())

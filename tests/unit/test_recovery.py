@@ -198,6 +198,9 @@ async def test_a_recovered_job_runs_from_its_line_and_finishes_as_the_same_job(s
     running = await shop.jobs.recover(job.job_id, 6, area_clear=True, approved=True)
     assert (running.state, running.claim, running.turn) == (JobState.RUNNING, job.claim, 1)
     lines = await shop.runs(2)
+    mark = await shop.journal.last(job.job_id)
+    assert mark is not None
+    assert (mark.begun, mark.line) == (6, None)
     assert lines[:6] == ["G17G21G54G90G94M5M9", "G53G0Z-5", "G0X20Y0", "S8000M3", "G4P4", "G1Z-0.5F400"]
     assert lines[-6:] == ["G1Y20", "X0", "Y0", "G0Z5", "M5", "M30"]
     assert set(shop.driver.ran[1].source_lines) == set(range(6, 12))
