@@ -341,11 +341,13 @@ TOOL_CHANGE = b"G21 G90 G54\nG0 Z5\nM3 S8000\nG0 X5\nG1 Z-0.5 F600\nM5\nM6 T2\nM
 LONG = b"G21 G90 G54\nG0 Z5\nM3 S8000\nG0 X5 Y5\nG1 Z-0.5 F600\n" + b"G1 X60\nG1 X5\n" * 20 + b"G0 Z5\nM5\nM30\n"
 
 
-async def started(person: Operator, name: str, program: bytes) -> str:
+async def started(person: Operator, name: str, program: bytes, *, measured: bool = False) -> str:
     """Make the router ready with its zero in the middle of the travel, and start a program."""
     await person.post("/api/machines/router/park", CLEAR)
     await person.post("/api/machines/router/zero", {"reads": {"x": 100, "y": 100, "z": 40}})
     await person.until_machine("router", "the zero is told", lambda m: m["work_position"] == [100.0, 100.0, 40.0])
+    if measured:
+        assert (await probe(person, "tool"))["set"] == {}
     taken = await person.upload(name, program)
     assert taken.status_code == 201, taken.text
     job = await person.post("/api/jobs", {"program": taken.json()["program"]["id"], "machine": "router"})
@@ -375,6 +377,19 @@ async def test_a_tool_is_changed_with_the_hand_free(lab: Laboratory, operator: O
     assert refused["error"]["code"] == "tool-length"
     await operator.post(path, {"same_length": True, **CLEAR})
     assert (await operator.watch_job(job))["state"] == "FINISHED"
+
+
+async def test_a_changed_tool_is_measured_and_the_job_goes_on(lab: Laboratory, operator: Operator) -> None:
+    async with touching(lab, "plate -20", "tool 0 0"):
+        job = await started(operator, "two tools.nc", TOOL_CHANGE, measured=True)
+        await until("it waits for the tool", lambda: waits(operator, job))
+        await operator.until_machine("router", "the hand is free", lambda m: not m["refusals"]["probe"])
+        before = (await operator.machine("router"))["work_offset"][2]
+        lab.tell_router("tool 2.5")
+        after = (await probe(operator, "tool"))["machine"]["work_offset"][2]
+        assert after - before == pytest.approx(2.5, abs=0.02)
+        await operator.post(f"/api/jobs/{job}/continue", CLEAR)
+        assert (await operator.watch_job(job))["state"] == "FINISHED"
 
 
 async def waits(person: Operator, job: str) -> dict[str, Any] | None:
