@@ -23,7 +23,7 @@ from edge.domain.machine import Availability, DoorState, Execution, Fault, LinkG
 from edge.domain.ports import ProgramText
 from edge.drivers.grbl.identity import QUERIES
 from tests.support.grbl import Simulator, Watched, eventually, program, running, simulator
-from tests.support.meddler import Meddler, Swallow, wrong_baud
+from tests.support.meddler import Meddler, Swallow, untouched, wrong_baud
 
 REALTIME = str.maketrans("", "", "?!~\x18\x85")
 
@@ -269,6 +269,33 @@ async def test_a_lost_acknowledgement(tmp_path: Path) -> None:
         assert machine.state.homed
         await assert_position_is_true(sim, machine, offset)
         assert sim.received().translate(str.maketrans("", "", "?")).endswith("!\x18")
+        assert_only_questions(sim, ended)
+        assert_nothing_twice(sim, text)
+
+
+async def test_the_doctor_names_interference_and_holds_before_it_stalls(tmp_path: Path) -> None:
+    text = cut()
+    async with meddled(tmp_path) as (sim, cable, machine):
+        await machine.until(lambda s: s.link and s.link.grade is LinkGrade.GOOD)
+        offset = await offset_of(sim)
+        job = await cutting(machine, text)
+        await machine.until(lambda s: s.link and s.link.latency_spindle_ms is not None)
+        broken = time.monotonic()
+        cable.inward = lambda line: line.replace(b"ok", b"o")
+        with pytest.raises(ProgramInterrupted, match="a damaged reply came in, 'o'"):
+            await job
+        ended = time.monotonic()
+        cable.inward = untouched
+        hold = next(float(entry["t"]) for entry in sim.wire() if "!" in entry["data"] and float(entry["t"]) > broken)
+        assert hold - broken < 1.0
+        health = (await machine.until(ready)).link
+        assert health is not None
+        assert health.damaged >= 1
+        assert health.grade in (LinkGrade.DAMAGED, LinkGrade.BAD)
+        assert "interference" in health.cause
+        assert health.latency_ms is not None
+        assert machine.state.homed
+        await assert_position_is_true(sim, machine, offset)
         assert_only_questions(sim, ended)
         assert_nothing_twice(sim, text)
 
