@@ -100,15 +100,17 @@ class Hand:
         self._gate.take("jog")
         acceleration = jog.slowest_acceleration(towards, self._controller.identity.motion())
         jogging = Jogging(self._gate, reading, lines, feed / 60, feed / 60 / acceleration)
-        task = asyncio.create_task(jogging.run(), name=f"grbl jog {self._controller.machine_id}")
-        self._jogging, self._task = jogging, task
-        task.add_done_callback(self._done)
-        return jogging, task
+        self._jogging = jogging
+        self._task = asyncio.create_task(self._moved(jogging), name=f"grbl jog {self._controller.machine_id}")
+        return jogging, self._task
 
-    def _done(self, task: asyncio.Task[JogEnd]) -> None:
-        """Give the wire back."""
-        self._jogging = self._task = None
-        self._gate.give()
+    async def _moved(self, jogging: Jogging) -> JogEnd:
+        """Move, and give the wire back. Raises DriverRefused."""
+        try:
+            return await jogging.run()
+        finally:
+            self._jogging = self._task = None
+            self._gate.give()
 
     # Bounds
 

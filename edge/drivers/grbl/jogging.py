@@ -50,7 +50,8 @@ class Jogging:
         self._unanswered = False
         self._all_sent = False
         self._sent_mm = self._longest_mm = 0.0
-        self._behind: set[int] = set()
+        self._behind = 0
+        self._judged_ns = 0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._began_s = self._alive_s = self._loop.time()
@@ -155,12 +156,12 @@ class Jogging:
 
     def _lags(self, reading: Reading) -> bool:
         """Whether some of what was sent was thrown away in mid motion: it goes on, and stays behind."""
-        usual = self._speed * (_LAG_S + 0.6 * self._stop_s) + self._longest_mm
-        if self._sent_mm - self._way_mm() > usual:
-            self._behind.add(reading.taken_ns)
-        else:
-            self._behind.clear()
-        return len(self._behind) >= _LAG_REPORTS
+        if self._sent_mm > self._longest_mm and reading.taken_ns != self._judged_ns:
+            # Judged as it comes in: it is behind by what is sent ahead, and by half the way in which it took up speed.
+            self._judged_ns = reading.taken_ns
+            far = self._sent_mm - self._way_mm() > self._speed * (_LAG_S + 0.5 * self._stop_s)
+            self._behind = self._behind + 1 if far else 0
+        return self._behind >= _LAG_REPORTS
 
     def _way_mm(self) -> float:
         """Return how far from its start the machine was at the newest report, as the crow flies."""
