@@ -14,7 +14,7 @@ class GrblSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     driver: Literal["grbl"] = "grbl"
-    port: str = Field(min_length=1, description="Serial device, by /dev/serial/by-id so that it never renumbers.")
+    port: str = Field(min_length=1, description="Serial device, by /dev/serial/by-id, or socket://HOST:PORT.")
     baud: int = Field(default=115200, ge=9600, le=2_000_000)
     poll_hz: float = Field(default=5.0, ge=1.0, le=10.0, description="Status reports while nothing moves.")
     poll_moving_hz: float = Field(default=10.0, ge=1.0, le=10.0, description="Status reports in motion; GRBL's limit.")
