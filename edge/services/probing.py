@@ -86,14 +86,12 @@ class WorkZero:
         on_setter = what is ProbeCycle.TOOL and self._hand.settings.tool_setter is not None
         self._require_settings(what, tool_diameter)
         self._supervisor.require(Command.PROBE)
-        steps = self._hand.steps(driver)
-        bench = Bench(
-            self._hand.settings.probe, self._hand.settings.max_feed, self._supervisor.info.travel, steps.where()
-        )
         if what is not ProbeCycle.BORE and not on_setter:
             # Before anything moves: a zero that is found must not be taken for that of a tool measured long ago.
             await self._keep(None)
             self._supervisor.require(Command.PROBE)
+        steps, settings = self._hand.steps(driver), self._hand.settings
+        bench = Bench(settings.probe, settings.max_feed, self._supervisor.info.travel, steps.where())
         found, reads = await self._hand.move(
             "probe", self._measure(steps, bench, self._cycle(what, bench, tool_diameter))
         )

@@ -260,10 +260,10 @@ async def test_a_corner_is_probed(lab: Laboratory, operator: Operator) -> None:
 
 async def test_a_bore_is_probed(lab: Laboratory, operator: Operator) -> None:
     await stand_at(operator, -40, -35, -10)
-    async with touching(lab, "tool 0 4", "bore -41.5 -33.5 12 -8"):
+    async with touching(lab, "tool 0 4", "bore -41.5 -33.5 7 -8"):
         probed = await probe(operator, "bore")
     assert probed["machine"]["work_offset"][:2] == pytest.approx([-41.5, -33.5], abs=0.05)
-    assert "20.0" in probed["text"]
+    assert "10.0" in probed["text"]
 
 
 async def test_the_next_tool_is_measured_and_z_follows(lab: Laboratory, operator: Operator) -> None:

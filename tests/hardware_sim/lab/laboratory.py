@@ -221,7 +221,7 @@ tool_setter = [-20.0, -20.0]
 x = 10.0
 y = 10.0
 z = 12.0
-length = 40.0
+length = 25.0
 [machine.hand.probe]
 fast = 180.0
 {lathe if self.options.with_lathe else ""}"""
