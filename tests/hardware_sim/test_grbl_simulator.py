@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from .grbl.baud import resample
 from .grbl.launch import Simulator
 from .replay.clocks import Line
 
@@ -314,3 +315,31 @@ def test_costs_nothing_when_idle(simulator: Simulator, host: Host) -> None:
     before = processor_seconds(simulator.process.pid)
     assert host.read(1.5) is None
     assert processor_seconds(simulator.process.pid) - before <= 0.03
+
+
+@pytest.mark.parametrize("baud", [9600, 57600, 230400])
+def test_at_the_wrong_speed_nobody_understands_a_word(simulator: Simulator, host: Host, baud: int) -> None:
+    attributes = termios.tcgetattr(host.line.fd)
+    attributes[4] = attributes[5] = getattr(termios, f"B{baud}")
+    termios.tcsetattr(host.line.fd, termios.TCSANOW, attributes)
+    host.send("?$I\nG0 X5\n\x18")
+    heard = host.read(QUIET_S) or ""
+    assert "Grbl" not in heard
+    assert "ok" not in heard
+    assert simulator.truth()["mpos_steps_mm"] == [0.0, 0.0, 0.0]
+    attributes[4] = attributes[5] = termios.B115200
+    termios.tcsetattr(host.line.fd, termios.TCSANOW, attributes)
+    host.send("\x18")
+    host.until(WELCOME)
+    assert host.status().startswith("<Idle|MPos:0.000,0.000,0.000|")
+
+
+def test_bytes_at_the_right_speed_are_the_same() -> None:
+    data = bytes(range(256))
+    assert resample(data, 115200, 115200) == data
+    assert resample(data, 115200, 0) == b""
+    # Ten per cent aside is too much for the last bits, two per cent is not.
+    assert resample(b"Grbl", 115200, 117504) == b"Grbl"
+    assert resample(b"Grbl", 115200, 103680) != b"Grbl"
+    # Half as fast: a train of 0x55 looks like a train of bits twice as long.
+    assert resample(b"\x00", 9600, 115200) == b"\x00"

@@ -2,7 +2,8 @@
 """The pseudo terminal that stands for the USB serial port, with its DTR line as far as a pty permits.
 
 The last close drops DTR if HUPCL is set in the terminal's settings; an open while DTR is low raises it, which resets
-the board. A fresh port has HUPCL set, raw mode and no echo, as a USB serial adapter that somebody configured.
+the board. A fresh port has HUPCL set, raw mode and no echo, as a USB serial adapter that somebody configured. A host
+that sets another speed than the controller's sends and receives nonsense.
 """
 
 import contextlib
@@ -13,6 +14,8 @@ import struct
 import termios
 import tty
 from pathlib import Path
+
+from .baud import CONTROLLER_BAUD, baud_of, resample
 
 _IN_CLOSE_WRITE, _IN_CLOSE_NOWRITE, _IN_OPEN = 0x08, 0x10, 0x20
 _IN_EVENT = struct.Struct("iIII")
@@ -106,17 +109,24 @@ class Port:
         self._dtr = True
         return was_low
 
-    def read(self) -> bytes:
-        """What the host wrote, at most 256 bytes; empty if nothing or nobody is there."""
+    @property
+    def baud(self) -> int:
+        """The speed that the host has set, bits per second; 0 for none that is known."""
+        return baud_of(termios.tcgetattr(self.fd)[5])
+
+    def read(self) -> tuple[int, bytes]:
+        """What the host wrote, at most 256 bytes: how many, and what the controller makes of their speed."""
         try:
-            return os.read(self.fd, _READ_SIZE)
+            data = os.read(self.fd, _READ_SIZE)
         except OSError:
-            return b""
+            return 0, b""
+        return len(data), resample(data, self.baud, CONTROLLER_BAUD)
 
     def write(self, data: bytes) -> int:
         """Give `data` to the host; bytes that nobody reads are lost, as on a real line. Returns how many went."""
         if not self.held:
             return 0
+        data = resample(data, CONTROLLER_BAUD, self.baud)
         try:
             written = os.write(self.fd, data)
         except OSError:
