@@ -8,9 +8,11 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from edge.app import Edge
 from edge.config import EdgeSettings
 from edge.domain.errors import DriverRefused, ProgramFailed, ProgramInterrupted
 from edge.domain.hand import Displacement
@@ -18,7 +20,11 @@ from edge.domain.inputs import InputSample
 from edge.domain.machine import Availability, Capability, EmergencyStop, Execution, Fault, MachineState
 from edge.drivers.grbl import GrblPinInputs
 from edge.drivers.laser_hal.driver import LaserDriver
+from edge.drivers.laser_hal.settings import LaserSettings
+from edge.guardian.client import GuardianClient
 from edge.services.clock import SystemClock
+from edge.services.recorder import Recorder
+from tests.support.fakes import FakeGuardian, MemoryStore
 from tests.support.grbl import LONG, QuietGuardian, Simulator, eventually, program
 from tests.support.laser import engraver, free_port, laser
 
@@ -175,15 +181,31 @@ async def test_a_second_host_is_turned_away(tmp_path: Path) -> None:
             await task
 
 
-def test_it_is_configured_by_host_and_port() -> None:
+def engraver_settings() -> EdgeSettings:
+    """Return the settings of a van with one laser."""
     machine = {
         **{"id": "laser", "name": "Laser", "kind": "laser"},
         "connection": {"driver": "grblhal-laser", "host": "192.0.2.7", "port": 23},
         "interlock": [{"input": "door", "source": "controller", "label": "Lid", "remedy": "Close the lid."}],
     }
     lab = {"id": "van", "name": "Van", "data_dir": "/nowhere"}
-    settings = EdgeSettings.model_validate({"lab": lab, "operator": {"pin_file": "/nowhere/pin"}, "machine": [machine]})
-    connection = settings.machine[0].connection
-    assert connection.driver == "grblhal-laser"
+    return EdgeSettings.model_validate({"lab": lab, "operator": {"pin_file": "/nowhere/pin"}, "machine": [machine]})
+
+
+def test_it_is_configured_by_host_and_port() -> None:
+    connection = engraver_settings().machine[0].connection
+    assert isinstance(connection, LaserSettings)
     assert connection.grbl.port == "socket://192.0.2.7:23"
     assert connection.grbl.door_pin
+
+
+async def test_the_house_plugs_it_in_with_its_guardian_and_its_lid(tmp_path: Path) -> None:
+    file = tmp_path / "edge.toml"
+    file.touch()
+    edge = Edge(engraver_settings(), file)
+    recorder = Recorder(MemoryStore(), SystemClock(), lambda: None)
+    edge._plug_machines(cast(GuardianClient, FakeGuardian()), recorder)
+    supervisor = edge._machines["laser"]
+    assert isinstance(supervisor.driver, LaserDriver)
+    assert supervisor.facts().guarded
+    assert [name for name, _ in edge._sources] == ["controller:laser"]
