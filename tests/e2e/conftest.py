@@ -28,6 +28,7 @@ def browser() -> Iterator[Browser]:
 def open_console(browser: Browser) -> Iterator[Open]:
     """Open the console on a snapshot; the page's clock stands still and moves only when a test moves it."""
     contexts = []
+    uncaught: list[str] = []
 
     def opened(
         snapshot: Json, size: str = "desk", language: str = "lt", theme: str = "dark", *, clock: bool = True
@@ -35,6 +36,7 @@ def open_console(browser: Browser) -> Iterator[Open]:
         context = browser.new_context(reduced_motion="reduce")
         contexts.append(context)
         page = new_page(context, size)
+        page.on("pageerror", lambda error: uncaught.append(str(error)))
         page.add_init_script(f"localStorage.setItem('infomobil.console.language', '{language}')")
         page.add_init_script(f"localStorage.setItem('infomobil.console.theme', '{theme}')")
         if clock:
@@ -51,3 +53,4 @@ def open_console(browser: Browser) -> Iterator[Open]:
     yield opened
     for context in contexts:
         context.close()
+    assert uncaught == []

@@ -125,7 +125,7 @@ def recordings() -> list[Json]:
     """Two recordings of jobs and one of a connection."""
     return [
         {
-            "name": "router-2026-11-23T091500Z-j1.jsonl",
+            "name": "000003",
             "job": "j1",
             "claim": 1,
             "bytes": 1_482_113,
@@ -133,7 +133,7 @@ def recordings() -> list[Json]:
             "ended": "the port is gone",
         },
         {
-            "name": "router-2026-11-23T085810Z-j6.jsonl",
+            "name": "000002",
             "job": "j6",
             "claim": 6,
             "bytes": 803_020,
@@ -141,7 +141,7 @@ def recordings() -> list[Json]:
             "ended": "",
         },
         {
-            "name": "router-2026-11-23T084400Z.jsonl",
+            "name": "000001",
             "job": None,
             "claim": None,
             "bytes": 20_400,

@@ -322,7 +322,7 @@ def test_black_box_is_downloaded_and_told(open_console: Open) -> None:
     expect(row).to_contain_text("1,5 MB")
     link = row.get_by_role("link", name="Atsisiųsti")
     expect(link).to_have_attribute("href", f"{RECORDINGS}/{first}".lstrip("/"))
-    expect(link).to_have_attribute("download", first)
+    expect(link).to_have_attribute("download", f"router-{first}.jsonl")
     row.get_by_role("button", name="Kas nutiko").click()
     expect(row.locator(".story li")).to_have_count(3)
     row.get_by_role("button", name="Suskleisti").click()

@@ -319,6 +319,17 @@ def test_a_held_job_shows_that_it_waits(enter: Callable[..., Lab]) -> None:
     expect(lab.page.locator("main .signal").first).to_have_text("Darbas pristabdytas")
 
 
+def test_an_interrupted_job_is_told_kindly_and_may_go_on(enter: Callable[..., Lab]) -> None:
+    lab = enter("portrait")
+    request_gear(lab)
+    lab.tell(state="INTERRUPTED", progress=0.5, remaining_s=40.0)
+    screen(lab.page, "live")
+    expect(lab.page.locator("main .signal").first).to_have_text("Trumpa pertrauka")
+    expect(lab.page.locator("main")).to_contain_text("nuspręs, ar tęsti nuo tos vietos")
+    lab.tell(state="RUNNING", progress=0.5, remaining_s=40.0)
+    expect(lab.page.locator("main .signal")).to_have_count(0)
+
+
 def test_a_long_queue_sends_the_visitor_to_look_around(enter: Callable[..., Lab]) -> None:
     lab = enter("portrait")
     lab.ahead, lab.wait_s = 21, 1900.0
@@ -527,6 +538,8 @@ def walk(lab: Lab, language: str) -> Iterator[str]:
     yield "live"
     lab.tell(state="HELD")
     yield "held"
+    lab.tell(state="INTERRUPTED")
+    yield "interrupted"
     for state in ("DECLINED", "ABORTED", "FAILED"):
         lab.tell(state=state, reason="Per ilgas")
         screen(page, "ended")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,14 @@ def sources(page: str) -> str:
 def test_every_key_is_there(page: str, language: str) -> None:
     first, other = set(words(page, "lt")), set(words(page, language))
     assert {"missing": first - other, "not in lt": other - first} == {"missing": set(), "not in lt": set()}
+
+
+@pytest.mark.parametrize(("page", "language"), SHOWN)
+def test_no_key_is_written_twice(page: str, language: str) -> None:
+    keys: list[str] = []
+    text = (WORDS / page / f"{language}.json").read_text(encoding="utf-8")
+    json.loads(text, object_pairs_hook=lambda pairs: keys.extend(key for key, _ in pairs if "." in key))
+    assert [key for key, count in Counter(keys).items() if count > 1] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -37,14 +37,6 @@ export const ALARM_HAL = {
   "ALARM:16": { why: "alarm.16.hal.why", todo: "alarm.16.hal.todo" },
   "ALARM:17": { why: "alarm.17.hal.why", todo: "alarm.17.hal.todo" },
   "ALARM:18": { why: "alarm.18.hal.why", todo: "alarm.18.hal.todo" },
-  "ALARM:11": { why: "alarm.11.hal.why", todo: "alarm.11.hal.todo" },
-  "ALARM:12": { why: "alarm.12.hal.why", todo: "alarm.12.hal.todo" },
-  "ALARM:13": { why: "alarm.13.hal.why", todo: "alarm.13.hal.todo" },
-  "ALARM:14": { why: "alarm.14.hal.why", todo: "alarm.14.hal.todo" },
-  "ALARM:15": { why: "alarm.15.hal.why", todo: "alarm.15.hal.todo" },
-  "ALARM:16": { why: "alarm.16.hal.why", todo: "alarm.16.hal.todo" },
-  "ALARM:17": { why: "alarm.17.hal.why", todo: "alarm.17.hal.todo" },
-  "ALARM:18": { why: "alarm.18.hal.why", todo: "alarm.18.hal.todo" },
 } as const satisfies Record<string, Pair>;
 
 /** By the name with which the controller greets. */

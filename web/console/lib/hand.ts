@@ -102,6 +102,11 @@ export function recordingAt(machine: Machine, name: string): string {
   return at(machine, `recordings/${encodeURIComponent(name)}`);
 }
 
+/** Return the name of the file that a recording becomes. */
+export function recordingFile(machine: Machine, name: string): string {
+  return `${machine.id}-${name}.jsonl`;
+}
+
 export function story(desk: Console, machine: Machine, name: string): Promise<Attempt<{ sentences: string[] }>> {
   return desk.attempt("refusal.what.recordings", machine, () => get<{ sentences: string[] }>(`${recordingAt(machine, name)}/story`));
 }
