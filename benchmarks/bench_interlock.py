@@ -44,9 +44,9 @@ INPUT = InterlockSettings(
 KIOSKS = 50
 TRIPS = 10_000
 CONDITIONS: dict[str, tuple[float | None, float]] = {
-    "idle": (None, 75.0),
-    "at work": (1.0, 75.0),
-    "without pause": (0.0, 12.0),
+    "idle": (None, 60.0),
+    "at work": (1.0, 60.0),
+    "without pause": (0.0, 10.0),
 }
 """Mean pause of a kiosk before each request, and for how long there are trips at most, s."""
 FLOOR_TRIPS = 2_000

@@ -25,7 +25,7 @@ from tests.hardware_sim.lab.people import Operator, Wrong, until
 from tests.hardware_sim.lab.processes import ROOT
 
 LINES = 1_000_000
-SETTLE_S = 2.0
+SETTLE_S = 1.0
 SETTINGS = {"$110": "6000", "$111": "6000"}
 WORDS = re.compile(rb"([A-Z])([+-]?[0-9.]+)")
 
