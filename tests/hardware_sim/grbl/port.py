@@ -114,13 +114,12 @@ class Port:
         """The speed that the host has set, bits per second; 0 for none that is known."""
         return baud_of(termios.tcgetattr(self.fd)[5])
 
-    def read(self) -> tuple[int, bytes]:
-        """What the host wrote, at most 256 bytes: how many, and what the controller makes of their speed."""
+    def read(self) -> bytes:
+        """What the controller hears of what the host wrote, at most 256 bytes; empty if nothing or nobody is there."""
         try:
-            data = os.read(self.fd, _READ_SIZE)
+            return resample(os.read(self.fd, _READ_SIZE), self.baud, CONTROLLER_BAUD)
         except OSError:
-            return 0, b""
-        return len(data), resample(data, self.baud, CONTROLLER_BAUD)
+            return b""
 
     def write(self, data: bytes) -> int:
         """Give `data` to the host; bytes that nobody reads are lost, as on a real line. Returns how many went."""

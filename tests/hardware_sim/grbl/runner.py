@@ -179,9 +179,9 @@ class Runner:
             self.board.restart()
 
     def _receive(self, port: Port) -> None:
-        count, data = port.read()
-        self._received += count
+        data = port.read()
         if data:
+            self._received += len(data)
             self.log.write("rx", data.decode("latin-1"))
             self.board.rx.feed(data)
 
