@@ -127,7 +127,7 @@ async def test_a_port_where_nothing_answers(tmp_path: Path) -> None:
 async def test_a_port_that_speaks_at_another_rate(tmp_path: Path) -> None:
     with stranger(tmp_path / "router", b"", b"\xf3\x9e\x80\xfe\x86\n\x00\x99\xe6\n"):
         async with edge_at(tmp_path) as (_, operator):
-            await require_words(operator, "has no GRBL controller", "it answers")
+            await require_words(operator, "is not understood", "115200 baud")
 
 
 def listening(port: int) -> socket.socket:
