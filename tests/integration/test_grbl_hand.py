@@ -559,6 +559,18 @@ async def test_a_stop_ends_a_probing_move(homed_machine: Pair, how: str) -> None
     assert (await place(sim))[0] == -1.0
 
 
+async def test_a_program_never_starts_with_the_modes_of_a_probing_move(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    # As a hold leaves it that comes between the contact and the line that puts the modes back.
+    await machine.driver.run_program(program("G91"))
+    measure, controller = machine.driver._measure, machine.driver._controller
+    measure._left = (controller.session.life, "G0G21G90F0")
+    await machine.driver.run_program(program("X-10"))
+    assert "G0G21G90F0\nX-10\n" in sim.received().replace("?", "")
+    assert (await place(sim))[0] == -10.0
+    assert measure._left is None
+
+
 async def test_settings_that_read_back_wrong_are_refused(homed_machine: Pair) -> None:
     _, machine = homed_machine
     controller = machine.driver._controller

@@ -324,6 +324,7 @@ class GrblDriver:
         with self._gate.exclusive("run a program"):
             await self._check(program)
             self._gate.idle("run a program")
+            await self._measure.put_back()
             controller = self._controller
             stall_ns = int(self._settings.stall_s * 1e9)
             job = Job(program, controller.identity.window, stall_ns, controller.now_ns())
