@@ -325,7 +325,7 @@ def test_an_interrupted_job_is_told_kindly_and_may_go_on(enter: Callable[..., La
     lab.tell(state="INTERRUPTED", progress=0.5, remaining_s=40.0)
     screen(lab.page, "live")
     expect(lab.page.locator("main .signal").first).to_have_text("Trumpa pertrauka")
-    expect(lab.page.locator("main")).to_contain_text("nuspręs, ar tęsti nuo tos vietos")
+    expect(lab.page.locator("main")).to_contain_text("žiūri, kaip tęsti tavo detalę")
     lab.tell(state="RUNNING", progress=0.5, remaining_s=40.0)
     expect(lab.page.locator("main .signal")).to_have_count(0)
 
