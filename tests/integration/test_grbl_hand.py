@@ -580,6 +580,15 @@ async def test_settings_that_read_back_wrong_are_refused(homed_machine: Pair) ->
         await machine.driver.write_settings({110: "2500"})
 
 
+async def test_homing_is_written_before_the_soft_limits_that_need_it(tmp_path: Path) -> None:
+    async with simulator(tmp_path, "--set", "$22=0") as sim, running(sim.port) as machine:
+        await machine.available()
+        await machine.driver.write_settings({20: "1", 22: "1"})
+        settings = {setting.number: setting.value for setting in await machine.driver.settings()}
+        assert (settings[20], settings[22]) == ("1", "1")
+        assert Capability.HOME in machine.driver.info().capabilities
+
+
 async def test_settings_are_left_alone_while_a_program_runs(homed_machine: Pair) -> None:
     _, machine = homed_machine
     job = asyncio.create_task(machine.driver.run_program(LONG))

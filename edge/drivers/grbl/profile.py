@@ -18,6 +18,8 @@ _VALUE = re.compile(r"-?\d{1,8}(?:\.\d{1,6})?")
 _RELATIVE = 1e-3
 """GRBL keeps settings as 32-bit numbers and prints three decimals."""
 
+_HOMING = 22
+
 GEOMETRY = frozenset({2, 3, 5, *range(22, 28), *range(100, 103), *range(130, 133)})
 """Step and direction masks, limit switches, homing, steps per mm, travel: after them nobody knows where axes stand."""
 
@@ -104,7 +106,8 @@ class Profile:
                 if not _VALUE.fullmatch(value):
                     raise self._refused("write settings", f"{value!r} is no value for ${number}")
             try:
-                for number, value in values.items():
+                # Soft limits ($20) are taken only where homing ($22) is on.
+                for number, value in sorted(values.items(), key=lambda item: item[0] != _HOMING):
                     await self._gate.drained("write settings")
                     self._distrust(number)
                     await self._gate.write_memory(f"${number}={value}")
