@@ -142,7 +142,7 @@ async def test_a_fault_in_a_cut_has_its_defined_end(tmp_path: Path, name: str) -
         assert machine.state.homed is fault.homed
         await assert_position_is_true(sim, machine, offset)
         if fault.stops:
-            assert asked_for(sim.received()[begun:]) == fault.stops
+            await eventually(lambda: asked_for(sim.received()[begun:]) == fault.stops, f"the stop {fault.stops!r}")
         assert_only_questions(sim, ended)
         assert_nothing_twice(sim, text)
 
@@ -298,6 +298,20 @@ async def test_the_doctor_names_interference_and_holds_before_it_stalls(tmp_path
         await assert_position_is_true(sim, machine, offset)
         assert_only_questions(sim, ended)
         assert_nothing_twice(sim, text)
+
+
+async def test_a_damaged_answer_to_homing_is_not_waited_for(tmp_path: Path) -> None:
+    async with meddled(tmp_path, speed=20) as (sim, cable, machine):
+        cable.inward = lambda line: line.replace(b"ok", b"gk")
+        with pytest.raises(DriverRefused, match="came in damaged"):
+            await machine.driver.home()
+        ended = time.monotonic()
+        assert not machine.state.homed
+        cable.inward = untouched
+        await machine.until(ready)
+        assert_only_questions(sim, ended)
+        await machine.driver.home()
+        assert machine.state.homed
 
 
 async def test_a_lost_status_report_harms_nothing(tmp_path: Path) -> None:

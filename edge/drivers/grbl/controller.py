@@ -15,6 +15,7 @@ from edge.domain.machine import SpindleCommand
 from edge.domain.ports import Clock, Guardian
 from edge.drivers.grbl.blackbox import BlackBox
 from edge.drivers.grbl.condition import QUIET_AT_RESTART_NS
+from edge.drivers.grbl.doctor import Finding
 from edge.drivers.grbl.identity import Identity
 from edge.drivers.grbl.job import Job, JobPhase
 from edge.drivers.grbl.link import Direction, Link
@@ -151,6 +152,7 @@ class Controller(Outlet):
         """Let the doctor see a line; a program is held before it stalls on an acknowledgement that was damaged."""
         now = self._clock.boot_ns()
         found = self.doctor.heard(line, reply, now, spindle=self._spindle)
+        self._uncountable += found is Finding.UNCOUNTABLE
         if self.job is not None and not self.job.ended and self.doctor.too_much(found, now):
             self._fail_job(f"a damaged reply came in, {line!r}. {self.doctor.cause}", stop=True)
             self._hold_if_failed()

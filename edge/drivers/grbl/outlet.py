@@ -56,6 +56,8 @@ class Outlet:
         self._held_job: Job | None = None
         self._noted_job: Job | None = None
         self._noted_trust: bool | None = None
+        self._uncountable = 0
+        """Damaged lines that may have been acknowledgements."""
         self._restart_ns = 0
 
     def _open_link(self) -> Link:
@@ -133,16 +135,17 @@ class Outlet:
         """Send one line and wait for its answer.
 
         Raises DriverRefused when the controller says no, restarts, or `gives_up` comes true first, and
-        DriverUnavailable when no answer comes within `seconds`, not counting time in Hold or Door, where GRBL
-        processes no line at all.
+        DriverUnavailable when its answer may have come in damaged, or none comes within `seconds`, not counting time
+        in Hold or Door, where GRBL processes no line at all.
         """
         replies: list[Ok | ErrorReply] = []
-        life = self.session.life
+        life, uncountable = self.session.life, self._uncountable
         self.session.expect(replies.append)
         self.send(line)
 
         def decided() -> bool:
-            return bool(replies) or self.session.life != life or gives_up()
+            damaged = self._uncountable != uncountable
+            return bool(replies) or self.session.life != life or damaged or gives_up()
 
         while not await self.until(decided, seconds):
             reading = self.condition.reading
@@ -154,6 +157,10 @@ class Outlet:
                 return
             case [ErrorReply(code)]:
                 reason = f"{error_text(code)} (error:{code})"
+            case _ if self._uncountable != uncountable and self.session.life == life:
+                # Not waited for: homing would take minutes, in which nobody sees the door.
+                reason = f"the answer to {line} came in damaged. {self.doctor.cause}"
+                raise DriverUnavailable(machine_id=self.machine_id, reason=reason)
             case _:
                 alarms = self.condition.alarms
                 reason = alarms[0].text if alarms else "it was interrupted"
