@@ -96,8 +96,6 @@ export class Console extends Figures {
     if (this.delivery?.outcome === "delivered" && this.now - this.delivery.at > DELIVERY_MS) this.delivery = null;
   }
 
-  // What is looked at.
-
   choose(machine: string): void {
     this.#chosen = machine;
     this.tab = "machine";
@@ -126,8 +124,6 @@ export class Console extends Figures {
     this.theme = theme;
     keepTheme(theme);
   }
-
-  // What is read.
 
   titleOf(item: Job | Program): string {
     return this.words.of(item.title);
@@ -236,8 +232,6 @@ export class Console extends Figures {
       return { check: error instanceof ApiRefusal ? checkIn(error.body) : null, program: null, lines };
     }
   }
-
-  // The visit.
 
   openVisit(request: VisitPost): Promise<Lines | null> {
     return this.#lines("refusal.what.open", async () => this.#putVisit(await post<Visit>("api/visits", request)));
