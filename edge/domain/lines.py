@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import overload
+from typing import cast, overload
 
 _SLICE = 2_000
 
@@ -70,11 +70,12 @@ class Lines(Sequence[str]):
         if isinstance(other, Lines):
             return self.text == other.text and self.starts == other.starts
         if isinstance(other, Sequence) and not isinstance(other, (str, bytes)):
-            return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
+            return tuple(self) == tuple(cast("Sequence[object]", other))
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self.text)
+        """Return the hash of the tuple of the same texts, for it is equal to it."""
+        return hash(tuple(self))
 
     def __repr__(self) -> str:
         return f"Lines({len(self)} lines, {len(self.text)} bytes)"
