@@ -156,15 +156,18 @@ def _plan(stretch: ProgramText, preamble: int, total_lines: int) -> tuple[str, .
     over = " ".join(f"{axis}{value}" for row in before if "G0X" in row or "G0Y" in row for axis, value in _axes(row))
     first = f"Raise the tool to machine {_shown(retract)}, then go above {over}." if over else ""
     spindle = next((row for row in before if _SPINDLE.fullmatch(row)), "")
-    turns = f"Turn on the spindle ({spindle})" if spindle else "Leave the spindle off"
-    coolant = " and the coolant" if "M8" in before or "M7" in before else ""
+    flows = "M8" in before or "M7" in before
+    if spindle:
+        turns = f"Turn on the spindle ({spindle}){' and the coolant' if flows else ''}"
+    else:
+        turns = f"Leave the spindle off{', turn on the coolant' if flows else ''}"
     wait = next((f", wait {row[3:]} s" for row in before if row.startswith("G4P")), "")
     down = next((row for row in before if _DOWN.match(row)), "")
     lowered = f"Go down to {_shown(down)} at F{down.rpartition('F')[2]}, then go on" if down else "Go on from there"
     line, text = stretch.source_lines[preamble], stretch.lines[preamble]
     return (
         first or f"Raise the tool to machine {_shown(retract)}.",
-        f"{turns}{coolant}{wait}.",
+        f"{turns}{wait}.",
         f"{lowered} with line {line} of {total_lines}: {text}.",
     )
 

@@ -25,7 +25,7 @@ from edge.domain.inputs import InputRule, InputSample
 from edge.domain.machine import Capability, Execution, Fault, MachineInfo, MachineState
 from edge.domain.ports import Clock, Guardian, MachineDriver, ProgramText
 from edge.safety import interlock as latch
-from edge.safety.interlock import Interlock, LatchState, Reading
+from edge.safety.interlock import InputStatus, Interlock, LatchState, Reading
 from edge.safety.permissives import Command, Facts, refusals
 from edge.services.bus import EventBus, MachineHomed
 from edge.services.machine_record import MachineRecord, cause_text
@@ -72,6 +72,7 @@ class MachineSupervisor:
         self._opening: Callable[[], Sequence[str]] = tuple
         self._stop_reason = ""
         self._decided = False
+        self._blind = False
         self._stop_task: asyncio.Task[None] | None = None
         self._last_words: tuple[str, str] = ("", "")
         self._last_metrics_ns = 0
@@ -141,9 +142,11 @@ class MachineSupervisor:
         if self._interlock.state is before.state:
             return
         moving = self.moving
+        cause = self._interlock.cause
         if before.state is LatchState.PERMITTED and moving:
-            self._stop_now(cause_text(self._interlock.cause), origin="interlock")
-        self._record.tripped(self._interlock.cause, in_motion=moving)
+            self._blind = not self._stop_reason and cause is not None and cause.status is InputStatus.UNKNOWN
+            self._stop_now(cause_text(cause), origin="interlock")
+        self._record.tripped(cause, in_motion=moving)
 
     def _stop_now(self, reason: str, *, origin: str) -> None:
         """Write the hold on this stack, then let the stop that keeps the position follow as a task."""
@@ -286,7 +289,7 @@ class MachineSupervisor:
         Raises ProgramAborted where the machine was stopped meanwhile.
         """
         self._busy, self._by_hand, self._still = what, by_hand, still
-        self._stop_reason, self._decided = "", False
+        self._stop_reason, self._decided, self._blind = "", False, False
         try:
             if not still:
                 if self._guardian is not None:
@@ -297,7 +300,8 @@ class MachineSupervisor:
             *(ProgramFailed, ProgramInterrupted, ProbeFailed),
             *(DriverRefused, DriverUnavailable, StopNotDelivered),
         ) as error:
-            if self._stop_reason:
+            # An input that nobody can read any more trips too: then the driver knows why, and says it.
+            if self._stop_reason and not (self._blind and isinstance(error, ProgramInterrupted)):
                 raise ProgramAborted(program_id=what, reason=self._stop_reason, decided=self._decided) from error
             if not isinstance(error, (DriverRefused, ProbeFailed)):
                 self._set_fault(str(error))

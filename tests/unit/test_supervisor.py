@@ -9,7 +9,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from edge.domain.errors import DriverUnavailable, MotionRefused, ProgramAborted, ProgramFailed, StopNotDelivered
+from edge.domain.errors import (
+    DriverUnavailable,
+    MotionRefused,
+    ProgramAborted,
+    ProgramFailed,
+    ProgramInterrupted,
+    StopNotDelivered,
+)
 from edge.domain.inputs import InputRule, InputSample
 from edge.domain.machine import Execution
 from edge.domain.ports import ProgramText
@@ -146,6 +153,20 @@ async def test_a_hold_that_does_not_reach_the_wire_leaves_a_fault(bench: Bench) 
     with pytest.raises(ProgramAborted):
         await task
     assert "hard-wired stop" in bench.supervisor.view().fault
+
+
+@pytest.mark.parametrize(("healthy", "said"), [(None, "the port is gone"), (False, "the interlock tripped")])
+async def test_the_driver_says_why_where_an_input_cannot_be_read_any_more(
+    bench: Bench, healthy: bool | None, said: str
+) -> None:
+    await bench.permit()
+    task = await started(bench)
+    bench.door(healthy)
+    assert bench.driver.end is not None
+    bench.driver.end.set_exception(ProgramInterrupted(program_id="p", reason="the port is gone"))
+    with pytest.raises((ProgramInterrupted, ProgramAborted), match=said):
+        await task
+    assert bench.supervisor.interlock.state is LatchState.TRIPPED
 
 
 async def test_stop_and_hold_need_no_permission(bench: Bench) -> None:

@@ -142,6 +142,7 @@ export const SAID = {
   "Turn on the spindle ({word}) and the coolant.": "plan.spindle.coolant",
   "Turn on the spindle ({word}).": "plan.spindle",
   "Leave the spindle off.": "plan.no.spindle",
+  "Leave the spindle off, turn on the coolant.": "plan.no.spindle.coolant",
   "Go down to {place} at F{feed}, then go on with line {line} of {total}: {text}.": "plan.down",
   "Go on from there with line {line} of {total}: {text}.": "plan.go.on",
   "the line that was being cut": "choice.cut",
