@@ -138,8 +138,6 @@ class JobRunner:
         except ProgramAborted as error:
             action = JobAction.ABORT if error.facts.get("decided") else JobAction.INTERRUPT
             reason = str(error.facts["reason"])
-            if "guardian" in reason:
-                machine.doubt_position()
         except (ProgramFailed, DriverRefused) as error:
             action, reason = JobAction.FAIL, str(error)
         except InfoMobilError as error:

@@ -173,7 +173,11 @@ class MachineSupervisor:
         self._record.fault(reason)
 
     def guardian_acted(self) -> None:
-        """Mark the fault that the guardian's stop leaves behind; a command that is under way ends with it."""
+        """Mark the fault that the guardian's stop leaves behind; a command that is under way ends with it.
+
+        The place may have been lost in the reset that it wrote, so it is not trusted.
+        """
+        self.doubt_position()
         if self._busy:
             self._stop_now("the guardian stopped the machine", origin="guardian")
         self._set_fault("The guardian stopped the machine because this service had fallen silent.")
