@@ -105,9 +105,13 @@ async def test_a_lease_moves_while_it_is_renewed_and_stands_soon_after_release(t
         lease.release()
         travelled = at - (await place(sim))[0]
         speed, segment = 1000 / 60, 1000 / 60 * 0.04
-        # GRBL's step generator has 50 ms of motion prepared that nothing takes back (trace jog_stream_cancel); the
-        # place at the release was asked for a moment before it.
-        assert travelled <= speed**2 / 400 + segment + speed * 0.1
+        # GRBL's step generator has 50 ms of motion prepared that nothing takes back (trace jog_stream_cancel); and on a
+        # busy computer the cancel reaches the controller some time after it told its place.
+        wire = sim.wire()
+        cancelled = next(number for number, chunk in enumerate(wire) if "\x85" in chunk["data"])
+        told = next(chunk for chunk in wire[cancelled::-1] if chunk["data"].startswith("state"))
+        late_s = float(wire[cancelled]["t"]) - float(told["t"])
+        assert travelled <= speed**2 / 400 + segment + speed * (late_s + 0.07)
         assert at < -15
         assert machine.state.execution is Execution.READY
         assert all(re.fullmatch(r"\$J=G91G21X-0\.66[67]F1000", line) for line in jogs(sim))
