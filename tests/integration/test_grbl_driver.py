@@ -12,6 +12,7 @@ from edge.domain.errors import DriverRefused, DriverUnavailable, ProgramFailed, 
 from edge.domain.inputs import InputSample
 from edge.domain.machine import Capability, ControllerMode, DoorState, Execution, Fault, Position, SpindleCommand
 from edge.drivers.grbl import GrblPinInputs
+from edge.drivers.grbl.opening import LinkError
 from edge.services.clock import SystemClock
 from tests.support.grbl import LONG, eventually, program, running, simulator
 
@@ -94,6 +95,48 @@ async def test_stop_keeps_the_position(tmp_path: Path) -> None:
         # Nothing of the old program is left anywhere.
         await machine.driver.run_program(program("G53G0X-5Y-5"))
         assert (await sim.truth())["mpos_steps_mm"][:2] == [-5.0, -5.0]  # type: ignore[index]
+
+
+async def test_a_program_that_was_stopped_while_it_was_checked_never_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with simulator(tmp_path) as sim, running(sim.port) as machine:
+        await machine.homed()
+        checked = asyncio.Event()
+
+        async def slow_check(_: object) -> None:
+            await checked.wait()
+
+        monkeypatch.setattr(machine.driver, "_check", slow_check)
+        job = asyncio.create_task(machine.driver.run_program(program("G53G0X-50")))
+        await asyncio.sleep(0)
+        await machine.driver.stop()
+        await machine.until(lambda s: s.execution is Execution.READY)
+        checked.set()
+        with pytest.raises(DriverRefused, match="stopped or started again before the first line"):
+            await job
+        assert "G53G0X-50" not in sim.received()
+
+
+async def test_a_stop_that_the_port_does_not_take_still_ends_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with simulator(tmp_path, speed=10) as sim, running(sim.port) as machine:
+        await machine.homed()
+        job = asyncio.create_task(machine.driver.run_program(LONG))
+        await machine.until(lambda s: s.execution is Execution.ACTIVE and s.line and s.line > 13)
+        with monkeypatch.context() as clogged:
+
+            def full(_: object) -> None:
+                raise LinkError("the port takes no more bytes")
+
+            link = machine.driver._controller._link
+            clogged.setattr(link, "now", full)
+            with pytest.raises(StopNotDelivered):
+                await machine.driver.stop()
+        with pytest.raises(ProgramFailed, match="it was stopped"):
+            await job
+        assert machine.state.execution is Execution.READY
 
 
 async def test_cancelling_a_program_stops_the_machine(tmp_path: Path) -> None:

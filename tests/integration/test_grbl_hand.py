@@ -572,7 +572,14 @@ async def test_a_program_never_starts_with_the_modes_of_a_probing_move(homed_mac
     await machine.driver.run_program(program("X-10"))
     assert "G0G21G90F0\nX-10\n" in sim.received().replace("?", "")
     assert (await place(sim))[0] == -10.0
-    assert measure._left is None
+
+
+async def test_a_program_never_starts_with_the_modes_of_the_one_before(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    await machine.driver.run_program(program("G20G91G18", "G1X-1F10", "M30"))
+    assert (await place(sim))[0] == pytest.approx(-27.4, abs=0.01)
+    await machine.driver.run_program(program("X-10"))
+    assert (await place(sim))[0] == pytest.approx(-10.0, abs=0.01)
 
 
 async def test_settings_that_read_back_wrong_are_refused(homed_machine: Pair) -> None:

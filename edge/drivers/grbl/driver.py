@@ -180,14 +180,18 @@ class GrblDriver:
 
     def hold(self) -> None:
         """Write a feed hold, and the end of motion by hand, to the wire before returning. Raises StopNotDelivered."""
-        self._controller.hold()
-        self._hand.interrupt()
+        try:
+            self._controller.hold()
+        finally:
+            # Also where the port took nothing: no further line may follow once it does.
+            self._hand.interrupt()
 
     async def stop(self) -> None:
         """Hold, wait until axes stand (bounded), reset. Raises StopNotDelivered."""
-        self.hold()
         if self._controller.job is not None:
+            # First, so that it ends also where the port takes no hold: it would else go on once the port does.
             self._controller.job.fail("it was stopped", stop=True)
+        self.hold()
         await self._gate.halt()
 
     # Motion by hand
@@ -322,16 +326,22 @@ class GrblDriver:
         Raises ProgramRejected before anything moves, ProgramFailed or ProgramInterrupted when it ended before its end.
         """
         with self._gate.exclusive("run a program"):
+            controller = self._controller
+            life = controller.session.life
             await self._check(program)
             self._gate.idle("run a program")
             await self._measure.put_back()
-            controller = self._controller
+            self._gate.idle("run a program")
+            if controller.session.life != life:
+                # A stop needs less time than the check of a long program, and leaves the machine ready behind it.
+                raise self._refused("run a program", "it was stopped or started again before the first line")
             stall_ns = int(self._settings.stall_s * 1e9)
             job = Job(program, controller.identity.window, stall_ns, controller.now_ns())
             try:
                 await self._follow(job)
             finally:
                 controller.job = None
+                self._measure.left_by_program()
 
     async def _check(self, program: ProgramText) -> None:
         """Look at every line before the first is sent. Raises ProgramRejected."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Probing, and where work coordinates begin. Lengths mm, feeds mm/min.
+"""Probing, where work coordinates begin, and the modes that others left behind. Lengths mm, feeds mm/min.
 
 A probing move leaves its modes behind: G91, G38.2 and its feed. They are put back at once, and where an alarm locks
 the controller, after a person has unlocked or homed it: the next program would else count from where it stands.
@@ -21,6 +21,9 @@ from edge.drivers.grbl.state import INCH, Reading
 _LOOK_S = 0.1
 _READS_MM = 0.005
 """How near a report is to what was set: in inches it has four decimals."""
+
+_DEFAULTS = "G0G17G21G90G94"
+"""The modes in which a controller starts, and in which edge.gcode takes a program to begin."""
 
 _WHY = {
     "ALARM:4": "the probe touched before the move began. Lift the tool off, look at the probe, then unlock the machine",
@@ -47,6 +50,7 @@ class Measure:
             line = self._line(reading, by, feed)
             if "P" in reading.pins:
                 raise self._failed("it is in contact already. Lift the tool off the plate, and look at the probe")
+            await self.put_back()
             await self._gate.command("$G")
             modes = self._modes()
             self._left = (self._controller.session.life, modes)
@@ -56,8 +60,15 @@ class Measure:
             await self.put_back()
             return contact
 
+    def left_by_program(self) -> None:
+        """Take note that a program has run: not even M30 puts units back, and the next one is checked from these modes.
+
+        A reset does, so that what was left before one is nothing to put back.
+        """
+        self._left = (self._controller.session.life, _DEFAULTS)
+
     async def put_back(self) -> None:
-        """Put the modes back that a probing move left behind, if it did: the controller must not be locked.
+        """Put the modes back that a program or a probing move left behind: the controller must not be locked.
 
         Raises DriverRefused, DriverUnavailable.
         """
