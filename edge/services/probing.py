@@ -14,7 +14,7 @@ from edge.domain.machine import Capability, Execution, Position
 from edge.domain.ports import EventStore
 from edge.safety.permissives import Command
 from edge.services import probe_cycles
-from edge.services.hand import MachineHand, Steps
+from edge.services.hand import MachineHand, MotionStopped, Steps
 from edge.services.probe_cycles import Bench, Cycle, Found, Go, NoRoom, Touch
 from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
@@ -86,10 +86,13 @@ class WorkZero:
         on_setter = what is ProbeCycle.TOOL and self._hand.settings.tool_setter is not None
         self._require_settings(what, tool_diameter)
         self._supervisor.require(Command.PROBE)
+        stops = self._supervisor.stops
         if what is not ProbeCycle.BORE and not on_setter:
             # Before anything moves: a zero that is found must not be taken for that of a tool measured long ago.
             await self._keep(None)
             self._supervisor.require(Command.PROBE)
+            if self._supervisor.stops != stops:
+                raise MotionStopped(reason="stopped before it began")
         steps, settings = self._hand.steps(driver), self._hand.settings
         bench = Bench(settings.probe, settings.max_feed, self._supervisor.info.travel, steps.where())
         found, reads = await self._hand.move(

@@ -44,9 +44,14 @@ ABANDONED = "Given up by the operator."
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What runs next, from `line` of the source on; no text where nothing is left before the stop next_stop."""
+    """What runs next, from `line` of the source on; no text where nothing is left before the stop next_stop.
+
+    stops is the machine's count of stops when a person asked for it: between that and the first motion lie checks and
+    the disk, and a stop that comes meanwhile is the later word.
+    """
 
     text: ProgramText | None
+    stops: int
     next_stop: int = 0
     line: int = 1
 
@@ -154,6 +159,7 @@ class JobRunner:
             self._journal.begin(job.job_id, stretch.line, machine.state)
             await self._journal.flush()
             if stretch.text is not None:
+                machine.require_no_stop_since(stretch.stops, job.program_id)
                 await machine.run_program(stretch.text)
             if stretch.next_stop >= len(prepared.stops):
                 return
@@ -183,6 +189,7 @@ class JobRunner:
         if stop is None or job.waits is None:
             raise JobTransitionRefused(job_id=job_id, state=job.state.value, action=JobAction.RESUME.value)
         machine = self._machines[job.machine_id]
+        stops = machine.stops
         machine.require(Command.START)
         self._require_measured(stop, machine, same_length=same_length)
         await self.prepare(job, machine)
@@ -199,7 +206,7 @@ class JobRunner:
             self._stops[job_id] = stop
             raise
         if not stop.goes_on.done():
-            stop.goes_on.set_result(Stretch(restart.text, restart.next_stop, restart.line))
+            stop.goes_on.set_result(Stretch(restart.text, stops, restart.next_stop, restart.line))
         return running
 
     @staticmethod

@@ -73,6 +73,8 @@ class MachineSupervisor:
         self._stop_reason = ""
         self._decided = False
         self._blind = False
+        self.stops = 0
+        """How often a stop was asked for: what was asked for before one must not begin after it."""
         self._stop_task: asyncio.Task[None] | None = None
         self._last_words: tuple[str, str] = ("", "")
         self._last_metrics_ns = 0
@@ -245,6 +247,7 @@ class MachineSupervisor:
 
     async def stop(self, origin: str) -> None:
         """Stop and keep the position where that is possible. Never gated. Raises StopNotDelivered."""
+        self.stops += 1
         if not self._stop_reason:
             self._stop_reason, self._decided = f"stopped by {origin}", origin != "shutdown"
         try:
@@ -324,6 +327,11 @@ class MachineSupervisor:
         """Raise where the interlock tripped or a stop came while the guardian was being armed."""
         if self._stop_reason or self._interlock.state is not LatchState.PERMITTED:
             raise ProgramFailed(program_id=what, reason=self._stop_reason or "the interlock tripped")
+
+    def require_no_stop_since(self, stops: int, what: str) -> None:
+        """Raise ProgramAborted where a stop came since `stops` were counted, between a person's word and the motion."""
+        if self.stops != stops:
+            raise ProgramAborted(program_id=what, reason="stopped before it began", decided=True)
 
     async def _settle_stop(self) -> None:
         if self._stop_task is not None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -23,6 +23,7 @@ from edge.domain.errors import (
 from edge.domain.inputs import InputRule, InputSample
 from edge.domain.job import Job, JobAction, JobState, next_state
 from edge.domain.machine import Execution, Position
+from edge.domain.ports import JobMark
 from edge.services.bus import EventBus
 from edge.services.jobs import CLAIMS, JobService
 from edge.services.programs import ProgramCatalog, Wish
@@ -162,6 +163,26 @@ async def test_of_two_starts_at_once_one_is_refused_and_stays_approved(shop: Sho
     assert sorted(type(result).__name__ for result in results) == ["Job", "MotionRefused"]
     states = sorted(shop.jobs.job(job.job_id).state for job in jobs)
     assert states == [JobState.APPROVED, JobState.RUNNING]
+
+
+async def test_a_stop_between_the_start_and_the_first_motion_is_not_forgotten(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await shop.jobs.request("gear", Wish(), guess_s=60)
+    await shop.jobs.approve(job.job_id)
+    slow, write = asyncio.Event(), shop.journal.write
+
+    async def slow_disk(marks: Sequence[JobMark]) -> None:
+        await slow.wait()
+        await write(marks)
+
+    monkeypatch.setattr(shop.journal, "write", slow_disk)
+    started = await shop.jobs.start(job.job_id, area_clear=True)
+    await shop.supervisor.stop("operator")
+    slow.set()
+    ended = await shop.ended(started)
+    assert (ended.state, ended.reason) == (JobState.ABORTED, "stopped before it began")
+    assert "start" not in shop.driver.wire
 
 
 async def test_a_failed_program_fails_the_job_with_its_reason(shop: Shop) -> None:
