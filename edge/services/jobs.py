@@ -208,13 +208,13 @@ class JobService:
         """
         job = self.job(job_id)
         machine = self._machines[job.machine_id]
-        stops = machine.stops
+        stops, offset = machine.stops, machine.state.work_offset
         _require_clear(area_clear, "The job does not start.")
         if job.state is not JobState.APPROVED:
             raise JobTransitionRefused(job_id=job_id, state=job.state.value, action=JobAction.START.value)
         machine.require(Command.START)
         prepared = await self._runner.prepare(job, machine)
-        return await self._runner.begin(job, JobAction.START, prepared, Stretch(prepared.text, stops))
+        return await self._runner.begin(job, JobAction.START, prepared, Stretch(prepared.text, stops, offset))
 
     async def continue_(self, job_id: str, *, area_clear: bool, same_length: bool = False) -> Job:
         """Let a job go on that waits at a tool change or a stop of its program.

@@ -22,7 +22,7 @@ from edge.domain.errors import (
     StoreUnavailable,
 )
 from edge.domain.job import Job, JobAction, JobState, Waits
-from edge.domain.machine import Execution
+from edge.domain.machine import Execution, Position
 from edge.domain.ports import Clock, ProgramText
 from edge.safety.permissives import Command
 from edge.services.book import JobBook
@@ -46,12 +46,13 @@ ABANDONED = "Given up by the operator."
 class Stretch:
     """What runs next, from `line` of the source on; no text where nothing is left before the stop next_stop.
 
-    stops is the machine's count of stops when a person asked for it: between that and the first motion lie checks and
-    the disk, and a stop that comes meanwhile is the later word.
+    stops is the machine's count of stops when a person asked for it, offset the work zero for which it was checked, mm:
+    between that and the first motion lie checks and the disk, and what a person does meanwhile is the later word.
     """
 
     text: ProgramText | None
     stops: int
+    offset: Position | None
     next_stop: int = 0
     line: int = 1
 
@@ -160,6 +161,7 @@ class JobRunner:
             await self._journal.flush()
             if stretch.text is not None:
                 machine.require_no_stop_since(stretch.stops, job.program_id)
+                _require_same_zero(stretch, machine, job.program_id)
                 await machine.run_program(stretch.text)
             if stretch.next_stop >= len(prepared.stops):
                 return
@@ -189,7 +191,7 @@ class JobRunner:
         if stop is None or job.waits is None:
             raise JobTransitionRefused(job_id=job_id, state=job.state.value, action=JobAction.RESUME.value)
         machine = self._machines[job.machine_id]
-        stops = machine.stops
+        stops, offset = machine.stops, machine.state.work_offset
         machine.require(Command.START)
         self._require_measured(stop, machine, same_length=same_length)
         await self.prepare(job, machine)
@@ -206,7 +208,7 @@ class JobRunner:
             self._stops[job_id] = stop
             raise
         if not stop.goes_on.done():
-            stop.goes_on.set_result(Stretch(restart.text, stops, restart.next_stop, restart.line))
+            stop.goes_on.set_result(Stretch(restart.text, stops, offset, restart.next_stop, restart.line))
         return running
 
     @staticmethod
@@ -303,6 +305,16 @@ class JobRunner:
                     await self._book.change(job.job_id, JobAction.HOLD)
                 elif not held and execution is Execution.ACTIVE and job.state is JobState.HELD:
                     await self._book.change(job.job_id, JobAction.RESUME)
+
+
+def _require_same_zero(stretch: Stretch, machine: MachineSupervisor, program_id: str) -> None:
+    """Raise ProgramRejected where the work zero is not the one for which the stretch was checked."""
+    then, now = stretch.offset, machine.state.work_offset
+    if then is None or now is None:
+        # A machine that does not say it is refused by `run_program` for that.
+        return
+    if max(abs(then.x - now.x), abs(then.y - now.y), abs(then.z - now.z)) > MEASURED_MM:
+        raise ProgramRejected(program_id=program_id, reason="the work zero was moved after the check")
 
 
 def require_restart(restart: Restart) -> None:

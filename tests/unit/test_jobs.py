@@ -185,6 +185,29 @@ async def test_a_stop_between_the_start_and_the_first_motion_is_not_forgotten(
     assert "start" not in shop.driver.wire
 
 
+async def test_a_zero_that_is_moved_after_the_check_keeps_the_program_from_beginning(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await shop.jobs.request("gear", Wish(), guess_s=60)
+    await shop.jobs.approve(job.job_id)
+    slow, write = asyncio.Event(), shop.journal.write
+
+    async def slow_disk(marks: Sequence[JobMark]) -> None:
+        await slow.wait()
+        await write(marks)
+
+    monkeypatch.setattr(shop.journal, "write", slow_disk)
+    started = await shop.jobs.start(job.job_id, area_clear=True)
+    shop.driver.show(work_offset=Position(-150, -150, -60))
+    slow.set()
+    while shop.jobs.job(started.job_id).state is JobState.RUNNING:
+        await asyncio.sleep(0)
+    ended = shop.jobs.job(started.job_id)
+    assert ended.state is JobState.INTERRUPTED
+    assert "the work zero was moved after the check" in ended.reason
+    assert "start" not in shop.driver.wire
+
+
 async def test_a_failed_program_fails_the_job_with_its_reason(shop: Shop) -> None:
     job = await shop.cutting()
     assert shop.driver.end is not None
