@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TypeVar, cast
 
@@ -18,6 +19,9 @@ from edge.services.supervisor import MachineSupervisor
 SHORT_STEP_MM = 10.0
 """The longest step that needs no known position: enough to free a tool, too little to cross a machine."""
 
+LEASE_S = 0.25
+"""How old the last sign of a pressed key may be when the motion begins."""
+
 Result = TypeVar("Result")
 
 
@@ -31,12 +35,13 @@ class HandLease:
     def __init__(self) -> None:
         self._lease: JogLease | None = None
         self._wanted = True
+        self._renewed_s = time.monotonic()
         self.begun = asyncio.Event()
 
     @property
     def wanted(self) -> bool:
-        """Return whether the person has not let go yet."""
-        return self._wanted
+        """Return whether the person has not let go yet, as far as was heard within the time of a lease."""
+        return self._wanted and time.monotonic() - self._renewed_s <= LEASE_S
 
     def begin(self, lease: JogLease) -> None:
         """Take the driver's lease."""
@@ -45,6 +50,7 @@ class HandLease:
 
     def renew(self) -> None:
         """Say that the person still asks for motion."""
+        self._renewed_s = time.monotonic()
         if self._lease is not None and self._wanted:
             self._lease.renew()
 
@@ -160,6 +166,7 @@ class MachineHand:
 
     async def _held(self, driver: HandDriver, held: HandLease, towards: Displacement, feed: float) -> JogEnd:
         if not held.wanted:
+            # Let go, or fallen silent, while the guardian was being armed.
             return JogEnd.RELEASED
         lease = driver.lease_jog(towards, feed)
         held.begin(lease)

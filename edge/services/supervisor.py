@@ -73,6 +73,7 @@ class MachineSupervisor:
         self._stop_reason = ""
         self._decided = False
         self._blind = False
+        self._closing = False
         self.stops = 0
         """How often a stop was asked for: what was asked for before one must not begin after it."""
         self._stop_task: asyncio.Task[None] | None = None
@@ -324,7 +325,9 @@ class MachineSupervisor:
             self._record.changed()
 
     def require_still_permitted(self, what: str) -> None:
-        """Raise where the interlock tripped or a stop came while the guardian was being armed."""
+        """Raise where the interlock tripped, a stop came while the guardian was being armed, or the service ends."""
+        if self._closing:
+            raise ProgramAborted(program_id=what, reason="the service ended")
         if self._stop_reason or self._interlock.state is not LatchState.PERMITTED:
             raise ProgramFailed(program_id=what, reason=self._stop_reason or "the interlock tripped")
 
@@ -387,7 +390,8 @@ class MachineSupervisor:
             self._evaluate()
 
     async def shut_down(self) -> None:
-        """Stop what moves, before the service ends."""
+        """Stop what moves, and begin nothing more: the service ends."""
+        self._closing = True
         if self.moving and Capability.STOP in self.info.capabilities:
             with suppress(StopNotDelivered):
                 await self.stop("shutdown")

@@ -26,7 +26,7 @@ from edge.domain.machine import (
     SpindleCommand,
 )
 from edge.drivers.grbl.jogging import Lease
-from tests.support.grbl import LONG, Simulator, Watched, program, running, simulator
+from tests.support.grbl import LONG, Simulator, Watched, eventually, program, running, simulator
 
 Pair = tuple[Simulator, Watched]
 
@@ -147,7 +147,7 @@ async def test_a_probe_that_finds_nothing_locks_and_keeps_the_position(tmp_path:
         with pytest.raises(DriverRefused, match="Alarm"):
             await machine.driver.jog(Displacement(z=1), 100)
         await machine.driver.unlock()
-        assert sim.received().replace("?", "").endswith(f"$X\nG0{units}G90F0\n")
+        assert sim.received().replace("?", "").endswith("$X\nG0G21G90F0\n")
         assert machine.state.homed
 
 
@@ -570,7 +570,7 @@ async def test_a_program_never_starts_with_the_modes_of_a_probing_move(homed_mac
     measure, controller = machine.driver._measure, machine.driver._controller
     measure._left = (controller.session.life, "G0G21G90F0")
     await machine.driver.run_program(program("X-10"))
-    assert "G0G21G90F0\nX-10\n" in sim.received().replace("?", "")
+    assert "G0G21G90F0\n$G\nX-10\n" in sim.received().replace("?", "")
     assert (await place(sim))[0] == -10.0
 
 
@@ -610,3 +610,28 @@ async def test_settings_are_left_alone_while_a_program_runs(homed_machine: Pair)
     await machine.driver.stop()
     with pytest.raises(ProgramFailed):
         await job
+
+
+async def test_startup_blocks_leave_no_mode_to_a_program(tmp_path: Path) -> None:
+    async with homed(tmp_path, speed=10) as (sim, machine):
+        await machine.driver.write_settings({10: "1"})
+        machine.driver._controller.send("$N0=G20G91")
+        await eventually(lambda: "$N0=G20G91" in sim.received())
+        await machine.driver.stop()
+        await machine.until(lambda state: state.execution is Execution.READY)
+        await machine.driver.home()
+        await machine.driver.run_program(program("X-10"))
+        assert (await place(sim))[0] == pytest.approx(-10.0, abs=0.01)
+
+
+async def test_a_program_begins_in_g54_only(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    await machine.driver.run_program(program("G55", "G0X-3"))
+    before = await place(sim)
+    with pytest.raises(DriverRefused, match="it works in G55 and not in G54"):
+        await machine.driver.run_program(program("G0X-7"))
+    assert await place(sim) == before
+    await machine.driver.stop()
+    await machine.until(lambda state: state.execution is Execution.READY)
+    await machine.driver.run_program(program("G0X-7"))
+    assert (await place(sim))[0] == pytest.approx(-7.0, abs=0.01)

@@ -162,6 +162,22 @@ async def test_a_key_let_go_before_the_guardian_was_armed_moves_nothing(bench: B
     assert bench.driver.wire == []
 
 
+async def test_a_key_that_fell_silent_while_the_guardian_was_armed_moves_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = HandLease()
+    monkeypatch.setattr("edge.services.hand.LEASE_S", -1.0)
+    assert await bench.hand.jog_while(held, UP, 500) is JogEnd.RELEASED
+    assert bench.driver.wire == []
+
+
+async def test_nothing_begins_once_the_service_ends(bench: Bench) -> None:
+    await bench.supervisor.shut_down()
+    with pytest.raises(MotionStopped, match="the service ended"):
+        await bench.hand.jog(UP, 500)
+    assert bench.driver.wire == []
+
+
 async def test_a_second_hand_ends_the_motion_and_begins_none(bench: Bench) -> None:
     task = await bench.leased(HandLease())
     with pytest.raises(MotionRefused, match="busy"):

@@ -330,7 +330,7 @@ class GrblDriver:
             life = controller.session.life
             await self._check(program)
             self._gate.idle("run a program")
-            await self._measure.put_back()
+            await self._measure.begin()
             self._gate.idle("run a program")
             if controller.session.life != life:
                 # A stop needs less time than the check of a long program, and leaves the machine ready behind it.

@@ -25,6 +25,9 @@ _READS_MM = 0.005
 _DEFAULTS = "G0G17G21G90G94"
 """The modes in which a controller starts, and in which edge.gcode takes a program to begin."""
 
+_CHECKED = frozenset({"G0", "G17", "G21", "G90", "G94"})
+_OTHER_ZEROS = frozenset({"G55", "G56", "G57", "G58", "G59"})
+
 _WHY = {
     "ALARM:4": "the probe touched before the move began. Lift the tool off, look at the probe, then unlock the machine",
     "ALARM:5": "the probe did not touch on the way. Look at the probe and its cable, then unlock the machine",
@@ -75,6 +78,22 @@ class Measure:
         left, self._left = self._left, None
         if left is not None and left[0] == self._controller.session.life:
             await self._gate.command(left[1])
+
+    async def begin(self) -> None:
+        """Bring the controller into the modes in which a program is checked: startup blocks leave others, too.
+
+        Another work coordinate system than G54 is refused and not put back: the check counted with the offset of the
+        one that is active. Raises DriverRefused, DriverUnavailable.
+        """
+        await self.put_back()
+        self._controller.identity.modal = ()
+        await self._gate.command("$G")
+        modal: frozenset[str] = frozenset(self._controller.identity.modal)
+        if modal and not modal >= _CHECKED:
+            await self._gate.command(_DEFAULTS)
+        for zero in modal & _OTHER_ZEROS:
+            reason = f"it works in {zero} and not in G54: press Stop machine, which puts that back"
+            raise self._refused("run a program", reason)
 
     def _line(self, reading: Reading, by: Displacement, feed: float) -> str:
         """Return the probing move. Raises DriverRefused where it is out of bounds."""
