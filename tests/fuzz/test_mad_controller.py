@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole driver against controllers that say anything: no crash, no endless wait, no byte too many.
 
-Meant are: `?`, and where something failed or somebody asked `!` and 0x18; the queries of a connection; the lines of the
-program in their order, none twice and none after a reset; the final dwell; `$H` and `$X` where a person asked for it.
+Meant are: `?`, and where something failed or somebody asked `!` and 0x18; the queries of a connection; the modes in
+which a program is checked; the lines of the program in their order, none twice and none after a reset; the final dwell;
+`$H` and `$X` where a person asked for it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.support.grbl import Watched, program, running
 LINES = tuple(f"G1X{number}F1000" for number in range(40))
 AT_ONCE = 12
 END_S = 20.0
-QUERIES = {b"$I", b"$$", b"$#", b"$G", b""}
+QUERIES = {b"$I", b"$$", b"$#", b"$G", b"", b"G0G17G21G90G94"}
 HURRIED = {
     "welcome_s": 0.05,
     "reply_s": 0.3,
