@@ -86,5 +86,9 @@ class ProgramInterrupted(InfoMobilError):
     """The program {program_id} was interrupted: {reason}."""
 
 
+class TransferFailed(InfoMobilError):
+    """The program {name} is not on the machine {machine_id}: {reason}."""
+
+
 class StoreUnavailable(InfoMobilError):
     """The record could not be written to disk: {reason}."""

@@ -36,6 +36,9 @@ class EventType(StrEnum):
     OPENING_ITEM = "opening.item"
     JOB_CHANGED = "job.changed"
     MACHINE_STATE = "machine.state"
+    MACHINE_GAP = "machine.gap"
+    PARTS_MADE = "parts.made"
+    PROGRAM_LOADED = "program.loaded"
 
     @property
     def stream(self) -> Stream:
@@ -51,7 +54,7 @@ class EventType(StrEnum):
                 | EventType.OPENING_ITEM
             ):
                 return Stream.SAFETY
-            case EventType.JOB_CHANGED:
+            case EventType.JOB_CHANGED | EventType.MACHINE_GAP | EventType.PARTS_MADE | EventType.PROGRAM_LOADED:
                 return Stream.JOBS
             case EventType.MACHINE_STATE:
                 return Stream.METRICS

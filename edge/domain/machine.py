@@ -86,6 +86,8 @@ class Capability(StrEnum):
     WORK_ZERO = "work_zero"
     OVERRIDE = "override"
     SETTINGS = "settings"
+    LOAD_PROGRAM = "load_program"
+    JOB_CONTROL = "job_control"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,9 @@ class MachineState:
     machine_position and work_position are mm; work_offset is machine minus work position; feed is mm/min as
     reported; spindle_speed is the *commanded* rev/min; line is the last line of the program whose receipt the
     controller acknowledged (1-based in the program as the operator sees it), sent_line the last one that was
-    written to the wire; taken_ns is the boot-time clock at which the last report of the controller was read.
+    written to the wire; part_count is the machine's own cumulative counter; taken_ns is the boot-time clock at which the
+    last report of the controller was read, source_ns the newest time that the machine itself gave a value (UTC
+    nanoseconds since 1970, as its own clock says, which may be wrong by years), None where it gives none.
     """
 
     availability: Availability = Availability.UNAVAILABLE
@@ -202,6 +206,7 @@ class MachineState:
     pins: frozenset[str] = frozenset()
     link: LinkHealth | None = None
     taken_ns: int = 0
+    source_ns: int | None = None
 
     @property
     def in_motion(self) -> bool:

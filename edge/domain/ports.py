@@ -11,6 +11,7 @@ from edge.domain.events import Event, StoredEvent, Stream
 from edge.domain.hand import Axis, Displacement, JogEnd, OverrideKind, Setting
 from edge.domain.inputs import InputSample
 from edge.domain.machine import MachineInfo, MachineState, Position
+from edge.domain.transfer import ProgramFile, TransferStep
 
 
 class Clock(Protocol):
@@ -163,6 +164,30 @@ class HandDriver(MachineDriver, Protocol):
         """Write settings one by one, each alone on the wire, and verify them.
 
         Raises DriverRefused at the first refusal.
+        """
+        ...
+
+
+class ProgramReceiver(MachineDriver, Protocol):
+    """A driver of a machine that keeps programs in its own memory (Capability.LOAD_PROGRAM).
+
+    With Capability.JOB_CONTROL the machine's own job control is configured, too: then `start_loaded`, `hold`, `resume`
+    and `stop` reach it (HOLD and STOP are capabilities then), but nothing here is faster than the machine answers.
+    """
+
+    async def load(self, file: ProgramFile, tell: Callable[[TransferStep, int], None]) -> bool:
+        """Write the file, read it back, compare, select; return whether the machine has it selected now.
+
+        `tell` is called at each step and as bytes go over. What was cut off or reads back differently is never selected
+        and is removed where that is possible. Raises TransferFailed, DriverRefused (not offered, not configured, the
+        machine said no), DriverUnavailable. Cancelling leaves nothing selected.
+        """
+        ...
+
+    async def start_loaded(self) -> None:
+        """Let the machine's own job control begin what `load` brought and selected on this connection.
+
+        Returns when the machine has taken the order. Raises DriverRefused, DriverUnavailable.
         """
         ...
 

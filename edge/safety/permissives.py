@@ -30,6 +30,8 @@ class Command(StrEnum):
     ZERO = "zero"
     OVERRIDE = "override"
     SETTINGS = "settings"
+    LOAD = "load"
+    START_LOADED = "start_loaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,4 +262,13 @@ def _against(command: Command, facts: Facts) -> Iterator[Refusal]:
             yield from _available(facts)
         case Command.SETTINGS:
             yield from _available(facts)
+            yield from _idle(facts, allow_alarm=True)
+        case Command.LOAD:
+            yield from _available(facts)
+            yield from _fault(facts)
+            yield from _opened(facts)
+            yield from _idle(facts, allow_alarm=True)
+        case Command.START_LOADED:
+            yield from _permitted_motion(facts)
+            yield from _opened(facts)
             yield from _idle(facts, allow_alarm=True)
