@@ -76,6 +76,8 @@ TARGETS = """() => [...document.querySelectorAll("button, input:not([type=file])
     return { words: (e.getAttribute("aria-label") || e.textContent).trim(), width: box.width, height: box.height };
   })"""
 
+LATE_TURNS, LATE_MS = 40, 25
+
 
 @dataclass
 class Van:
@@ -132,8 +134,17 @@ class Van:
             self.sockets[-1].send(json.dumps(message))
 
     def asked(self, method: str, path: str) -> list[Any]:
-        """Return the bodies of the calls of `method` to `path` so far."""
-        return [body for called, at, body in self.calls if (called, at) == (method, path)]
+        """Return the bodies of the calls of `method` to `path` so far; one that is on its way is waited for."""
+
+        def found() -> list[Any]:
+            return [body for called, at, body in self.calls if (called, at) == (method, path)]
+
+        # A page may close a sheet before its call has come out of the browser.
+        for _ in range(LATE_TURNS):
+            if found():
+                break
+            self.page.wait_for_timeout(LATE_MS)
+        return found()
 
 
 def refusal(code: str, what: str, why: str = "", remedy: str = "", **more: Any) -> Json:

@@ -36,7 +36,8 @@ NEAR = ("--physical=-3,-3,-3", "--set", "$24=1000")
 
 @asynccontextmanager
 async def homed(folder: Path, *arguments: str, speed: float = 5.0) -> AsyncIterator[Pair]:
-    async with simulator(folder, *NEAR, *arguments, speed=speed) as sim, running(sim.port) as machine:
+    # The longest lease that may be set: a busy computer is late, and most tests are not about the lease's time.
+    async with simulator(folder, *NEAR, *arguments, speed=speed) as sim, running(sim.port, jog_lease_s=0.5) as machine:
         await machine.homed()
         yield sim, machine
 
@@ -420,7 +421,7 @@ async def test_a_line_that_was_damaged_into_a_longer_one_is_stopped(homed_machin
         await machine.driver.jog(Displacement(x=-1), 1000)
     assert machine.state.fault is Fault.FAULT
     assert not machine.state.homed
-    assert (await place(sim))[0] > -20
+    assert (await place(sim))[0] > -90
 
 
 async def test_a_driver_that_is_shut_down_lets_nothing_move_on(tmp_path: Path) -> None:
