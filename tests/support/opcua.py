@@ -30,16 +30,18 @@ def free_port() -> int:
 
 
 def settings(endpoint: str, **changes: Any) -> OpcUaSettings:
-    """Return settings with short times."""
+    """Return settings with short times, of a server without security."""
     quick = {
         "driver": "opcua",
         "endpoint": endpoint,
+        "security": "none",
         "publishing_ms": 50,
         "sampling_ms": 20,
         "watchdog_s": 1.5,
         "timeout_s": 2.0,
         "retry_min_s": 0.1,
         "retry_max_s": 0.3,
+        "refresh_s": 0.4,
         "input_refresh_s": 0.2,
     }
     return OpcUaSettings.model_validate({**quick, **changes})

@@ -17,11 +17,15 @@ from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.opcua.translate import reason_of
 
 GOOD: dict[str, Any] = {"driver": "opcua", "endpoint": "opc.tcp://192.0.2.7:4840/lathe"}
+PASSWORD = {"user": "ann", "password_file": "lathe.secret"}
+CERTIFICATE = {"user_certificate_file": "ann.der", "user_key_file": "ann.pem"}
 
 
 def test_two_lines_are_enough() -> None:
     settings = OpcUaSettings.model_validate(GOOD)
     assert (settings.model, settings.machine, settings.inputs) == ("umati", None, ())
+    assert (settings.security, settings.policy) == ("sign_and_encrypt", "basic256sha256")
+    assert (settings.write, settings.job_control) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -40,11 +44,44 @@ def test_two_lines_are_enough() -> None:
         ({"inputs": [{"name": "door", "node": "a"}, {"name": "door", "node": "b"}]}, "the same name"),
         ({"inputs": [{"name": "door"}]}, "Field required"),
         ({"model": "plain"}, "'umati'"),
+        ({"model": "mapping"}, "`mapping_file` goes with"),
+        ({"mapping_file": "/etc/infomobil/mill.toml"}, "`mapping_file` goes with"),
+        ({"job_control": True}, "needs `write`"),
+        ({"channel": 0}, "greater than or equal to 1"),
+        ({"refresh_s": 1.5}, "less than or equal to 1.2"),
+        ({"program_folder": "/Programs"}, "below the machine's file system"),
+        ({"program_folder": "Programs/../System"}, "below the machine's file system"),
+        ({"security": "low"}, "'sign_and_encrypt'"),
+        ({"policy": "basic128rsa15"}, "'basic256sha256'"),
+        ({"user": ""}, "at least 1 character"),
+        ({"user_key_file": "key.pem"}, "`user_certificate_file` and `user_key_file` go together"),
+        ({"user_certificate_file": "ann.der"}, "`user_certificate_file` and `user_key_file` go together"),
+        ({**PASSWORD, **CERTIFICATE}, "not both"),
+        ({**PASSWORD, "security": "none"}, "would cross the network readable"),
+        ({**CERTIFICATE, "security": "none"}, "a user certificate needs"),
+        ({**PASSWORD, "password_in_clear": True}, "goes with `security` none only"),
     ],
 )
 def test_a_mistake_is_named(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         OpcUaSettings.model_validate({**GOOD, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "mapping", "mapping_file": "mill.toml"},
+        {"write": True, "job_control": True, "program_folder": "Programs/Van"},
+        {**PASSWORD, "security": "sign"},
+        {**CERTIFICATE, "policy": "aes128_sha256_rsaoaep"},
+        {**PASSWORD, "security": "none", "password_in_clear": True},
+        {**PASSWORD, "security": "none", "endpoint": "opc.tcp://127.0.0.1:4840"},
+        {**PASSWORD, "security": "none", "endpoint": "opc.tcp://[::1]:4840"},
+        {**PASSWORD, "security": "none", "endpoint": "opc.tcp://localhost:4840"},
+    ],
+)
+def test_what_goes_together_is_taken(change: dict[str, Any]) -> None:
+    OpcUaSettings.model_validate({**GOOD, **change})
 
 
 def test_the_silence_that_means_a_dead_link_follows_what_the_server_grants() -> None:

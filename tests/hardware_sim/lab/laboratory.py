@@ -172,6 +172,7 @@ kind = "lathe"
 [machine.connection]
 driver = "opcua"
 endpoint = "{self.endpoint}"
+security = "none"
 """
         return f"""[lab]
 id = "{LAB_ID}"
