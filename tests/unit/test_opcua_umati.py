@@ -11,6 +11,7 @@ import pytest
 from edge.domain.machine import Availability, ControllerMode, Execution, MachineState, Overrides
 from edge.drivers.opcua.errors import LinkError
 from edge.drivers.opcua.models import umati
+from edge.drivers.opcua.models.model import Reference
 
 TOOL, MACHINERY = 6, 5
 CHANNEL = "Monitoring/Channel1"
@@ -34,7 +35,7 @@ class Shelf:
     supertypes: dict[str, str] = field(default_factory=dict)
     browsed: list[str] = field(default_factory=list)
 
-    async def browse(self, node_id: str) -> Sequence[umati.Reference]:
+    async def browse(self, node_id: str) -> Sequence[Reference]:
         self.browsed.append(node_id)
         return self.children.get(node_id, [])
 
@@ -209,7 +210,7 @@ async def test_a_type_whose_supertypes_run_in_a_circle_is_no_machine_tool() -> N
 
 async def test_a_lost_link_while_browsing_is_one_error() -> None:
     class Torn(Shelf):
-        async def browse(self, node_id: str) -> Sequence[umati.Reference]:
+        async def browse(self, node_id: str) -> Sequence[Reference]:
             if node_id in ("id", "mon"):
                 raise LinkError(reason="the connection was lost")
             return await super().browse(node_id)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from edge.domain.machine import Availability, ControllerMode, Execution, MachineState, Overrides
 from edge.drivers.opcua.errors import LinkError
+from edge.drivers.opcua.models.model import AlarmSource, Browser, Item, Offer, ProgramPath, Reference
 
 Word = TypeVar("Word", Execution, ControllerMode)
 
@@ -23,6 +24,7 @@ MACHINE_TOOL_URI = "http://opcfoundation.org/UA/MachineTool/"
 
 _MACHINES = 1001
 _MACHINE_TOOL_TYPE = 13
+_ALERT_TYPE = 39
 _SUPERTYPE_DEPTH = 8
 
 # ProductionStateMachineType and its subtype for programs have state nodes of their own.
@@ -61,46 +63,6 @@ _AREAS = ("Identification", "Monitoring", "Production", "Notification")
 _PRODUCTION_PARTS = ("ActiveProgram", "Statistics")
 
 
-class Reference(Protocol):
-    """A child of a node."""
-
-    @property
-    def name(self) -> str:
-        """Return the browse name without its namespace."""
-        ...
-
-    @property
-    def node_id(self) -> str:
-        """Return the NodeId as text."""
-        ...
-
-    @property
-    def type_id(self) -> str:
-        """Return the NodeId of its type as text."""
-        ...
-
-
-class Browser(Protocol):
-    """What discovery asks of a connection; every call may raise LinkError."""
-
-    @property
-    def namespaces(self) -> tuple[str, ...]:
-        """Return the server's namespace URIs by index."""
-        ...
-
-    async def browse(self, node_id: str) -> Sequence[Reference]:
-        """Return the children of a node."""
-        ...
-
-    async def supertype(self, type_id: str) -> str | None:
-        """Return the type that `type_id` is derived from."""
-        ...
-
-    async def read(self, node_ids: Sequence[str]) -> list[object]:
-        """Return the values of nodes, None where unknown."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class MachineNodes:
     """Where a machine keeps what: NodeIds by path from the machine, and the namespaces of this connection."""
@@ -124,6 +86,46 @@ class MachineNodes:
         return {path: self.nodes[path] for path in wanted if path in self.nodes}
 
 
+@dataclass(frozen=True, slots=True)
+class UmatiMachine:
+    """A machine tool of OPC 40501-1 on one connection; implements FoundMachine."""
+
+    nodes: MachineNodes
+    programs: ProgramPath = field(default_factory=ProgramPath)
+    missing: tuple[str, ...] = ()
+
+    @property
+    def node_id(self) -> str:
+        """Return the machine's NodeId."""
+        return self.nodes.node_id
+
+    @property
+    def controller(self) -> str:
+        """Return maker and model."""
+        return self.nodes.controller
+
+    @property
+    def alarms(self) -> AlarmSource | None:
+        """Return Notification/Messages, whose alerts carry an ErrorCode (OPC 40501-1, 9.2)."""
+        if self.nodes.messages is None:
+            return None
+        tool = self.nodes.tool_namespace
+        return AlarmSource(self.nodes.messages, f"ns={tool};i={_ALERT_TYPE}", ((tool, "ErrorCode"),))
+
+    def monitored(self) -> dict[str, Item]:
+        """Return the nodes that `state_of` looks at."""
+        return {path: Item(node_id, path == PART_COUNT) for path, node_id in self.nodes.monitored().items()}
+
+    def state_of(self, values: Mapping[str, object], taken_ns: int) -> MachineState:
+        """Say what values mean."""
+        return state_of(self.nodes, values, taken_ns)
+
+
+async def find(browser: Browser, machine: str | None) -> UmatiMachine:
+    """Find the machine tool called `machine`, or the only one. Raises LinkError."""
+    return UmatiMachine(await discover(browser, machine))
+
+
 def namespace_index(namespaces: Sequence[str], uri: str) -> int:
     """Return the index of `uri` on this connection. Raises LinkError."""
     try:
@@ -136,10 +138,7 @@ async def discover(browser: Browser, machine: str | None) -> MachineNodes:
     """Find the machine tool called `machine`, or the only one. Raises LinkError."""
     tool = namespace_index(browser.namespaces, MACHINE_TOOL_URI)
     machinery = namespace_index(browser.namespaces, MACHINERY_URI)
-    found = []
-    for one in await browser.browse(f"ns={machinery};i={_MACHINES}"):
-        if await _is_machine_tool(browser, one.type_id, f"ns={tool};i={_MACHINE_TOOL_TYPE}"):
-            found.append(one)
+    found = await _machines(browser)
     names = ", ".join(sorted(one.name for one in found))
     if machine is not None:
         found = [one for one in found if one.name == machine]
@@ -261,6 +260,16 @@ def _first_number(values: Mapping[str, object], paths: Sequence[str]) -> float |
     return None
 
 
+async def _machines(browser: Browser) -> list[Reference]:
+    tool = namespace_index(browser.namespaces, MACHINE_TOOL_URI)
+    machinery = namespace_index(browser.namespaces, MACHINERY_URI)
+    return [
+        one
+        for one in await browser.browse(f"ns={machinery};i={_MACHINES}")
+        if await _is_machine_tool(browser, one.type_id, f"ns={tool};i={_MACHINE_TOOL_TYPE}")
+    ]
+
+
 async def _is_machine_tool(browser: Browser, type_id: str, wanted: str) -> bool:
     current: str | None = type_id
     for _ in range(_SUPERTYPE_DEPTH):
@@ -299,3 +308,11 @@ def _is_worth_a_look(path: str) -> bool:
 
 async def _children(browser: Browser, path: str, node_id: str) -> list[tuple[str, str]]:
     return [(f"{path}/{one.name}".lstrip("/"), one.node_id) for one in await browser.browse(node_id)]
+
+
+async def offer(browser: Browser) -> Offer:
+    """Return the machine tools that the server has. Raises LinkError."""
+    if MACHINERY_URI not in browser.namespaces or MACHINE_TOOL_URI not in browser.namespaces:
+        return Offer()
+    machines = await _machines(browser)
+    return Offer(tuple(sorted(one.name for one in machines)))

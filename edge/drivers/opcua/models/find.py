@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The machine of a connection, by the information model that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edge.drivers.opcua.models import umati
+from edge.drivers.opcua.models.model import Browser, FoundMachine, Offer
+from edge.drivers.opcua.settings import OpcUaSettings
+
+
+async def find(browser: Browser, settings: OpcUaSettings) -> FoundMachine:
+    """Find the machine that `settings` mean, on this connection. Raises LinkError."""
+    return await umati.find(browser, settings.machine)
+
+
+async def offer(browser: Browser) -> Mapping[str, Offer]:
+    """Return what each model finds on a server, by the model's name in the settings. Raises LinkError."""
+    return {"umati": await umati.offer(browser)}
