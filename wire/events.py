@@ -83,6 +83,50 @@ class JobChanged(Body):
     turn: Annotated[int, Field(ge=0, le=100_000)] = 0
 
 
+class MachineGap(Body):
+    """Nobody saw the machine for a while: the fact is written when it is seen again.
+
+    began_boot_ns is the boot-time clock at which it was seen last, seconds how long ago that was; both are null where
+    that was in another boot of the lab. parts is how much the machine's own counter rose meanwhile, null where that is
+    not known; the fact parts.made with after_gap says the same number, so that the two are never added up.
+    """
+
+    machine: Id
+    began_boot_ns: Annotated[int, Field(ge=0)] | None = None
+    seconds: Annotated[float, Field(ge=0)] | None = None
+    reason: Name
+    parts: Annotated[int, Field(ge=0)] | None = None
+
+
+class PartsMade(Body):
+    """The machine's own counter rose by count to total; never counted otherwise than as a difference of totals.
+
+    after_gap tells that nobody saw them being made, doubtful that the counter rose faster than machines do.
+    """
+
+    machine: Id
+    count: Annotated[int, Field(ge=1)]
+    total: Annotated[int, Field(ge=1)]
+    program: Name | None = None
+    after_gap: bool = False
+    doubtful: bool = False
+
+
+class ProgramLoaded(Body):
+    """A program file was brought into a machine's own memory (step LOADED), or was not, and why.
+
+    selected tells whether the machine has it selected; bytes and sha256 are those of the file as the lab keeps it.
+    """
+
+    machine: Id
+    file: Name
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    selected: bool
+    step: Literal["LOADED", "FAILED"]
+    reason: str = ""
+
+
 class InterlockTripped(Body):
     """An interlock latched: which input, from which source, how old the sample was in ms, and whether it was open."""
 
@@ -151,6 +195,9 @@ BODIES: dict[str, type[Body]] = {
     "visit.headcount": Headcount,
     "kiosk.session": KioskSession,
     "job.changed": JobChanged,
+    "machine.gap": MachineGap,
+    "parts.made": PartsMade,
+    "program.loaded": ProgramLoaded,
     "interlock.tripped": InterlockTripped,
     "interlock.reset": InterlockReset,
     "machine.fault": MachineFault,

@@ -36,6 +36,7 @@ STATUS: dict[type[errors.InfoMobilError], tuple[int, str, str]] = {
         "Bring the tool nearer to what it shall touch, and check the probe's wire.",
     ),
     errors.ProgramInterrupted: (409, "program-interrupted", "Look at the machine, then go on from the journal."),
+    errors.TransferFailed: (409, "transfer-failed", "Look at the machine and its cable, then load it again."),
     MotionStopped: (409, "motion-stopped", "Look at the machine before you go on."),
     errors.ProgramAborted: (409, "program-stopped", "Look at the machine before you go on."),
 }
@@ -69,7 +70,13 @@ def refusal_json(refusal: Refusal, what: str = "") -> dict[str, Any]:
     }
 
 
-COMMANDS = {"zero": "take a zero", "override": "take an override", "settings": "tell or take settings"}
+COMMANDS = {
+    "zero": "take a zero",
+    "override": "take an override",
+    "settings": "tell or take settings",
+    "load": "take a program",
+    "start_loaded": "start what was loaded",
+}
 """Commands whose name is no verb."""
 
 

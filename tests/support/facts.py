@@ -54,3 +54,43 @@ def metric(number: int) -> Event:
 def fault(reason: str) -> Event:
     """Return a fault of a machine."""
     return Event(EventType.MACHINE_FAULT, {"machine": "router", "fault": "FAULT", "reason": reason}, 1, WALL_NS)
+
+
+def gap(seconds: float | None, parts: int | None = None) -> Event:
+    """Return a time during which nobody saw a machine."""
+    began = None if seconds is None else 1_000_000_000
+    body: dict[str, Scalar] = {
+        "machine": "lathe",
+        "began_boot_ns": began,
+        "seconds": seconds,
+        "reason": "the server fell silent",
+        "parts": parts,
+    }
+    return Event(EventType.MACHINE_GAP, body, 1, WALL_NS)
+
+
+def parts(count: int, total: int, *, after_gap: bool = False) -> Event:
+    """Return parts that a machine has made."""
+    body: dict[str, Scalar] = {
+        "machine": "lathe",
+        "count": count,
+        "total": total,
+        "program": "SHAFT.MPF",
+        "after_gap": after_gap,
+        "doubtful": False,
+    }
+    return Event(EventType.PARTS_MADE, body, 1, WALL_NS)
+
+
+def loaded(*, reason: str = "") -> Event:
+    """Return a program that was loaded into a machine, or for a reason was not."""
+    body: dict[str, Scalar] = {
+        "machine": "lathe",
+        "file": "SHAFT.MPF",
+        "bytes": 1234,
+        "sha256": "0" * 64,
+        "selected": not reason,
+        "step": "FAILED" if reason else "LOADED",
+        "reason": reason,
+    }
+    return Event(EventType.PROGRAM_LOADED, body, 1, WALL_NS)

@@ -46,15 +46,17 @@ BASE = {
     Command.ZERO: GOOD,
     Command.OVERRIDE: replace(GOOD, state=replace(GOOD_STATE, execution=Execution.ACTIVE), busy=True),
     Command.SETTINGS: GOOD,
+    Command.LOAD: GOOD,
+    Command.START_LOADED: GOOD,
 }
 ALL = frozenset(Command)
-MOTION = frozenset({Command.START, Command.RESUME, Command.HOME, Command.JOG, Command.PROBE})
+MOTION = frozenset({Command.START, Command.RESUME, Command.HOME, Command.JOG, Command.PROBE, Command.START_LOADED})
 LATCHED = MOTION | {Command.UNLOCK}
 GUARDED_BY_INPUTS = LATCHED | {Command.RESET}
-UNFAULTED = LATCHED | {Command.ZERO}
-IDLE = frozenset({Command.START, Command.HOME, Command.JOG, Command.PROBE, Command.ZERO, Command.SETTINGS})
-ALARM_TOO = frozenset({Command.HOME, Command.SETTINGS})
-PROGRAMMED = frozenset({Command.START, Command.RESUME, Command.PROBE})
+UNFAULTED = LATCHED | {Command.ZERO, Command.LOAD}
+IDLE = ALL - {Command.RESUME, Command.UNLOCK, Command.RESET, Command.OVERRIDE}
+STOPPED_TOO = frozenset({Command.HOME, Command.SETTINGS, Command.LOAD, Command.START_LOADED})
+PROGRAMMED = frozenset({Command.START, Command.RESUME, Command.PROBE, Command.LOAD, Command.START_LOADED})
 
 
 @pytest.mark.parametrize("command", Command)
@@ -79,7 +81,9 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, Any], frozenset[Command]]] = [
     ("idle", {"busy": True}, {}, IDLE),
     ("idle", {}, {"execution": Execution.ACTIVE}, IDLE),
     ("idle", {}, {"execution": Execution.FEED_HOLD}, IDLE),
-    ("idle", {}, {"execution": Execution.STOPPED}, IDLE - ALARM_TOO),
+    ("idle", {}, {"execution": Execution.INTERRUPTED}, IDLE),
+    ("idle", {}, {"execution": Execution.UNAVAILABLE}, IDLE),
+    ("idle", {}, {"execution": Execution.STOPPED}, IDLE - STOPPED_TOO),
     ("homed", {}, {"homed": False}, frozenset({Command.START, Command.PROBE})),
     ("homed", {"far": True}, {"homed": False}, frozenset({Command.START, Command.PROBE, Command.JOG})),
     ("held", {}, {"execution": Execution.READY}, frozenset({Command.RESUME})),
@@ -124,6 +128,21 @@ def test_an_input_is_named_with_its_age() -> None:
     assert refusal.why == "Door: open, read 0.2 s ago from the router's door pin."
     assert refusal.age_ms == 200.0
     assert refusal.remedy == "Close the door."
+
+
+@pytest.mark.parametrize("execution", [Execution.READY, Execution.PROGRAM_COMPLETED, Execution.STOPPED])
+def test_a_program_is_loaded_into_a_machine_that_stands_even_with_its_door_open(execution: Execution) -> None:
+    door_open = replace(GOOD, state=replace(GOOD_STATE, execution=execution), readings=(reading(InputStatus.OPEN),))
+    assert refusals(Command.LOAD, door_open) == ()
+
+
+def test_an_alarm_that_a_machine_calls_urgent_is_a_fault_and_begins_nothing() -> None:
+    urgent = replace(GOOD, state=replace(GOOD_STATE, execution=Execution.STOPPED, fault=Fault.FAULT))
+    assert [item.permissive for item in refusals(Command.START_LOADED, urgent)] == ["fault"]
+
+
+def test_whether_a_machine_with_a_memory_of_its_own_is_homed_is_its_own_business() -> None:
+    assert refusals(Command.START_LOADED, replace(GOOD, state=replace(GOOD_STATE, homed=False))) == ()
 
 
 def test_a_machine_without_a_descriptor_needs_no_guardian() -> None:

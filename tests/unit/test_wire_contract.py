@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from edge.domain.events import EventType, Stream
 from edge.domain.visit import Language, Role
-from tests.support.facts import fault, headcount, metric, session
+from tests.support.facts import fault, gap, headcount, loaded, metric, parts, session
 from wire import topics
 from wire.events import BODIES, REACHED_ROLES, Headcount, KioskSession
 from wire.schema_files import FOLDER, schemas, write
@@ -56,7 +56,13 @@ def test_writing_the_schema_files_changes_what_differs_only(tmp_path: Path) -> N
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("event", [session(1), headcount(25), headcount(-1, reason="left"), metric(1), fault("x")])
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(session(1), headcount(25), headcount(-1, reason="left"), metric(1), fault("x")),
+        *(gap(12.5, 3), gap(None), parts(1, 12), parts(40, 52, after_gap=True), loaded(), loaded(reason="cut off")),
+    ],
+)
 def test_typical_facts_fit_their_schema_and_model(event: object) -> None:
     kind, body = event.type.value, dict(event.body)  # type: ignore[attr-defined]
     schema = json.loads((FOLDER / f"{kind}.json").read_text())
