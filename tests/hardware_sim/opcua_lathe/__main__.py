@@ -13,10 +13,19 @@ Prints one JSON line when ready and one for each control line. Control lines on 
     cut                          reset the TCP connections
     drop-session                 forget sessions and subscriptions without a word, keep the connections
     restart                      stop and start anew as after an update: other namespace indices, vendor's type
+    subscription-delete          delete every subscription without a word
+    max-sessions N|off           let in N sessions at most
+    clock SECONDS                source timestamps are off by that much
     badquality on|off            every value has a Bad status
     slow MS                      answers come MS milliseconds late
-    reset                        everything as at the start, the program stopped
-    state                        print what the lathe does and who is connected
+    file NAME SIZE               put a file of SIZE zeros into the program memory; SIZE 0 is an empty one
+    corrupt on|off               files read back differ from what was written
+    cut-upload N                 cut the wire once, after N further bytes were written to files
+    refuse METHOD STATUS|N       a method fails with this status (BadUserAccessDenied), a job method with ReturnStatus N
+    refuse METHOD                it works again
+    delay METHOD MS              a method answers MS milliseconds late; 0: at once
+    reset                        everything as at the start, the program stopped, the program memory empty
+    state                        print what the lathe does and keeps, what was called and who is connected
 """
 
 from __future__ import annotations
@@ -33,9 +42,12 @@ import time
 from pathlib import Path
 from urllib.parse import urlparse
 
-from tests.hardware_sim.opcua_lathe.lathe import PROGRAMS, ChannelMode, Lathe
+from asyncua import ua
+
+from tests.hardware_sim.opcua_lathe.faults import Faults
+from tests.hardware_sim.opcua_lathe.lathe import ChannelMode, Lathe
 from tests.hardware_sim.opcua_lathe.relay import Relay
-from tests.hardware_sim.opcua_lathe.server import LatheServer
+from tests.hardware_sim.opcua_lathe.server import LatheServer, Machine
 
 TICK_S = 0.05
 
@@ -50,6 +62,7 @@ class Simulator:
         self._password = arguments.password_file.read_text().strip() if arguments.password_file else ""
         self._lathe = Lathe(cycling=not arguments.idle)
         self._relay = Relay(endpoint.hostname or "127.0.0.1", endpoint.port or 4840)
+        self._machine = Machine(self._lathe, Faults(self._relay.cut), without=arguments.without)
         self._server = self._new_server()
         self._lines: asyncio.Queue[str] = asyncio.Queue()
         self._pending = b""
@@ -80,6 +93,7 @@ class Simulator:
             now = time.monotonic()
             self._lathe.advance((now - before) * self._arguments.speed)
             before = now
+            await self._server.advance()
             await self._server.write()
 
     async def _obey(self) -> None:
@@ -88,7 +102,7 @@ class Simulator:
             command, _, argument = line.strip().partition(" ")
             try:
                 await self._command(command, argument.strip())
-            except (ValueError, KeyError) as error:
+            except (ValueError, KeyError, AttributeError) as error:
                 self._say(error=f"{line.strip()!r}: {error}")
             else:
                 await self._server.write()
@@ -119,7 +133,25 @@ class Simulator:
             case "restart":
                 await self._restart()
             case "badquality":
-                self._server.bad_quality = {"on": True, "off": False}[argument]
+                self._machine.bad_quality = {"on": True, "off": False}[argument]
+            case "subscription-delete":
+                await self._server.delete_subscriptions()
+            case "max-sessions":
+                self._machine.max_sessions = None if argument == "off" else int(argument)
+            case "clock":
+                self._machine.clock_offset_s = float(argument)
+            case "corrupt":
+                self._machine.faults.corrupt = {"on": True, "off": False}[argument]
+            case "cut-upload":
+                self._machine.faults.cut_after = int(argument)
+            case "file":
+                name, _, size = argument.partition(" ")
+                await self._server.put_file(name, bytes(int(size)))
+            case "refuse":
+                self._refuse(*argument.split())
+            case "delay":
+                name, _, milliseconds = argument.partition(" ")
+                self._machine.faults.delays[name] = float(milliseconds) / 1000
             case "slow":
                 self._relay.delay_s = float(argument) / 1000
             case "reset":
@@ -139,12 +171,25 @@ class Simulator:
             del self._lathe.alarms[code]
             await self._server.raise_alarm(code, old_text, active=False)
 
+    def _refuse(self, method: str, status: str = "") -> None:
+        if status and not status.isdecimal():
+            getattr(ua.StatusCodes, status)
+        self._machine.faults.refused[method] = status
+        if not status:
+            del self._machine.faults.refused[method]
+
     async def _reset(self) -> None:
         await self._alarm("")
         self._relay.silence(silent=False)
         self._relay.delay_s = 0.0
-        self._server.bad_quality = False
+        machine = self._machine
+        machine.bad_quality = False
+        machine.clock_offset_s = 0.0
+        machine.max_sessions = None
         vars(self._lathe).update(vars(Lathe(cycling=False)))
+        machine.orders.clear()
+        await self._server.erase_files()
+        machine.faults.clear()
 
     async def _restart(self) -> None:
         self._relay.cut()
@@ -156,7 +201,7 @@ class Simulator:
         self._relay.server_port = server.port
 
     def _new_server(self) -> LatheServer:
-        return LatheServer(self._lathe, self._arguments.name, self._arguments.user, self._password)
+        return LatheServer(self._machine, self._arguments.name, self._arguments.user, self._password)
 
     def _open_fifo(self, path: Path) -> int:
         if not path.exists():
@@ -178,11 +223,15 @@ class Simulator:
         lathe = self._lathe
         return {
             "channel": lathe.channel.name,
-            "program": PROGRAMS[lathe.program],
+            "program": lathe.program_name,
             "program_state": lathe.program_state.name,
             "parts": lathe.parts,
             "door_closed": lathe.door_closed,
             "override": lathe.feed_override,
+            "files": self._machine.disk.listing(),
+            "folders": sorted(self._machine.disk.folders),
+            "jobs": [one.facts() for one in self._machine.orders.values()],
+            "calls": dict(self._machine.faults.calls),
             **self._server.counts(),
         }
 
@@ -210,6 +259,13 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=1.0, help="how many times faster than real time")
     parser.add_argument("--name", default="Lathe", help="browse name of the machine")
     parser.add_argument("--idle", action="store_true", help="wait for `start`")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=("files", "move", "jobs"),
+        help="leave out the file system, its MoveOrCopy, or job control; may be repeated",
+    )
     parser.add_argument("--user", help="let in this user only")
     parser.add_argument("--password-file", type=Path)
     arguments = parser.parse_args()

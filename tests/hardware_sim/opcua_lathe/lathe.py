@@ -2,7 +2,8 @@
 """What the lathe does, without a wire: a bar-fed turning cycle in time.
 
 One part takes LOAD_S seconds of loading and TURN_S seconds of turning at 100 % feed override. Opening the door while
-turning interrupts the program; closing it restarts nothing: only `start` does.
+turning interrupts the program; closing it restarts nothing: only `start` does. A job order has one part made of a
+program from the lathe's memory.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Lathe:
     door_closed: bool = True
     stop_circuit_closed: bool = True
     alarms: dict[str, str] = field(default_factory=dict)
+    job_id: str = ""
+    job_program: str = ""
 
     @property
     def operation_mode(self) -> OperationMode:
@@ -74,6 +77,11 @@ class Lathe:
         return self.channel is ChannelState.ACTIVE
 
     @property
+    def program_name(self) -> str:
+        """The active program."""
+        return self.job_program or PROGRAMS[self.program]
+
+    @property
     def may_run(self) -> bool:
         """Whether the lathe's own control lets a program run."""
         return self.door_closed and self.stop_circuit_closed
@@ -81,6 +89,26 @@ class Lathe:
     def start(self) -> None:
         """Cycle start, as at the machine's panel."""
         self.cycling = True
+        self.resume()
+
+    def begin_job(self, job_id: str, program: str) -> bool:
+        """Begin one part of a job order; return whether the lathe stood ready for it."""
+        automatic = self.mode is ChannelMode.AUTOMATIC
+        if self.channel is not ChannelState.RESET or self.cycling or not automatic or not self.may_run:
+            return False
+        self.job_id, self.job_program = job_id, program
+        self.done_s = 0.0
+        self._turn()
+        return True
+
+    def pause(self) -> None:
+        """Interrupt the program, as the feed hold of the panel does."""
+        if self.channel is ChannelState.ACTIVE:
+            self.channel = ChannelState.INTERRUPTED
+            self.program_state = ProgramState.INTERRUPTED
+
+    def resume(self) -> None:
+        """Go on with an interrupted program."""
         if self.channel is ChannelState.INTERRUPTED and self.may_run:
             self._turn()
 
@@ -116,6 +144,7 @@ class Lathe:
             if self.done_s >= LOAD_S:
                 self.done_s = 0.0
                 self.program = self.parts % len(PROGRAMS)
+                self.job_id = self.job_program = ""
                 self._turn()
 
     def _turn(self) -> None:
@@ -123,6 +152,5 @@ class Lathe:
         self.program_state = ProgramState.RUNNING
 
     def _interrupt_unless_permitted(self) -> None:
-        if self.channel is ChannelState.ACTIVE and not self.may_run:
-            self.channel = ChannelState.INTERRUPTED
-            self.program_state = ProgramState.INTERRUPTED
+        if not self.may_run:
+            self.pause()

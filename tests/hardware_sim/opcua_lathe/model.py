@@ -16,6 +16,8 @@ IA_URI = "http://opcfoundation.org/UA/IA/"
 MACHINERY_URI = "http://opcfoundation.org/UA/Machinery/"
 MACHINE_TOOL_URI = "http://opcfoundation.org/UA/MachineTool/"
 LATHE_URI = "urn:infomobil:simulator:lathe"
+ISA95_URI = "http://opcfoundation.org/UA/ISA95-JOBCONTROL_V2/"
+JOBS_URI = "http://opcfoundation.org/UA/Machinery/Jobs/"
 
 _ENUMERATIONS = {
     (64, "ChannelState", 266): ("Active", "Interrupted", "Reset"),
@@ -66,6 +68,8 @@ class Namespaces:
     machinery: int
     tool: int
     lathe: int
+    isa95: int
+    jobs: int
 
 
 class Builder:
@@ -123,6 +127,7 @@ class Builder:
         *,
         is_property: bool = False,
         type_definition: int = ua.ObjectIds.BaseDataVariableType,
+        value_rank: ua.ValueRank = ua.ValueRank.Scalar,
     ) -> Node:
         """Add a variable, or a property."""
         name = path.rpartition("/")[2]
@@ -139,7 +144,7 @@ class Builder:
             DataType=data_type,
             AccessLevel=1,
             UserAccessLevel=1,
-            ValueRank=ua.ValueRank.Scalar,
+            ValueRank=value_rank,
         )
         node = await self._add(item)
         self.variables[path] = node
@@ -159,7 +164,9 @@ async def register_namespaces(server: Server, *, extra: bool) -> Namespaces:
     machinery = await server.register_namespace(MACHINERY_URI)
     tool = await server.register_namespace(MACHINE_TOOL_URI)
     lathe = await server.register_namespace(LATHE_URI)
-    return Namespaces(di, machinery, tool, lathe)
+    isa95 = await server.register_namespace(ISA95_URI)
+    jobs = await server.register_namespace(JOBS_URI)
+    return Namespaces(di, machinery, tool, lathe, isa95, jobs)
 
 
 async def build(server: Server, ns: Namespaces, name: str, *, vendor_type: bool) -> Builder:

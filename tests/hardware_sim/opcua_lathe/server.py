@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from asyncua import Server, ua
 from asyncua.common.event_objects import AlarmCondition
+from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
 
-from tests.hardware_sim.opcua_lathe.lathe import PROGRAMS, ChannelState, Lathe, ProgramState
+from tests.hardware_sim.opcua_lathe.faults import Faults
+from tests.hardware_sim.opcua_lathe.files import Disk, FileSystem
+from tests.hardware_sim.opcua_lathe.jobs import JobReceiver, Order
+from tests.hardware_sim.opcua_lathe.lathe import ChannelState, Lathe, ProgramState
 from tests.hardware_sim.opcua_lathe.model import Builder, Namespaces, build, register_namespaces
 
 _CONDITION_REFRESH = 3875
@@ -34,17 +41,37 @@ class _OneUser:
         return User(role=UserRole.User) if (username, password) == self._expected else None
 
 
+@dataclass
+class Machine:
+    """What outlives a server: the lathe, its program memory, its job orders, and what goes wrong.
+
+    without names what the server does not offer: files, move, jobs.
+    """
+
+    lathe: Lathe
+    faults: Faults
+    disk: Disk = field(default_factory=Disk)
+    orders: dict[str, Order] = field(default_factory=dict)
+    without: Sequence[str] = ()
+    bad_quality: bool = False
+    clock_offset_s: float = 0.0
+    max_sessions: int | None = None
+
+
 class LatheServer:
     """One life of the server; a restart makes another."""
 
-    def __init__(self, lathe: Lathe, name: str, user: str | None, password: str) -> None:
-        self.bad_quality = False
-        self._lathe = lathe
+    def __init__(self, machine: Machine, name: str, user: str | None, password: str) -> None:
+        self._machine = machine
+        self._lathe = machine.lathe
+        self._files = FileSystem(machine.disk, machine.faults, self._is_running)
+        self._jobs = JobReceiver(machine.orders, machine.disk, machine.faults, machine.lathe)
+        self._had_session = False
         self._name = name
         self._server = Server(user_manager=None if user is None else _OneUser(user, password))
         self._with_user = user is not None
         self._builder: Builder | None = None
-        self._written: dict[str, tuple[object, bool]] = {}
+        self._written: dict[str, tuple[object, bool, float]] = {}
 
     @property
     def port(self) -> int:
@@ -64,6 +91,8 @@ class LatheServer:
         self._server.set_identity_tokens([ua.UserNameIdentityToken if self._with_user else ua.AnonymousIdentityToken])
         ns = await register_namespaces(self._server, extra=updated)
         self._builder = await build(self._server, ns, self._name, vendor_type=updated)
+        await self._build_programs()
+        self._limit_sessions()
         messages = self._server.get_node(ua.NodeId("Notification/Messages", ns.lathe))
         await messages.set_event_notifier([ua.EventNotifier.SubscribeToEvents])
         self._server.link_method(self._server.get_node(ua.NodeId(_CONDITION_REFRESH)), self._condition_refresh)
@@ -77,14 +106,17 @@ class LatheServer:
     async def write(self) -> None:
         """Write every value that changed."""
         assert self._builder is not None
+        machine = self._machine
+        taken = datetime.now(UTC) + timedelta(seconds=machine.clock_offset_s)
         for path, variant in self._values(self._builder.ns).items():
-            state = (variant, self.bad_quality)
+            state = (variant, machine.bad_quality, machine.clock_offset_s)
             if self._written.get(path) == state:
                 continue
             self._written[path] = state
-            value = ua.DataValue(variant)
-            if self.bad_quality:
-                value = ua.DataValue(ua.Variant(None), ua.StatusCode(ua.StatusCodes.BadCommunicationError))
+            value = ua.DataValue(variant, SourceTimestamp=taken)
+            if machine.bad_quality:
+                bad = ua.StatusCode(ua.StatusCodes.BadCommunicationError)
+                value = ua.DataValue(ua.Variant(None), bad, SourceTimestamp=taken)
             await self._server.write_attribute_value(self._builder.variables[path].nodeid, value)
 
     async def raise_alarm(self, code: str, text: str, *, active: bool, subscription_id: int | None = None) -> None:
@@ -102,6 +134,28 @@ class LatheServer:
         generator = await self._server.get_event_generator(event, messages)
         generator.event.SourceName = self._name
         await generator.trigger(message=text, subscription_id=subscription_id)
+
+    async def advance(self) -> None:
+        """Let job control follow the lathe, and close the files of clients that are gone."""
+        if "jobs" not in self._machine.without:
+            await self._jobs.advance()
+        has_session = bool(self._server.iserver._external_sessions)
+        if self._had_session and not has_session:
+            self._files.session_ended()
+        self._had_session = has_session
+
+    async def put_file(self, name: str, content: bytes) -> None:
+        """Put a file into the program memory, as at the machine's panel."""
+        await self._files.put(name, content)
+
+    async def erase_files(self) -> None:
+        """Empty the program memory, as at the machine's panel."""
+        await self._files.erase()
+
+    async def delete_subscriptions(self) -> None:
+        """Delete every subscription without a word, as a server does whose patience is shorter than it promised."""
+        service = self._server.iserver.subscription_service
+        await service.delete_subscriptions(list(service.subscriptions))
 
     async def drop_sessions(self) -> None:
         """Forget every session and its subscriptions without a word; connections stay open."""
@@ -122,7 +176,31 @@ class LatheServer:
             "activated": sum(session.is_activated() for session in sessions),
             "subscriptions": len(subscriptions),
             "orphaned_subscriptions": sum(subscription.session_id not in ids for subscription in subscriptions),
+            "open_handles": self._files.open_handles,
         }
+
+    def _is_running(self, path: str) -> bool:
+        return self._lathe.channel is not ChannelState.RESET and self._lathe.job_program == path
+
+    async def _build_programs(self) -> None:
+        assert self._builder is not None
+        machine = self._server.get_node(ua.NodeId("Lathe", self._builder.ns.lathe))
+        without = self._machine.without
+        if "files" not in without:
+            await self._files.build(self._server, self._builder, machine, movable="move" not in without)
+        if "jobs" not in without:
+            await self._jobs.build(self._server, self._builder, machine)
+
+    def _limit_sessions(self) -> None:
+        create = self._server.iserver.create_session
+
+        def create_session(*arguments: Any, **named: Any) -> Any:
+            most = self._machine.max_sessions
+            if most is not None and len(self._server.iserver._external_sessions) >= most:
+                raise ServiceError(ua.StatusCodes.BadTooManySessions)
+            return create(*arguments, **named)
+
+        self._server.iserver.create_session = create_session  # type: ignore[method-assign]
 
     async def _condition_refresh(self, _parent: ua.NodeId, subscription: ua.Variant) -> list[ua.Variant]:
         for code, text in self._lathe.alarms.items():
@@ -149,7 +227,7 @@ class LatheServer:
             "Monitoring/Channel1/FeedOverride": override,
             "Monitoring/Channel1/RapidOverride": ua.Variant(min(lathe.feed_override, 100.0), ua.VariantType.Double),
             "Monitoring/MainSpindle/IsRotating": _bool(value=lathe.rotating),
-            "Production/ActiveProgram/Name": ua.Variant(PROGRAMS[lathe.program], ua.VariantType.String),
+            "Production/ActiveProgram/Name": ua.Variant(lathe.program_name, ua.VariantType.String),
             "Production/ActiveProgram/NumberInList": ua.Variant(lathe.program, ua.VariantType.UInt16),
             "Production/ActiveProgram/State/CurrentState": _text(_PROGRAM_STATE_NAMES[lathe.program_state]),
             "Production/ActiveProgram/State/CurrentState/Id": _node_id(program_state),
