@@ -86,6 +86,10 @@ class ProgramInterrupted(InfoMobilError):
     """The program {program_id} was interrupted: {reason}."""
 
 
+class FileRefused(InfoMobilError):
+    """The file {name} is not taken: {reason}."""
+
+
 class TransferFailed(InfoMobilError):
     """The program {name} is not on the machine {machine_id}: {reason}."""
 

@@ -176,8 +176,8 @@ class MachineState:
     machine_position and work_position are mm; work_offset is machine minus work position; feed is mm/min as
     reported; spindle_speed is the *commanded* rev/min; line is the last line of the program whose receipt the
     controller acknowledged (1-based in the program as the operator sees it), sent_line the last one that was
-    written to the wire; part_count is the machine's own cumulative counter; taken_ns is the boot-time clock at which the
-    last report of the controller was read, source_ns the newest time that the machine itself gave a value (UTC
+    written to the wire; part_count is the machine's own cumulative counter; taken_ns is the boot-time clock at which
+    the last report of the controller was read, source_ns the newest time that the machine itself gave a value (UTC
     nanoseconds since 1970, as its own clock says, which may be wrong by years), None where it gives none.
     """
 

@@ -39,6 +39,16 @@ class ProgramFile:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file that the lab keeps for a machine; size in bytes, kept_ns UTC nanoseconds of the raw wall clock."""
+
+    name: str
+    size: int
+    sha256: str
+    kept_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """The newest transfer to a machine.
 

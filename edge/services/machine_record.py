@@ -34,8 +34,8 @@ class MachineRecord:
         """Say that the machine looks different now."""
         self.bus.publish(MachineChanged(self._id))
 
-    def tripped(self, cause: Reading | None, *, in_motion: bool) -> None:
-        """Note that the interlock latched."""
+    def tripped(self, cause: Reading | None, *, in_motion: bool, stoppable: bool = True) -> None:
+        """Note that the interlock latched; what moves and is not stoppable from here, a person has to stop."""
         self.recorder.note(
             EventType.INTERLOCK_TRIPPED,
             {
@@ -50,7 +50,10 @@ class MachineRecord:
         name = self.info().name
         facts = (("machine", name), ("input", cause.rule.label if cause else ""))
         level = "fault" if in_motion else "attention"
-        self.bus.publish(Notice(level, f"{name}: {cause_text(cause)}.", "tripped", facts))
+        text = f"{name}: {cause_text(cause)}."
+        if in_motion and not stoppable:
+            text = f"{text} It moves and cannot be stopped from here: use its own stop."
+        self.bus.publish(Notice(level, text, "tripped" if stoppable or not in_motion else "tripped-watched", facts))
         self.changed()
 
     def reset(self) -> None:

@@ -13,7 +13,6 @@ from typing import TypeVar
 from edge.domain.errors import (
     DriverRefused,
     DriverUnavailable,
-    InfoMobilError,
     MotionRefused,
     ProbeFailed,
     ProgramAborted,
@@ -22,12 +21,13 @@ from edge.domain.errors import (
     StopNotDelivered,
 )
 from edge.domain.inputs import InputRule, InputSample
-from edge.domain.machine import Capability, Execution, Fault, MachineInfo, MachineState
+from edge.domain.machine import Availability, Capability, Execution, Fault, MachineInfo, MachineState
 from edge.domain.ports import Clock, Guardian, MachineDriver, ProgramText
 from edge.safety import interlock as latch
 from edge.safety.interlock import InputStatus, Interlock, LatchState, Reading
 from edge.safety.permissives import Command, Facts, refusals
 from edge.services.bus import EventBus, MachineHomed
+from edge.services.driver_care import keep_running
 from edge.services.machine_record import MachineRecord, cause_text
 from edge.services.machine_view import MachineView, view_of
 from edge.services.recorder import Recorder
@@ -37,7 +37,6 @@ Result = TypeVar("Result")
 
 TICK_S = 0.05
 METRICS_EVERY_NS = 10_000_000_000
-RESTART_S = 2.0
 
 
 class MachineSupervisor:
@@ -74,6 +73,8 @@ class MachineSupervisor:
         self._decided = False
         self._blind = False
         self._closing = False
+        self.begun_here = False
+        """Whether a machine that runs programs by itself runs one that was begun from here."""
         self.stops = 0
         """How often a stop was asked for: what was asked for before one must not begin after it."""
         self._stop_task: asyncio.Task[None] | None = None
@@ -130,6 +131,11 @@ class MachineSupervisor:
         """Return whether the machine may move: by its own word or by a command of ours under way."""
         return (bool(self._busy) and not self._still) or self._driver.state().in_motion
 
+    @property
+    def stoppable(self) -> bool:
+        """Return whether a stop from here can reach the machine: of what is only watched nobody expects it."""
+        return self._guardian is not None or Capability.STOP in self.info.capabilities
+
     def on_input(self, sample: InputSample) -> None:
         """Take a sample. Where it trips the interlock of a moving machine, the hold is written at once."""
         self._samples[sample.name] = sample
@@ -146,10 +152,10 @@ class MachineSupervisor:
             return
         moving = self.moving
         cause = self._interlock.cause
-        if before.state is LatchState.PERMITTED and moving:
+        if before.state is LatchState.PERMITTED and moving and self.stoppable:
             self._blind = not self._stop_reason and cause is not None and cause.status is InputStatus.UNKNOWN
             self._stop_now(cause_text(cause), origin="interlock")
-        self._record.tripped(cause, in_motion=moving)
+        self._record.tripped(cause, in_motion=moving, stoppable=self.stoppable)
 
     def _stop_now(self, reason: str, *, origin: str) -> None:
         """Write the hold on this stack, then let the stop that keeps the position follow as a task."""
@@ -193,6 +199,8 @@ class MachineSupervisor:
 
     def _on_state(self, state: MachineState) -> None:
         self._evaluate()
+        stands = state.availability is Availability.AVAILABLE and not state.in_motion and not self._busy
+        self.begun_here = self.begun_here and not stands
         words = (state.availability.value, state.execution.value)
         now = self._clock.boot_ns()
         due = state.in_motion and now - self._last_metrics_ns >= METRICS_EVERY_NS
@@ -255,7 +263,8 @@ class MachineSupervisor:
             await self._driver.stop()
         except StopNotDelivered as error:
             self._record.stop("stop", origin, delivered=False)
-            self._set_fault(str(error))
+            if self.stoppable:
+                self._set_fault(str(error))
             raise
         finally:
             if not self._busy:
@@ -347,7 +356,8 @@ class MachineSupervisor:
         resume would start.
         """
         self.require(Command.RESET)
-        if not self._busy and self.state.execution in (Execution.FEED_HOLD, Execution.INTERRUPTED):
+        held = self.state.execution in (Execution.FEED_HOLD, Execution.INTERRUPTED)
+        if held and self.stoppable and not self._busy:
             await self.stop("reset")
             self.require(Command.RESET)
         self._interlock = latch.reset(self._interlock, self._readings(self._clock.boot_ns()))
@@ -362,7 +372,7 @@ class MachineSupervisor:
         """Keep the driver connected and watch the ages of inputs, until cancelled; contains this machine's failures."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._run_driver(), name=f"driver {self.machine_id}")
+                group.create_task(keep_running(self._driver, self._driver_failed), name=f"driver {self.machine_id}")
                 group.create_task(self._watch_ages(), name=f"ages {self.machine_id}")
         finally:
             self._unsubscribe()
@@ -370,19 +380,9 @@ class MachineSupervisor:
                 with suppress(asyncio.CancelledError):
                     await self._stop_task
 
-    async def _run_driver(self) -> None:
-        while True:
-            try:
-                await self._driver.run()
-                self._set_fault("The driver of the machine ended by itself.")
-            except Exception as error:
-                # One machine's defect must not take the other machines along.
-                log.exception("driver of %s failed", self.machine_id)
-                self._stop_reason = self._stop_reason or "its driver failed"
-                with suppress(InfoMobilError):
-                    self._driver.hold()
-                self._set_fault(f"The driver of the machine failed: {error}")
-            await asyncio.sleep(RESTART_S)
+    def _driver_failed(self, reason: str) -> None:
+        self._stop_reason = self._stop_reason or "its driver failed"
+        self._set_fault(reason)
 
     async def _watch_ages(self) -> None:
         while True:
@@ -390,8 +390,9 @@ class MachineSupervisor:
             self._evaluate()
 
     async def shut_down(self) -> None:
-        """Stop what moves, and begin nothing more: the service ends."""
+        """Stop what moves because of this service, and begin nothing more: the service ends."""
         self._closing = True
-        if self.moving and Capability.STOP in self.info.capabilities:
+        ours = self._guardian is not None or self.begun_here or bool(self._busy)
+        if ours and self.moving and Capability.STOP in self.info.capabilities:
             with suppress(StopNotDelivered):
                 await self.stop("shutdown")

@@ -20,6 +20,7 @@ from edge.domain.machine import (
     Travel,
 )
 from edge.domain.ports import JobMark, ProgramText
+from edge.domain.transfer import ProgramFile, TransferStep
 
 TRAVEL = Travel(Position(-200, -200, -60), Position(0, 0, 0), 3000, 12000)
 
@@ -186,6 +187,45 @@ class FakeDriver:
         self.show(execution=Execution.ACTIVE)
         await self.end
         self.show(execution=Execution.READY)
+
+
+class FakeReceiver(FakeDriver):
+    """A machine that keeps programs: `load` goes on step by step, as a test lets it; `gate` holds it back."""
+
+    def __init__(self, clock: FakeClock, machine_id: str = "lathe", *, job_control: bool = True) -> None:
+        super().__init__(clock, machine_id)
+        able = {Capability.LOAD_PROGRAM}
+        if job_control:
+            able |= {Capability.JOB_CONTROL, Capability.HOLD, Capability.STOP}
+        self._info = replace(self._info, name="Lathe", kind="lathe", capabilities=frozenset(able))
+        self.loaded: list[ProgramFile] = []
+        self.selects = True
+        self.failing: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.begun = asyncio.Event()
+        self.order_gate = asyncio.Event()
+        self.order_gate.set()
+
+    async def load(self, file: ProgramFile, tell: Callable[[TransferStep, int], None]) -> bool:
+        tell(TransferStep.UPLOADING, len(file.content) // 2)
+        self.begun.set()
+        await self.gate.wait()
+        if self.failing is not None:
+            raise self.failing
+        tell(TransferStep.VERIFYING, len(file.content))
+        if self.selects:
+            tell(TransferStep.SELECTING, len(file.content))
+        self.loaded.append(file)
+        return self.selects
+
+    async def start_loaded(self) -> None:
+        self.wire.append("order")
+        self.begun.set()
+        await self.order_gate.wait()
+        if self.failing is not None:
+            raise self.failing
+        self.wire.append("started")
 
 
 class FakeGuardian:

@@ -245,7 +245,7 @@ async def test_what_the_guardian_stopped_waits_for_a_person(bench: Bench) -> Non
 
 
 async def test_a_crashed_driver_holds_faults_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.services.supervisor.RESTART_S", 0.0)
+    monkeypatch.setattr("edge.services.driver_care.RESTART_S", 0.0)
     clock, store = FakeClock(), MemoryStore()
     driver = FakeDriver(clock)
     driver.crash = ZeroDivisionError("a defect")
