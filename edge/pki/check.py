@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from cryptography import x509
@@ -109,7 +110,7 @@ def _permits(authority: Certificate, below: int) -> bool:
 def _how_to_trust(certificate: Certificate, store: Path) -> str:
     return (
         f"nobody has trusted it yet. Compare its thumbprint {grouped(certificate.thumbprint)} with what the other side"
-        f" shows, then run: infomobil-edge opcua trust {certificate.thumbprint} --store {store}"
+        f" shows, then run: infomobil-edge opcua trust {certificate.thumbprint} --store {quote(str(store))}"
     )
 
 
