@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the nodes of a machine tool say for the facts of a machine: pure, by the path from the machine's node.
+
+The words are those of OPC 40501-1 (ChannelState 12.1, ChannelMode 12.2, MachineOperationMode 12.5, program states
+8.4.8) and of OPC 40001-1 (MachineryItemState 12.2, MachineryOperationMode 13.2). Whether a spindle turns is known to no
+software here, so IsRotating never has a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from edge.opcua_server.facts import MachineFacts
+
+
+class Quality(Enum):
+    """Why a node has no value."""
+
+    UNKNOWN = "the machine is heard and does not tell this"
+    UNHEARD = "the machine is not heard"
+    SILENT = "the service that feeds the server is not heard"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state of a state machine by its browse name."""
+
+    name: str
+
+
+Value = bool | int | float | str | State | Quality
+
+FEED = "Monitoring/Channel/FeedOverride"
+ITEM_STATE = "MachineryBuildingBlocks/MachineryItemState"
+OPERATION_MODE = "MachineryBuildingBlocks/MachineryOperationMode"
+PROGRAM_STATE = "Production/ActiveProgram/State"
+PARTS = "Production/Statistics/PartsProducedInLifetime"
+LAMPS = ("Red", "Yellow", "Green")
+
+_CHANNEL_STATE = {"ACTIVE": 0, "INTERRUPTED": 1, "FEED_HOLD": 1, "READY": 2, "STOPPED": 2, "PROGRAM_COMPLETED": 2}
+_CHANNEL_MODE = {"AUTOMATIC": 0, "MANUAL_DATA_INPUT": 1, "MANUAL": 2}
+_OPERATION_MODE = {"AUTOMATIC": 1, "MANUAL_DATA_INPUT": 0, "MANUAL": 0}
+_MACHINERY_MODE = {"AUTOMATIC": "Processing", "MANUAL_DATA_INPUT": "Setup", "MANUAL": "Setup"}
+_PROGRAM_STATE = {
+    "ACTIVE": "Running",
+    "INTERRUPTED": "Interrupted",
+    "FEED_HOLD": "Interrupted",
+    "PROGRAM_COMPLETED": "Ended",
+    "READY": "Initializing",
+    "STOPPED": "Aborted",
+}
+
+
+def values_of(facts: MachineFacts) -> dict[str, Value]:
+    """Return what each node says now; nodes that a machine has not are told all the same."""
+    return dict(_told(facts)) if facts.available else dict.fromkeys(PATHS, Quality.UNHEARD)
+
+
+def silence() -> dict[str, Value]:
+    """Return what each node says when the service has fallen silent."""
+    return dict.fromkeys(PATHS, Quality.SILENT)
+
+
+def _told(facts: MachineFacts) -> Iterator[tuple[str, Value]]:
+    execution, mode = facts.execution, facts.mode
+    yield "Monitoring/MachineTool/OperationMode", _OPERATION_MODE.get(mode, Quality.UNKNOWN)
+    yield "Monitoring/MachineTool/FeedOverride", _per_cent(facts.feed_override)
+    yield ITEM_STATE, _item_state(facts)
+    yield OPERATION_MODE, _state(_MACHINERY_MODE, mode)
+    yield "Monitoring/Channel/ChannelState", _CHANNEL_STATE.get(execution, Quality.UNKNOWN)
+    yield "Monitoring/Channel/ChannelMode", _CHANNEL_MODE.get(mode, Quality.UNKNOWN)
+    yield FEED, _per_cent(facts.feed_override)
+    yield "Monitoring/Channel/RapidOverride", _per_cent(facts.rapid_override)
+    yield "Monitoring/Spindle/IsRotating", Quality.UNKNOWN
+    yield "Monitoring/Spindle/Override", _per_cent(facts.spindle_override)
+    lit = _lamp(facts)
+    for lamp in LAMPS:
+        yield f"Monitoring/Stacklight/{lamp}/SignalOn", Quality.UNKNOWN if lit is None else lamp == lit
+    yield from _production(facts)
+
+
+def _production(facts: MachineFacts) -> Iterator[tuple[str, Value]]:
+    job = facts.job
+    named = job.program if job is not None else facts.program
+    yield "Production/ActiveProgram/Name", Quality.UNKNOWN if named is None else named
+    yield "Production/ActiveProgram/NumberInList", 0
+    yield "Production/ActiveProgram/JobIdentifier", "" if job is None else str(job.claim)
+    yield PROGRAM_STATE, Quality.UNKNOWN if named is None else _state(_PROGRAM_STATE, facts.execution)
+    count = facts.part_count
+    yield PARTS, Quality.UNKNOWN if count is None else count
+    yield "Identification/SoftwareRevision", facts.controller or Quality.UNKNOWN
+
+
+def _state(words: Mapping[str, str], word: str) -> Value:
+    return State(words[word]) if word in words else Quality.UNKNOWN
+
+
+def _per_cent(override: int | None) -> Value:
+    return Quality.UNKNOWN if override is None else float(override)
+
+
+def _item_state(facts: MachineFacts) -> Value:
+    if facts.execution not in _CHANNEL_STATE:
+        return Quality.UNKNOWN
+    if facts.blocked:
+        return State("OutOfService")
+    return State("Executing" if facts.execution == "ACTIVE" else "NotExecuting")
+
+
+def _lamp(facts: MachineFacts) -> str | None:
+    """Return the one lamp that is lit (IEC 60073): red for a fault, yellow for what waits for a person, green."""
+    if facts.blocked:
+        return "Red"
+    match _CHANNEL_STATE.get(facts.execution):
+        case None:
+            return None
+        case 0:
+            return "Green"
+        case _:
+            return "Yellow"
+
+
+PATHS = tuple(path for path, _ in _told(MachineFacts("", 0)))
