@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One connection to an OPC UA server: with `translate.py` all that knows asyncua.
+"""One connection to an OPC UA server: session, browsing, reading, methods; `subscription.py` has what is reported.
 
 A connection is used once. asyncua 2.1 repairs connections by itself only against some servers and its `connect` can
 hang for ever, so that here each connection has a Client of its own, each answer a time limit, and silence an end.
@@ -10,40 +10,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
-from asyncua.client.client import Client
+from edge.drivers.opcua.calls import Calls
+from edge.drivers.opcua.errors import LinkError, LinkLost
+from edge.drivers.opcua.models.model import AlarmSource, Item
+from edge.drivers.opcua.security import SecuredClient
+from edge.drivers.opcua.settings import OpcUaSettings
+from edge.drivers.opcua.subscription import Listener, Subscription
+from edge.drivers.opcua.translate import FOREIGN, LOST, link_error, reading_of, ua
+from edge.drivers.opcua.values import Value
 
-from edge.drivers.opcua.errors import CredentialsRefused, LinkError
-from edge.drivers.opcua.settings import KEEP_ALIVE_COUNT, OpcUaSettings
-from edge.drivers.opcua.translate import (
-    CONDITION_TYPE,
-    COUNTER_QUEUE,
-    FOREIGN,
-    REFUSED_USER,
-    ConditionEvent,
-    condition_event,
-    event_request,
-    item_request,
-    reason_of,
-    status_words,
-    ua,
-    value_of,
-)
+if TYPE_CHECKING:
+    from edge.pki import Pki
 
 T = TypeVar("T")
 
-_READ_CHUNK = 100
-_SESSION_TIMEOUT_MIN_S = 4.0
-_LIFETIME_S = 60.0
+_CONNECT_S = 2.0
 _CLOSE_S = 2.0
-_LOST = "the connection was lost"
-_CONDITION_REFRESH = 3875
+_SESSION_TIMEOUT_MIN_S = 4.0
+_CHUNK = 100
+_AT_ONCE = 8
+_BROWSE_PAGE = 250
 _HIERARCHICAL_REFERENCES = 33
 _HAS_SUBTYPE = 45
+_MAX_NODES_PER_READ = 11705
+_MAX_ITEMS_PER_CALL = 11714
 
 _log = logging.getLogger(__name__)
 
@@ -57,59 +54,45 @@ class Reference:
     type_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A node to report on change; of a counter no value is skipped."""
-
-    node_id: str
-    counter: bool = False
-
-
-Listener = Callable[[Mapping[str, object], Sequence[ConditionEvent]], None]
-
-
-def silence_limit_s(settings: OpcUaSettings, publishing_ms: float, keep_alive_count: int) -> float:
-    """Return the silence, s, that means a dead link, for the publishing interval that the server granted.
-
-    A server may revise the interval upwards; then two of its keep-alives have to fit in, as in the settings.
-    """
-    return max(settings.watchdog_s, 2 * keep_alive_count * publishing_ms / 1000)
-
-
 class Connection:
     """An activated session; made by `open_connection`."""
 
-    def __init__(self, settings: OpcUaSettings, password: str | None) -> None:
+    def __init__(self, settings: OpcUaSettings, pki: Pki | None) -> None:
         self.namespaces: tuple[str, ...] = ()
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._lost: asyncio.Future[str] = self._loop.create_future()
-        self._heard = self._loop.time()
-        self._silence_limit_s = settings.watchdog_s
-        self._listener: Listener | None = None
-        self._keys: dict[int, str] = {}
-        self._subscription: int | None = None
-        # The library's own probe must not be stricter than our time limit.
-        client = Client(settings.endpoint, timeout=settings.timeout_s, watchdog_intervall=settings.timeout_s)
-        client.name = client.description = "InfoMobil"
-        client.application_uri = "urn:infomobil:edge"
-        # A session lost with its connection blocks one of a control's few places until its time-out. Keep-alives come
-        # at least twice per watchdog time, so that a session in use never reaches this one.
+        self._subscription: Subscription | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self._supertypes: dict[str, str | None] = {}
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._read_chunk = _CHUNK
+        self._items_chunk = _CHUNK
+        client = SecuredClient(settings, pki)
+        # A session lost with its connection blocks one of a control's few places until its time-out. We read at least
+        # every 1.2 s, so that a session in use never reaches this one.
         client.session_timeout = round(1000 * max(_SESSION_TIMEOUT_MIN_S, 2 * settings.watchdog_s))
-        client.connection_lost_callback = self._on_connection_lost
-        if settings.user is not None and password is not None:
-            client.set_user(settings.user)
-            client.set_password(password)
         self._client: Any = client
+        self._calls = Calls(client, self._ask, self.supertype, settings.timeout_s)
 
     async def start(self) -> None:
         """Connect and open a session. Raises LinkError."""
-        await self._ask("connecting", self._client.connect(), 2 * self._settings.timeout_s)
-        self.namespaces = tuple(await self._ask("reading the namespaces", self._client.get_namespace_array()))
+        # Connecting and the first greeting cost a control nothing: a short limit finds a link that is back early. The
+        # keys of a channel and a session may take a small control seconds.
+        client = self._client
+        where = urlsplit(self._settings.endpoint)
+        await self._ask("looking up its name", self._loop.getaddrinfo(where.hostname, where.port))
+        await self._ask("choosing an endpoint", client.prepare(), 2 * self._settings.timeout_s)
+        await self._ask("connecting", self._greet(), min(_CONNECT_S, self._settings.timeout_s))
+        await self._ask("opening a channel", self._open_channel(renew=False))
+        await self._ask("opening a session", client.create_session())
+        await self._ask("opening a session", client._activate_with_credentials())  # noqa: SLF001
+        self._renewal = asyncio.create_task(self._renew_channel(), name="opcua-channel")
+        self.namespaces = tuple(await self._ask("reading the namespaces", client.get_namespace_array()))
+        await self._read_limits()
 
     async def close(self) -> None:
         """Delete the subscription, close session and socket; bounded, whatever the server does."""
-        self._listener = None
         protocol = self._client.uaclient.protocol
         transport = None if protocol is None else protocol.transport
         ending = asyncio.create_task(self._end(), name="opcua-close")
@@ -124,128 +107,163 @@ class Connection:
             self._client.disconnect_socket()
             if transport is not None:
                 transport.abort()
-            # One turn for the cancelled publish loop, one for the transport's own ending.
+            # One turn for the cancelled tasks, one for the transport's own ending.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             self._lost.cancel()
 
-    async def _end(self) -> None:
-        if self._subscription is not None and not self._lost.done():
-            try:
-                async with asyncio.timeout(_CLOSE_S / 2):
-                    await self._client.uaclient.delete_subscriptions([self._subscription])
-            except FOREIGN as error:
-                _log.debug("the subscription was not deleted: %r", error)
-        await self._client.disconnect()
-
     async def browse(self, node_id: str) -> list[Reference]:
         """Return the hierarchical children of a node. Raises LinkError."""
-        node = self._client.get_node(node_id)
-        found = await self._ask("browsing", node.get_references(_HIERARCHICAL_REFERENCES, ua.BrowseDirection.Forward))
+        found = await self._references(node_id, _HIERARCHICAL_REFERENCES, ua.BrowseDirection.Forward)
         return [Reference(one.BrowseName.Name, one.NodeId.to_string(), one.TypeDefinition.to_string()) for one in found]
 
     async def supertype(self, type_id: str) -> str | None:
         """Return the type that `type_id` is derived from, or None. Raises LinkError."""
-        node = self._client.get_node(type_id)
-        found = await self._ask("browsing types", node.get_references(_HAS_SUBTYPE, ua.BrowseDirection.Inverse))
-        return found[0].NodeId.to_string() if found else None
+        if type_id not in self._supertypes:
+            found = await self._references(type_id, _HAS_SUBTYPE, ua.BrowseDirection.Inverse)
+            self._supertypes[type_id] = found[0].NodeId.to_string() if found else None
+        return self._supertypes[type_id]
 
     async def read(self, node_ids: Sequence[str]) -> list[object]:
         """Read values in bulk, in order. Raises LinkError."""
-        values: list[object] = []
-        for start in range(0, len(node_ids), _READ_CHUNK):
-            nodes = [ua.NodeId.from_string(one) for one in node_ids[start : start + _READ_CHUNK]]
-            request = self._client.uaclient.read_attributes(nodes, ua.AttributeIds.Value)
-            values.extend(value_of(one) for one in await self._ask("reading", request))
+        return [one.value for one in await self.read_values(node_ids)]
+
+    async def read_values(self, node_ids: Sequence[str]) -> list[Value]:
+        """Read values with their source timestamps in bulk, in order. Raises LinkError."""
+        values: list[Value] = []
+        for start in range(0, len(node_ids), self._read_chunk):
+            request = ua.ReadParameters()
+            request.TimestampsToReturn = ua.TimestampsToReturn.Source
+            request.NodesToRead = [_to_read(one) for one in node_ids[start : start + self._read_chunk]]
+            async with self._at_once:
+                found = await self._ask("reading", self._client.uaclient.read(request))
+            values.extend(reading_of(one) for one in found)
         return values
 
     async def subscribe(
-        self, items: Mapping[str, Item], events_of: str | None, tool_namespace: int, listener: Listener
-    ) -> None:
-        """Report changes of `items` by their keys, and alarms of the node `events_of`, to `listener`.
+        self, items: Mapping[str, Item], alarms: AlarmSource | None, listener: Listener
+    ) -> dict[str, str]:
+        """Report changes of `items` by their keys, and alarms, to `listener`; return what is refused and why.
 
-        The listener is called at each sign of life, with nothing at all where nothing changed. Raises LinkError.
+        Raises LinkError.
         """
-        settings = self._settings
-        self._listener = listener
-        parameters = ua.CreateSubscriptionParameters()
-        parameters.RequestedPublishingInterval = settings.publishing_ms
-        parameters.RequestedMaxKeepAliveCount = KEEP_ALIVE_COUNT
-        parameters.RequestedLifetimeCount = max(3 * KEEP_ALIVE_COUNT, int(_LIFETIME_S * 1000 / settings.publishing_ms))
-        parameters.PublishingEnabled = True
-        result = await self._ask("subscribing", self._client.uaclient.create_subscription(parameters, self._on_publish))
-        self._subscription = result.SubscriptionId
-        self._silence_limit_s = silence_limit_s(
-            settings, result.RevisedPublishingInterval, result.RevisedMaxKeepAliveCount
+        self._subscription = subscription = Subscription(
+            self._client, self._ask, self._settings, self._items_chunk, listener, self._set_lost
         )
-        requests = [self._item_request(handle, key, item) for handle, (key, item) in enumerate(items.items(), 1)]
-        if events_of is not None:
-            requests.append(event_request(len(requests) + 1, events_of, tool_namespace))
-        create = ua.CreateMonitoredItemsParameters()
-        create.SubscriptionId = self._subscription
-        create.ItemsToCreate = requests
-        create.TimestampsToReturn = ua.TimestampsToReturn.Source
-        results = await self._ask("subscribing", self._client.uaclient.create_monitored_items(create))
-        for request, one in zip(requests, results, strict=True):
-            if not one.StatusCode.is_good():
-                node = request.ItemToMonitor.NodeId.to_string()
-                _log.debug("%s is not monitored: %s", node, one.StatusCode.name)
-        if events_of is not None:
-            await self._refresh_conditions()
+        return await subscription.start(items, alarms)
+
+    async def refresh_conditions(self) -> None:
+        """Let the server report all its alarms anew. Raises LinkError."""
+        if self._subscription is not None:
+            await self._subscription.refresh_conditions()
+
+    async def call(
+        self, object_id: str, method_id: str, *arguments: object, seconds: float | None = None
+    ) -> list[object]:
+        """Call a method and return its output arguments; seconds is the time limit of the answer.
+
+        An argument is a plain value, which becomes what the method declares, or a Variant. Raises CallRefused and
+        LinkError.
+        """
+        await self._calls.prepare(method_id)
+        return await self.finish_call(method_id, self.begin_call(object_id, method_id, *arguments), seconds)
+
+    async def prepare_call(self, method_id: str) -> None:
+        """Learn which arguments a method takes, for `begin_call`. Raises LinkError."""
+        await self._calls.prepare(method_id)
+
+    def begin_call(self, object_id: str, method_id: str, *arguments: object) -> Awaitable[Any]:
+        """Write a call to the wire before returning; `finish_call` takes what is returned. Raises LinkError."""
+        if self._lost.done():
+            raise LinkLost(reason=self._lost.result())
+        try:
+            return self._calls.begin(object_id, method_id, arguments)
+        except OSError as error:
+            raise LinkLost(reason=LOST) from error
+
+    async def finish_call(self, method_id: str, begun: Awaitable[Any], seconds: float | None = None) -> list[object]:
+        """Return the output arguments of a call that was begun. Raises CallRefused, LinkError."""
+        return await self._calls.finish(method_id, begun, seconds)
 
     async def watch(self) -> NoReturn:
         """Raise LinkError as soon as the connection is lost or has been silent too long."""
-        while (left := self._heard + self._silence_limit_s - self._loop.time()) > 0:
+        while (left := self._silence_ends() - self._loop.time()) > 0:
             await asyncio.wait({self._lost}, timeout=left)
             if self._lost.done():
-                raise LinkError(reason=self._lost.result())
-        raise LinkError(reason=f"the server has said nothing for {self._silence_limit_s:g} s")
+                raise LinkLost(reason=self._lost.result())
+        limit = self._settings.watchdog_s if self._subscription is None else self._subscription.silence_limit_s
+        raise LinkLost(reason=f"the server has said nothing for {limit:g} s")
 
-    async def _refresh_conditions(self) -> None:
-        call = ua.CallMethodRequest()
-        call.ObjectId = ua.NodeId(CONDITION_TYPE)
-        call.MethodId = ua.NodeId(_CONDITION_REFRESH)
-        call.InputArguments = [ua.Variant(self._subscription, ua.VariantType.UInt32)]
-        # Optional in the standard: without it alarms raised before we came stay unknown.
-        try:
-            (result,) = await self._ask("asking for alarms", self._client.uaclient.call([call]))
-        except LinkError as error:
-            if not isinstance(error.__cause__, ua.UaStatusCodeError):
-                raise
-            _log.debug("no condition refresh: %s", error)
-        else:
-            if not result.StatusCode.is_good():
-                _log.debug("no condition refresh: %s", result.StatusCode.name)
+    def _silence_ends(self) -> float:
+        assert self._subscription is not None
+        return self._subscription.heard + self._subscription.silence_limit_s
 
-    def _item_request(self, handle: int, key: str, item: Item) -> Any:
-        self._keys[handle] = key
-        request = item_request(handle, item.node_id, ua.AttributeIds.Value)
-        request.RequestedParameters.SamplingInterval = self._settings.sampling_ms
-        request.RequestedParameters.QueueSize = COUNTER_QUEUE if item.counter else 1
-        return request
+    async def _greet(self) -> None:
+        await self._client.connect_socket()
+        protocol = self._client.uaclient.protocol
+        reported = protocol.on_connection_lost
 
-    def _on_publish(self, result: Any) -> None:
-        self._heard = self._loop.time()
-        # asyncua swallows what its callbacks raise; the loop reports it.
-        self._loop.call_soon(self._dispatch, list(result.NotificationMessage.NotificationData or ()))
+        def lost(error: Exception | None) -> None:
+            reported(error)
+            self._set_lost(LOST)
 
-    def _dispatch(self, notifications: Iterable[Any]) -> None:
-        values: dict[str, object] = {}
-        events: list[ConditionEvent] = []
-        for one in notifications:
-            if isinstance(one, ua.DataChangeNotification):
-                for item in one.MonitoredItems:
-                    if (key := self._keys.get(item.ClientHandle)) is not None:
-                        values[key] = value_of(item.Value)
-            elif isinstance(one, ua.EventNotificationList):
-                events.extend(event for fields in one.Events if (event := condition_event(fields.EventFields)))
-            elif isinstance(one, ua.StatusChangeNotification) and not one.Status.is_good():
-                self._set_lost(status_words(one.Status.name))
-        if self._listener is not None and not self._lost.done():
-            self._listener(values, events)
+        protocol.on_connection_lost = lost
+        await self._client.send_hello()
 
-    async def _on_connection_lost(self, error: Exception) -> None:
-        self._set_lost("the server does not answer" if isinstance(error, TimeoutError) else _LOST)
+    async def _open_channel(self, *, renew: bool) -> None:
+        await self._client.open_secure_channel(renew=renew)
+        security = self._client.uaclient.protocol._connection  # noqa: SLF001
+        # The library counts a token's life from the server's clock, which may be wrong by years.
+        for token in (security.security_token, security.next_security_token):
+            token.CreatedAt = datetime.now(UTC)
+
+    async def _renew_channel(self) -> None:
+        while True:
+            # OPC 10000-4, 5.5.2: after three quarters of the lifetime that the server granted.
+            await asyncio.sleep(0.75 * self._client.secure_channel_timeout / 1000)
+            try:
+                await self._ask("renewing the channel", self._open_channel(renew=True))
+            except LinkError as error:
+                self._set_lost(str(error.reason))
+                return
+            self._client.uaclient.revolve_security_token()
+
+    async def _read_limits(self) -> None:
+        limits = await self.read([f"i={_MAX_NODES_PER_READ}", f"i={_MAX_ITEMS_PER_CALL}"])
+        self._read_chunk, self._items_chunk = (
+            min(limit, _CHUNK) if isinstance(limit, int) and limit > 0 else _CHUNK for limit in limits
+        )
+
+    async def _references(self, node_id: str, kind: int, direction: Any) -> list[Any]:
+        description = ua.BrowseDescription()
+        description.NodeId = ua.NodeId.from_string(node_id)
+        description.BrowseDirection = direction
+        description.ReferenceTypeId = ua.NodeId(kind)
+        description.IncludeSubtypes = True
+        description.ResultMask = ua.BrowseResultMask.All
+        request = ua.BrowseParameters()
+        # Pages: a folder of thousands of nodes must not hold up the loop while it is decoded.
+        request.RequestedMaxReferencesPerNode = _BROWSE_PAGE
+        request.NodesToBrowse = [description]
+        async with self._at_once:
+            (result,) = await self._ask("browsing", self._client.uaclient.browse(request))
+            found = list(result.References or ())
+            while result.ContinuationPoint:
+                further = ua.BrowseNextParameters()
+                further.ContinuationPoints = [result.ContinuationPoint]
+                (result,) = await self._ask("browsing", self._client.uaclient.browse_next(further))
+                found.extend(result.References or ())
+        return found
+
+    async def _end(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+        if self._subscription is not None:
+            try:
+                await self._subscription.end(seconds=0.0 if self._lost.done() else _CLOSE_S / 2)
+            except FOREIGN as error:
+                _log.debug("the subscription was not deleted: %r", error)
+        await self._client.disconnect()
 
     def _set_lost(self, reason: str) -> None:
         if not self._lost.done():
@@ -257,23 +275,28 @@ class Connection:
             async with asyncio.timeout(limit):
                 return await answer
         except TimeoutError as error:
-            raise LinkError(reason=f"no answer in time ({what})") from error
+            raise LinkLost(reason=f"no answer in time ({what})") from error
         except FOREIGN as error:
-            if type(error).__name__ in REFUSED_USER:
-                raise CredentialsRefused(reason="the server refuses this user and password") from error
             if isinstance(error, ConnectionError) and self.namespaces:
-                raise LinkError(reason=_LOST) from error
-            raise LinkError(reason=reason_of(error, self._settings.endpoint)) from error
+                raise LinkLost(reason=LOST) from error
+            raise link_error(error, self._settings.endpoint) from error
+
+
+def _to_read(node_id: str) -> Any:
+    request = ua.ReadValueId()
+    request.NodeId = ua.NodeId.from_string(node_id)
+    request.AttributeId = ua.AttributeIds.Value
+    return request
 
 
 @asynccontextmanager
-async def open_connection(settings: OpcUaSettings, password: str | None) -> AsyncIterator[Connection]:
+async def open_connection(settings: OpcUaSettings, pki: Pki | None) -> AsyncIterator[Connection]:
     """Open a connection and close it without a trace on the server. Raises LinkError."""
     library = logging.getLogger("asyncua")
     if library.level == logging.NOTSET:
         # It logs each loss several times with tracebacks; we log it once, in words.
         library.setLevel(logging.CRITICAL + 1)
-    connection = Connection(settings, password)
+    connection = Connection(settings, pki)
     try:
         await connection.start()
         yield connection

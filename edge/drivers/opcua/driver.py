@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine that is watched over OPC UA: nothing here commands or decides.
+"""A machine that is watched over OPC UA and, where its server and its settings allow it, given programs.
 
 The state is AVAILABLE only while the server is heard. Each connection is a fresh one; between two of them lies a
 jittered pause that doubles up to a ceiling, so that a server with few sessions is never stormed.
@@ -9,72 +9,115 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from edge.domain.errors import DriverRefused, StopNotDelivered
+from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivered
 from edge.domain.inputs import InputSample
-from edge.domain.machine import Alarm, DoorState, EmergencyStop, Fault, MachineInfo, MachineState
+from edge.domain.machine import Capability, MachineInfo, MachineState
 from edge.domain.ports import Clock, ProgramText
-from edge.drivers.opcua.errors import CredentialsRefused, LinkError
-from edge.drivers.opcua.models import umati
-from edge.drivers.opcua.settings import OpcUaInputSettings, OpcUaSettings
+from edge.domain.transfer import ProgramFile, TransferStep
+from edge.drivers.opcua.errors import LinkError
+from edge.drivers.opcua.models.find import find
+from edge.drivers.opcua.models.model import FoundMachine, Item
+from edge.drivers.opcua.models.paths import resolve
+from edge.drivers.opcua.pauses import Pauses
+from edge.drivers.opcua.settings import OpcUaSettings
+from edge.drivers.opcua.values import Value
+from edge.drivers.opcua.view import View, input_key
 
 if TYPE_CHECKING:
-    from edge.drivers.opcua.connection import Connection, Item
-    from edge.drivers.opcua.translate import ConditionEvent
-
-Listener = TypeVar("Listener")
+    from edge.drivers.opcua.alarms import ConditionEvent
+    from edge.drivers.opcua.connection import Connection
+    from edge.pki import Pki
 
 _log = logging.getLogger(__name__)
 
 _CLOSED = "the link is closed"
 _WATCHED_ONLY = "it is only watched over OPC UA; use its own panel"
-# OPC 10000-5, 6.4.2 recommends 667 to 1000 for what is urgent.
-_URGENT = 667
+# After reports were lost everything is read again, but not more often than that.
+_REREAD_S = 0.2
+
+
+class ProgramWork(Protocol):
+    """The program path of one connection: what its machine offers and its settings allow. Made anew with each."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Return LOAD_PROGRAM, JOB_CONTROL, HOLD and STOP as far as they work on this connection."""
+        ...
+
+    async def load(self, file: ProgramFile, tell: Callable[[TransferStep, int], None]) -> bool:
+        """As ProgramReceiver.load."""
+        ...
+
+    async def start_loaded(self) -> None:
+        """As ProgramReceiver.start_loaded."""
+        ...
+
+    def hold(self) -> None:
+        """As MachineDriver.hold."""
+        ...
+
+    async def resume(self) -> None:
+        """As MachineDriver.resume."""
+        ...
+
+    async def stop(self) -> None:
+        """As MachineDriver.stop."""
+        ...
 
 
 class OpcUaDriver:
-    """One machine on an OPC UA server; implements MachineDriver and InputReporter, read-only."""
+    """One machine on an OPC UA server; implements ProgramReceiver and InputReporter."""
 
-    def __init__(self, machine_id: str, name: str, kind: str, settings: OpcUaSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        machine_id: str,
+        name: str,
+        kind: str,
+        settings: OpcUaSettings,
+        clock: Clock,
+        *,
+        pki: Pki | None = None,
+    ) -> None:
         self._settings = settings
         self._clock = clock
+        self._pki = pki
         self._info = MachineInfo(machine_id=machine_id, name=name, kind=kind, driver=settings.driver)
-        self._state = MachineState()
-        self._listeners: dict[object, Callable[[MachineState], None]] = {}
-        self._input_listeners: dict[object, Callable[[InputSample], None]] = {}
-        self._values: dict[str, object] = {}
-        self._alarms: dict[str, ConditionEvent] = {}
-        self._nodes: umati.MachineNodes | None = None
-        self._samples: dict[str, InputSample] = {}
+        self._view = View(name, settings, clock)
+        self._programs: ProgramWork | None = None
+        self._missing: tuple[str, ...] = ()
         self._announced_loss = False
         self._live_since: float | None = None
+        self._reread = asyncio.Event()
+        self._refresh_alarms = False
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Return, in a person's words, what the newest connection lacked of what the model or the settings name."""
+        return self._missing
 
     def info(self) -> MachineInfo:
-        """Return who the machine is; `controller` is known once the machine was available."""
+        """Return who the machine is; `controller` and capabilities are known once the machine was available."""
         return self._info
 
     def state(self) -> MachineState:
         """Return the newest reading. Without a link nothing is known but the reason, in `fault_reason`."""
-        return self._state
+        return self._view.state
 
     def subscribe(self, listener: Callable[[MachineState], None]) -> Callable[[], None]:
         """Call `listener` at each sign of life and at the loss of the link; return the call that ends it."""
-        return _subscribe(self._listeners, listener)
+        return self._view.subscribe(listener)
 
     def subscribe_inputs(self, listener: Callable[[InputSample], None]) -> Callable[[], None]:
         """Report the newest sample of each input now, and each further one; return the call that ends it."""
-        unsubscribe = _subscribe(self._input_listeners, listener)
-        for sample in list(self._samples.values()):
-            listener(sample)
-        return unsubscribe
+        return self._view.subscribe_inputs(listener)
 
     async def run(self) -> None:
         """Keep connected until cancelled; then leave no session on the server."""
-        pause_s = self._settings.retry_min_s
+        pauses = Pauses(self._settings)
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -83,27 +126,30 @@ class OpcUaDriver:
                     await self._live()
                 except LinkError as error:
                     self._lose(str(error.reason))
-                    if self._live_since is not None and loop.time() - self._live_since > self._settings.watchdog_s:
-                        pause_s = self._settings.retry_min_s
-                    if isinstance(error, CredentialsRefused):
-                        # Servers lock users out after a few tries.
-                        pause_s = self._settings.retry_max_s
-                await asyncio.sleep(random.uniform(0.5, 1.0) * pause_s)
-                pause_s = min(2 * pause_s, self._settings.retry_max_s)
+                    lived_s = 0.0 if self._live_since is None else loop.time() - self._live_since
+                    await asyncio.sleep(pauses.after(error, lived_s))
         finally:
-            self._forget(_CLOSED)
+            self._view.forget(_CLOSED)
+
+    async def load(self, file: ProgramFile, tell: Callable[[TransferStep, int], None]) -> bool:
+        """Bring a program into the machine's memory; see ProgramReceiver."""
+        return await self._work("load", Capability.LOAD_PROGRAM).load(file, tell)
+
+    async def start_loaded(self) -> None:
+        """Let the machine's job control begin what was loaded; see ProgramReceiver."""
+        await self._work("start", Capability.JOB_CONTROL).start_loaded()
 
     def hold(self) -> None:
-        """Raise StopNotDelivered: a watched machine cannot be stopped from here."""
-        raise StopNotDelivered(machine_id=self._info.machine_id, reason=_WATCHED_ONLY)
+        """Let the machine's job control pause. Raises StopNotDelivered where there is none."""
+        self._stopping(Capability.HOLD).hold()
 
     async def stop(self) -> None:
-        """Raise StopNotDelivered: a watched machine cannot be stopped from here."""
-        raise StopNotDelivered(machine_id=self._info.machine_id, reason=_WATCHED_ONLY)
+        """Let the machine's job control stop. Raises StopNotDelivered where there is none."""
+        await self._stopping(Capability.STOP).stop()
 
     async def resume(self) -> None:
-        """Raise DriverRefused."""
-        self._refuse("resume")
+        """Let the machine's job control go on. Raises DriverRefused where there is none."""
+        await self._work("resume", Capability.HOLD).resume()
 
     async def home(self) -> None:
         """Raise DriverRefused."""
@@ -120,6 +166,22 @@ class OpcUaDriver:
         """Raise DriverRefused."""
         self._refuse(f"program {program.program_id}")
 
+    def _work(self, command: str, capability: Capability) -> ProgramWork:
+        if capability not in self._info.capabilities:
+            self._refuse(command)
+        if self._programs is None:
+            reason = self._view.state.fault_reason or _CLOSED
+            raise DriverUnavailable(machine_id=self._info.machine_id, reason=reason)
+        return self._programs
+
+    def _stopping(self, capability: Capability) -> ProgramWork:
+        if capability not in self._info.capabilities:
+            raise StopNotDelivered(machine_id=self._info.machine_id, reason=_WATCHED_ONLY)
+        if self._programs is None:
+            reason = self._view.state.fault_reason or _CLOSED
+            raise StopNotDelivered(machine_id=self._info.machine_id, reason=reason)
+        return self._programs
+
     def _refuse(self, command: str) -> NoReturn:
         raise DriverRefused(machine_id=self._info.machine_id, command=command, reason=_WATCHED_ONLY)
 
@@ -127,7 +189,7 @@ class OpcUaDriver:
         # Here and not above: the library costs 23 MB that a van without such a machine need not carry.
         from edge.drivers.opcua.connection import open_connection
 
-        async with open_connection(self._settings, self._password()) as connection:
+        async with open_connection(self._settings, self._pki) as connection:
             # What was lost is unknown before the closing, which may take its time.
             try:
                 await self._follow(connection)
@@ -139,99 +201,87 @@ class OpcUaDriver:
                 raise
 
     async def _follow(self, connection: Connection) -> None:
-        from edge.drivers.opcua.connection import Item
-
-        nodes = await umati.discover(connection, self._settings.machine)
-        inputs = await self._resolve_inputs(connection, nodes)
-        monitored = {path: Item(node, path == umati.PART_COUNT) for path, node in nodes.monitored().items()}
-        monitored |= inputs
-        await connection.subscribe(monitored, nodes.messages, nodes.tool_namespace, self._on_report)
+        machine = await find(connection, self._settings)
+        missing = list(machine.missing)
+        inputs = await self._resolve_inputs(connection, machine, missing)
+        monitored = {**machine.monitored(), **inputs}
+        self._reread.clear()
+        self._refresh_alarms = False
+        refused = await connection.subscribe(monitored, machine.alarms, self._on_report)
+        missing += [f"{key} is not reported on change ({status})" for key, status in refused.items()]
+        self._name_missing(missing)
         # A subscription may report its items one by one: the first state is of everything, read at once.
-        asked_ns = self._clock.boot_ns()
-        values = await connection.read([item.node_id for item in monitored.values()])
-        self._nodes = nodes
-        self._info = replace(self._info, controller=nodes.controller)
+        programs = self._programs_of(connection, machine)
+        capabilities = frozenset[Capability]() if programs is None else programs.capabilities
+        self._info = replace(self._info, controller=machine.controller, capabilities=capabilities)
+        await self._read(connection, monitored, machine)
+        self._programs = programs
         self._recover()
-        self._take(dict(zip(monitored, values, strict=True)), asked_ns)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(connection.watch(), name=f"{self._info.machine_id}-watchdog")
-                group.create_task(self._refresh(connection, inputs), name=f"{self._info.machine_id}-inputs")
+                machine_id = self._info.machine_id
+                group.create_task(connection.watch(), name=f"{machine_id}-watchdog")
+                group.create_task(self._refresh(connection, monitored), name=f"{machine_id}-refresh")
+                group.create_task(self._refresh_inputs(connection, inputs), name=f"{machine_id}-inputs")
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
-    async def _refresh(self, connection: Connection, inputs: Mapping[str, Item]) -> None:
+    def _programs_of(self, connection: Connection, machine: FoundMachine) -> ProgramWork | None:
+        return None
+
+    async def _refresh(self, connection: Connection, monitored: Mapping[str, Item]) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._settings.refresh_s):
+                    await self._reread.wait()
+                await asyncio.sleep(_REREAD_S)
+            except TimeoutError:
+                pass  # in its time
+            self._reread.clear()
+            if self._refresh_alarms:
+                self._refresh_alarms = False
+                await connection.refresh_conditions()
+            await self._read(connection, monitored)
+
+    async def _refresh_inputs(self, connection: Connection, inputs: Mapping[str, Item]) -> None:
         while inputs:
             await asyncio.sleep(self._settings.input_refresh_s)
-            asked_ns = self._clock.boot_ns()
-            values = await connection.read([item.node_id for item in inputs.values()])
-            self._take(dict(zip(inputs, values, strict=True)), asked_ns)
+            await self._read(connection, inputs)
 
-    async def _resolve_inputs(self, connection: Connection, nodes: umati.MachineNodes) -> dict[str, Item]:
-        from edge.drivers.opcua.connection import Item
+    async def _read(
+        self, connection: Connection, items: Mapping[str, Item], machine: FoundMachine | None = None
+    ) -> None:
+        asked_ns = self._clock.boot_ns()
+        values = await connection.read_values([item.node_id for item in items.values()])
+        if machine is not None:
+            self._view.show(machine)
+        self._view.read(dict(zip(items, values, strict=True)), asked_ns)
 
+    async def _resolve_inputs(
+        self, connection: Connection, machine: FoundMachine, missing: list[str]
+    ) -> dict[str, Item]:
         items: dict[str, Item] = {}
         for one in self._settings.inputs:
-            node_id = await umati.resolve(connection, nodes.node_id, one.node)
+            node_id = await resolve(connection, machine.node_id, one.node)
             if node_id is None:
-                _log.warning("%s: input %s: the server has no node %s", self._info.machine_id, one.name, one.node)
+                missing.append(f"input {one.name}: the server has no node {one.node}")
             else:
-                items[_input_key(one)] = Item(node_id)
+                items[input_key(one)] = Item(node_id)
         return items
 
-    def _on_report(self, values: Mapping[str, object], events: Sequence[ConditionEvent]) -> None:
-        for event in events:
-            if event.active:
-                self._alarms[event.condition] = event
-            else:
-                self._alarms.pop(event.condition, None)
-        self._take(values, self._clock.boot_ns())
+    def _name_missing(self, missing: Sequence[str]) -> None:
+        for sentence in missing:
+            if sentence not in self._missing:
+                _log.warning("%s: %s", self._info.machine_id, sentence)
+        self._missing = tuple(missing)
 
-    def _take(self, values: Mapping[str, object], taken_ns: int) -> None:
-        self._values.update(values)
-        for one in self._settings.inputs:
-            if (key := _input_key(one)) in values:
-                self._sample(one, values[key], taken_ns)
-        if self._nodes is not None:
-            state = umati.state_of(self._nodes, self._values, max(taken_ns, self._state.taken_ns))
-            self._set_state(self._with_alarms(self._with_inputs(state)))
-
-    def _with_inputs(self, state: MachineState) -> MachineState:
-        for one in self._settings.inputs:
-            value = self._values.get(_input_key(one))
-            if one.shows is None or not isinstance(value, bool):
-                continue
-            healthy = value == one.healthy_when
-            if one.shows == "door":
-                state = replace(state, door=DoorState.CLOSED if healthy else DoorState.OPEN)
-            else:
-                state = replace(state, emergency_stop=EmergencyStop.ARMED if healthy else EmergencyStop.TRIGGERED)
-        return state
-
-    def _with_alarms(self, state: MachineState) -> MachineState:
-        if not self._alarms:
-            return state
-        alarms = tuple(Alarm(one.code, one.text, position_kept=True) for one in self._alarms.values())
-        urgent = [one.text for one in self._alarms.values() if one.severity >= _URGENT]
-        return replace(
-            state,
-            alarms=alarms,
-            fault=Fault.FAULT if urgent else Fault.NONE,
-            fault_reason="; ".join(urgent),
-        )
-
-    def _sample(self, one: OpcUaInputSettings, value: object, taken_ns: int) -> None:
-        before = self._samples.get(one.name)
-        sample = InputSample(
-            name=one.name,
-            healthy=value == one.healthy_when if isinstance(value, bool) else None,
-            # What was read now is not older than what was reported before, whenever it was asked for.
-            taken_ns=taken_ns if before is None else max(taken_ns, before.taken_ns),
-            source=f"{self._info.name}, OPC UA {one.node}",
-        )
-        self._samples[one.name] = sample
-        for listener in list(self._input_listeners.values()):
-            listener(sample)
+    def _on_report(self, values: Mapping[str, Value], events: Sequence[ConditionEvent], *, gap: bool) -> None:
+        refresh = self._view.report(values, events)
+        if gap:
+            _log.info("%s: reports were lost: everything is read anew", self._info.machine_id)
+        if gap or refresh:
+            self._refresh_alarms = True
+            self._reread.set()
 
     def _recover(self) -> None:
         self._live_since = asyncio.get_running_loop().time()
@@ -246,40 +296,5 @@ class OpcUaDriver:
         self._forget(reason)
 
     def _forget(self, reason: str) -> None:
-        self._nodes = None
-        self._values = {}
-        self._alarms = {}
-        state = MachineState(fault_reason=reason, taken_ns=self._state.taken_ns)
-        if state != self._state:
-            self._set_state(state)
-        now_ns = self._clock.boot_ns()
-        for one in self._settings.inputs:
-            if (sample := self._samples.get(one.name)) is not None and sample.healthy is not None:
-                self._sample(one, None, now_ns)
-
-    def _set_state(self, state: MachineState) -> None:
-        self._state = state
-        for listener in list(self._listeners.values()):
-            listener(state)
-
-    def _password(self) -> str | None:
-        if self._settings.password_file is None:
-            return None
-        try:
-            return self._settings.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise LinkError(reason=f"the password file {self._settings.password_file} cannot be read") from error
-
-
-def _input_key(one: OpcUaInputSettings) -> str:
-    return f"input:{one.name}"
-
-
-def _subscribe(listeners: dict[object, Listener], listener: Listener) -> Callable[[], None]:
-    token = object()
-    listeners[token] = listener
-
-    def unsubscribe() -> None:
-        listeners.pop(token, None)
-
-    return unsubscribe
+        self._programs = None
+        self._view.forget(reason)
