@@ -287,10 +287,12 @@ async def test_the_right_user_gets_in_and_the_wrong_one_does_not(tmp_path: Path)
     async with lathe_process(tmp_path, "--idle", "--user", "watcher", "--password-file", str(password)) as lathe:
         async with watched(lathe.endpoint, user="watcher", password_file=password) as watch:
             await watch.until_available()
-        for options in ({"user": "watcher", "password_file": wrong}, {}):
-            async with watched(lathe.endpoint, **options) as watch:
-                state = await watch.until(lambda state: bool(state.fault_reason), "the reason")
-                assert state.fault_reason == "the server refuses this user and password"
+        async with watched(lathe.endpoint, user="watcher", password_file=wrong) as watch:
+            state = await watch.until(lambda state: bool(state.fault_reason), "the reason")
+            assert state.fault_reason == "the server refuses this user and password"
+        async with watched(lathe.endpoint) as watch:
+            state = await watch.until(lambda state: bool(state.fault_reason), "the reason")
+            assert "lets nobody in without a user" in state.fault_reason
         async with watched(lathe.endpoint, user="watcher", password_file=tmp_path / "none") as watch:
             state = await watch.until(lambda state: bool(state.fault_reason), "the reason")
             assert "cannot be read" in state.fault_reason
