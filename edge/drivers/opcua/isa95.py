@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The structures of OPC 10031-4 (ISA-95 job control, version 2) in their binary encoding.
+
+They are encoded here and not by classes that asyncua makes from a server's type descriptions: it keeps those by NodeId
+for the whole process, and two machines give the same NodeId to different types. Fields, their order and which of them
+are optional are those of the published model; a structure with optional fields begins with the mask of those present.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import from_binary, to_binary
+
+from edge.drivers.opcua.translate import FOREIGN, ua
+
+URI = "http://opcfoundation.org/UA/ISA95-JOBCONTROL_V2/"
+_JOB_ORDER_BINARY = 5014
+
+NOT_ALLOWED_TO_START, ALLOWED_TO_START, RUNNING, INTERRUPTED, ENDED, ABORTED = range(1, 7)
+"""The state numbers of ISA95JobOrderReceiverObjectType."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    kind: str
+    is_list: bool = False
+    optional: bool = False
+
+
+def _fields(*words: str) -> tuple[_Field, ...]:
+    """Return fields of `name: kind`; a kind ends in [] for a list, and then in ? where it is optional."""
+    found = []
+    for name, kind in (word.split(": ") for word in words):
+        plain = kind.removesuffix("?")
+        found.append(_Field(name, plain.removesuffix("[]"), plain.endswith("[]"), kind.endswith("?")))
+    return tuple(found)
+
+
+_RESOURCE = ("Quantity: String?", "EngineeringUnits: EUInformation?", "Properties: Property[]?")
+_STRUCTURES: Mapping[str, tuple[_Field, ...]] = {
+    "Property": _fields(
+        "ID: String",
+        "Value: Variant",
+        "Description: LocalizedText[]?",
+        "EngineeringUnits: EUInformation?",
+        "Subproperties: Property[]?",
+    ),
+    "WorkMaster": _fields("ID: String", "Description: LocalizedText?", "Parameters: Property[]?"),
+    "Personnel": _fields("ID: String", "Description: LocalizedText[]?", "PersonnelUse: String?", *_RESOURCE),
+    "Equipment": _fields("ID: String", "Description: LocalizedText[]?", "EquipmentUse: String?", *_RESOURCE),
+    "PhysicalAsset": _fields("ID: String", "Description: LocalizedText[]?", "PhysicalAssetUse: String?", *_RESOURCE),
+    "Material": _fields(
+        "MaterialClassID: String?",
+        "MaterialDefinitionID: String?",
+        "MaterialLotID: String?",
+        "MaterialSublotID: String?",
+        "Description: LocalizedText[]?",
+        "MaterialUse: String?",
+        *_RESOURCE,
+    ),
+    "JobOrder": _fields(
+        "JobOrderID: String",
+        "Description: LocalizedText[]?",
+        "WorkMasterID: WorkMaster[]?",
+        "StartTime: DateTime?",
+        "EndTime: DateTime?",
+        "Priority: Int16?",
+        "JobOrderParameters: Property[]?",
+        "PersonnelRequirements: Personnel[]?",
+        "EquipmentRequirements: Equipment[]?",
+        "PhysicalAssetRequirements: PhysicalAsset[]?",
+        "MaterialRequirements: Material[]?",
+    ),
+    "State": _fields("BrowsePath: RelativePath", "StateText: LocalizedText", "StateNumber: UInt32"),
+    "JobOrderAndState": _fields("JobOrder: JobOrder", "State: State[]"),
+}
+
+
+def encode(kind: str, value: Mapping[str, Any]) -> bytes:
+    """Return the binary encoding of a structure given as its fields."""
+    fields = _STRUCTURES[kind]
+    optional = [one for one in fields if one.optional]
+    parts = []
+    if optional:
+        mask = sum(1 << index for index, one in enumerate(optional) if value.get(one.name) is not None)
+        parts.append(to_binary(ua.UInt32, mask))
+    for one in fields:
+        content = value.get(one.name)
+        if content is None and one.optional:
+            continue
+        if one.is_list:
+            parts.append(to_binary(ua.Int32, len(content or ())))
+            parts.extend(_encode_one(one.kind, item) for item in content or ())
+        else:
+            parts.append(_encode_one(one.kind, content))
+    return b"".join(parts)
+
+
+def decode(kind: str, body: bytes) -> dict[str, Any]:
+    """Return the fields of a structure. Raises ValueError where `body` is no such structure."""
+    try:
+        return _decode(kind, Buffer(body))
+    except FOREIGN as error:
+        raise ValueError(f"not a structure {kind}") from error
+
+
+def _encode_one(kind: str, value: Any) -> bytes:
+    if kind in _STRUCTURES:
+        return encode(kind, value)
+    encoded: bytes = to_binary(getattr(ua, kind), value)
+    return encoded
+
+
+def _decode(kind: str, data: Buffer) -> dict[str, Any]:
+    fields = _STRUCTURES[kind]
+    optional = [one.name for one in fields if one.optional]
+    mask = from_binary(ua.UInt32, data) if optional else 0
+    value: dict[str, Any] = {}
+    for one in fields:
+        if one.optional and not mask & 1 << optional.index(one.name):
+            continue
+        if one.is_list:
+            count = from_binary(ua.Int32, data)
+            if count > len(data):
+                raise ValueError("more entries than bytes")
+            value[one.name] = [_decode_one(one.kind, data) for _ in range(count)]
+        else:
+            value[one.name] = _decode_one(one.kind, data)
+    return value
+
+
+def _decode_one(kind: str, data: Buffer) -> Any:
+    return _decode(kind, data) if kind in _STRUCTURES else from_binary(getattr(ua, kind), data)
+
+
+def job_order(namespaces: Sequence[str], job_id: str, program: str, local_path: str, description: str) -> Any:
+    """Return the argument of Store: a job order whose work master is a program.
+
+    The work master's id is the program's name; its parameter LocalPath is the path of the file below the machine's file
+    system, as OPC 40504-1, 8.2 and OPC 40301, 7.1.3.2 tie the two. Raises ValueError where the server lacks the model.
+    """
+    order = {
+        "JobOrderID": job_id,
+        "Description": [ua.LocalizedText(description)],
+        "WorkMasterID": [
+            {"ID": program, "Parameters": [{"ID": "LocalPath", "Value": ua.Variant(local_path)}]},
+        ],
+    }
+    type_id = ua.NodeId(_JOB_ORDER_BINARY, namespaces.index(URI))
+    return ua.ExtensionObject(TypeId=type_id, Body=encode("JobOrder", order))
+
+
+def job_states(value: object) -> dict[str, int]:
+    """Return the top states of job orders by their ids; entries that make no sense are left out.
+
+    value is that of JobOrderList: an entry's first state is the top one (7.3.3).
+    """
+    states: dict[str, int] = {}
+    for entry in value if isinstance(value, list) else ():
+        body = getattr(entry, "Body", None)
+        if not isinstance(body, bytes):
+            continue
+        try:
+            fields = decode("JobOrderAndState", body)
+        except ValueError:
+            continue
+        if fields["State"]:
+            states[str(fields["JobOrder"]["JobOrderID"])] = int(fields["State"][0]["StateNumber"])
+    return states

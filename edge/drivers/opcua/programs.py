@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way of programs into one machine, and its job control, on one connection: what ProgramReceiver promises.
+
+A file is brought over, read back, compared, and only then selected; nothing here starts a machine but `start_loaded`.
+What was begun on one connection is not continued on the next: a load that loses its link has failed, and what was
+stored but not started is not started any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivered, TransferFailed
+from edge.domain.machine import Capability, Execution, MachineState
+from edge.domain.transfer import MAX_BYTES, ProgramFile, TransferStep
+from edge.drivers.opcua.errors import LinkError
+from edge.drivers.opcua.file_transfer import NEW, OLD, Differs, FileStore, Link, NotDone, Tell
+from edge.drivers.opcua.job_control import NEEDED, JobControl
+from edge.drivers.opcua.models.model import Item, ProgramPath
+from edge.drivers.opcua.settings import OpcUaSettings
+from edge.drivers.opcua.vendor_files import SinumerikFiles
+
+JOB_LIST = "jobs:list"
+"""The key under which `monitored` names the job order list."""
+
+_LONGEST_NAME = 64
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+_STANDING = (Execution.READY, Execution.STOPPED, Execution.PROGRAM_COMPLETED)
+_USE_PANEL = "use the machine's own panel"
+_NOT_PERMITTED = "writing is not permitted: `write` is not set in its settings"
+_NO_JOB_CONTROL = "its job control is not configured, or it offers none: " + _USE_PANEL
+
+_log = logging.getLogger(__name__)
+
+
+class _Abandoned(Exception):
+    """The person who asked for the load took it back."""
+
+
+class Programs:
+    """The programs of one machine on one connection.
+
+    state returns the newest reading of the machine. report_fault is called, on the loop, where a hold that was written
+    is not confirmed: a person has to see that.
+    """
+
+    def __init__(
+        self,
+        machine_id: str,
+        settings: OpcUaSettings,
+        path: ProgramPath,
+        link: Link,
+        state: Callable[[], MachineState],
+        report_fault: Callable[[str], None],
+    ) -> None:
+        self._machine_id = machine_id
+        self._timeout_s = settings.timeout_s
+        self._writes = settings.write
+        self._state = state
+        self._report_fault = report_fault
+        self._store: FileStore | SinumerikFiles | None = None
+        self._jobs: JobControl | None = None
+        if settings.write and path.files is not None:
+            self._store = SinumerikFiles(link, path.files, path.select, settings.program_folder, settings.channel)
+        elif settings.write and path.directory is not None and "CreateFile" in path.directory.methods:
+            self._store = FileStore(link, path.directory, settings.program_folder)
+        if settings.write and settings.job_control and path.jobs is not None:
+            if all(name in path.jobs.methods for name in NEEDED):
+                self._jobs = JobControl(link, path.jobs)
+        self._selects = path.select is not None
+        self._loading: asyncio.Task[bool] | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._stored: str | None = None
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Return what the machine offers and the settings permit."""
+        found = set()
+        if self._store is not None:
+            found.add(Capability.LOAD_PROGRAM)
+        if self._jobs is not None:
+            found.add(Capability.JOB_CONTROL)
+            if self._jobs.offers("Pause"):
+                found.add(Capability.HOLD)
+            if self._jobs.offers("Stop"):
+                found.add(Capability.STOP)
+        return frozenset(found)
+
+    async def prepare(self) -> None:
+        """Get ready before the first load, and put right what an upload that was cut off has left. Raises LinkError."""
+        if self._jobs is not None:
+            await self._jobs.prepare()
+        if isinstance(self._store, FileStore):
+            try:
+                for done in await self._store.sweep():
+                    _log.warning("%s: %s", self._machine_id, done)
+            except NotDone as error:
+                _log.warning("%s: its program memory cannot be used: %s", self._machine_id, error.reason)
+
+    def monitored(self) -> Mapping[str, Item]:
+        """Return the nodes that `take` wants the values of, by key."""
+        if self._jobs is None or self._jobs.list_node is None:
+            return {}
+        return {JOB_LIST: Item(self._jobs.list_node)}
+
+    def take(self, values: Mapping[str, object]) -> None:
+        """Take values of what `monitored` named; None is unknown. Other keys are not looked at."""
+        if self._jobs is not None and JOB_LIST in values:
+            self._jobs.take(values[JOB_LIST])
+
+    async def load(self, file: ProgramFile, tell: Tell) -> bool:
+        """Do what ProgramReceiver.load says. A cancelled load ends after the call that is on its way was answered."""
+        self._check(file)
+        abandoned = asyncio.Event()
+        work = asyncio.create_task(self._load(file, tell, abandoned), name=f"{self._machine_id}-load")
+        self._loading = work
+        self._keep(work)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            abandoned.set()
+            await asyncio.wait({work})
+            if not work.cancelled() and isinstance(error := work.exception(), TransferFailed) and error.selected:
+                raise error from None
+            raise
+
+    async def start_loaded(self) -> None:
+        """Let the machine's job control begin the order that `load` stored on this connection, once.
+
+        Raises DriverRefused, DriverUnavailable.
+        """
+        jobs = self._need_jobs("start")
+        if self._loading is not None and not self._loading.done():
+            self._refuse("start", "a program is being loaded")
+        if self._stored is None:
+            self._refuse("start", "no program was loaded since the last start or since the link is there: load it")
+        # Once, whatever becomes of it.
+        job_id, self._stored = self._stored, None
+        try:
+            await jobs.start(job_id)
+        except NotDone as error:
+            self._refuse("start", str(error.reason))
+        except LinkError as error:
+            raise DriverUnavailable(machine_id=self._machine_id, reason=_unanswered("start", error)) from error
+
+    def hold(self) -> None:
+        """Write to the wire what pauses every running job order, before this returns. Raises StopNotDelivered.
+
+        Where the machine does not confirm it in time, `report_fault` is called.
+        """
+        if self._jobs is None:
+            raise StopNotDelivered(machine_id=self._machine_id, reason=_NO_JOB_CONTROL)
+        try:
+            calls = self._jobs.begin_hold()
+        except LinkError as error:
+            raise StopNotDelivered(machine_id=self._machine_id, reason=str(error.reason)) from error
+        if not calls:
+            raise StopNotDelivered(machine_id=self._machine_id, reason="no job order is running that could be paused")
+        self._keep(asyncio.create_task(self._confirm(self._jobs, calls), name=f"{self._machine_id}-hold"))
+
+    async def stop(self) -> None:
+        """End every running job order. Raises StopNotDelivered."""
+        if self._jobs is None:
+            raise StopNotDelivered(machine_id=self._machine_id, reason=_NO_JOB_CONTROL)
+        try:
+            await self._jobs.stop()
+        except (NotDone, LinkError) as error:
+            raise StopNotDelivered(machine_id=self._machine_id, reason=str(error.reason)) from error
+
+    async def resume(self) -> None:
+        """Go on with the interrupted job orders. Raises DriverRefused, DriverUnavailable."""
+        jobs = self._need_jobs("resume")
+        try:
+            await jobs.resume()
+        except NotDone as error:
+            self._refuse("resume", str(error.reason))
+        except LinkError as error:
+            raise DriverUnavailable(machine_id=self._machine_id, reason=_unanswered("resume", error)) from error
+
+    async def close(self) -> None:
+        """Wait, on a connection that is closed, until everything that was under way has ended."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def _check(self, file: ProgramFile) -> None:
+        command = f"to load {file.name}"
+        if not self._writes:
+            self._refuse(command, _NOT_PERMITTED)
+        if self._store is None:
+            self._refuse(command, "it offers no way to bring a program over")
+        if (reason := name_refused(file.name)) is not None:
+            self._refuse("to load a program", reason)
+        if not file.content:
+            self._refuse(command, "the file is empty")
+        if len(file.content) >= MAX_BYTES:
+            self._refuse(command, f"the file has {len(file.content)} bytes, the most is {MAX_BYTES - 1}")
+        if self._loading is not None and not self._loading.done():
+            self._refuse(command, "another program is being loaded")
+        state = self._state()
+        if self._selects and state.execution not in _STANDING:
+            self._refuse(command, "it selects a program only while its channel stands in reset")
+        if state.program in (file.name, file.name.rpartition(".")[0]) and state.execution not in _STANDING:
+            self._refuse(command, "it is running a program of that name")
+
+    async def _load(self, file: ProgramFile, tell: Tell, abandoned: asyncio.Event) -> bool:
+        def check() -> None:
+            if abandoned.is_set():
+                raise _Abandoned
+
+        assert self._store is not None
+        self._stored = None
+        tell(TransferStep.UPLOADING, 0)
+        try:
+            path = await self._store.store(file, tell, check)
+        except _Abandoned:
+            raise self._failed(file, "the load was cancelled") from None
+        except Differs as error:
+            raise self._failed(file, str(error.reason)) from error
+        except NotDone as error:
+            self._refuse(f"to load {file.name}", str(error.reason), error)
+        except LinkError as error:
+            rest = "what it has of it is removed when the machine is heard again"
+            if not isinstance(self._store, FileStore):
+                rest = "look at its panel whether it has it, and whole"
+            raise self._failed(file, f"the link was lost ({error.reason}); {rest}") from error
+        if abandoned.is_set():
+            raise self._failed(file, "the load was cancelled; the file is on the machine, not selected")
+        if self._jobs is None and not self._selects:
+            return False
+        tell(TransferStep.SELECTING, 0)
+        try:
+            return await self._select(file, path, abandoned)
+        except NotDone as error:
+            self._refuse(f"to select {file.name}, which it has now", str(error.reason), error)
+        except LinkError as error:
+            reason = f"the link was lost ({error.reason}) while it was selected: look at its panel"
+            raise self._failed(file, reason) from error
+
+    async def _select(self, file: ProgramFile, path: str, abandoned: asyncio.Event) -> bool:
+        if isinstance(self._store, SinumerikFiles):
+            if self._state().execution not in _STANDING:
+                raise NotDone(reason="its channel does not stand in reset")
+            await self._store.select(path)
+            if abandoned.is_set():
+                reason = "the load was cancelled too late: the machine has selected the program"
+                raise TransferFailed(name=file.name, machine_id=self._machine_id, reason=reason, selected=True)
+            return True
+        assert self._jobs is not None
+        job_id = await self._jobs.store(file.name, path)
+        if abandoned.is_set():
+            await self._jobs.cancel(job_id)
+            raise self._failed(file, "the load was cancelled; the file is on the machine, not selected")
+        self._stored = job_id
+        return True
+
+    async def _confirm(self, jobs: JobControl, calls: list[tuple[str, str, object]]) -> None:
+        try:
+            await jobs.confirm(calls)
+        except (NotDone, LinkError) as error:
+            self._report_fault(f"the hold is not confirmed ({error.reason}): {_USE_PANEL}")
+
+    def _failed(self, file: ProgramFile, reason: str) -> TransferFailed:
+        return TransferFailed(name=file.name, machine_id=self._machine_id, reason=reason, selected=False)
+
+    def _need_jobs(self, command: str) -> JobControl:
+        if not self._writes:
+            self._refuse(command, _NOT_PERMITTED)
+        if self._jobs is None:
+            self._refuse(command, _NO_JOB_CONTROL)
+        return self._jobs
+
+    def _refuse(self, command: str, reason: str, cause: Exception | None = None) -> NoReturn:
+        raise DriverRefused(machine_id=self._machine_id, command=command, reason=reason) from cause
+
+    def _keep(self, task: asyncio.Task[bool] | asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+
+        def done(ended: asyncio.Task[object]) -> None:
+            self._tasks.discard(ended)
+            if not ended.cancelled():
+                ended.exception()  # looked at: the one who asked may be gone
+
+        task.add_done_callback(done)
+
+
+def name_refused(name: str) -> str | None:
+    """Say in a person's words why controls would not take a file name, None where they would."""
+    if not _NAME.fullmatch(name):
+        return f"{name!r} is not a file name that controls take: letters, digits, and _ - . after the first"
+    if len(name) > _LONGEST_NAME:
+        return f"the file name has {len(name)} characters, the most is {_LONGEST_NAME}"
+    if ".." in name or name.endswith("."):
+        return f"{name!r} is not a file name that controls take: its dots"
+    if name.startswith((NEW, OLD)):
+        return f"file names that begin with {NEW} or {OLD} are used while a file is brought over"
+    return None
+
+
+def _unanswered(command: str, error: LinkError) -> str:
+    return f"{error.reason}; whether it took the {command} is not known, and it is not asked again"

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Program files through a maker's own methods: those of Sinumerik (Access MyMachine /OPC UA).
+
+A file goes over and comes back in one call each. There is no renaming and no deleting, so that the program that was
+there before is read first and written back where the new one does not arrive as it was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+
+from edge.domain.transfer import ProgramFile, TransferStep
+from edge.drivers.opcua.errors import CallRefused, LinkError
+from edge.drivers.opcua.file_transfer import Check, Differs, Link, NotDone, Tell, refused
+from edge.drivers.opcua.models.model import Methods
+from edge.drivers.opcua.translate import ua
+
+ROOT = "Sinumerik/FileSystem"
+FOLDER = "Part Program"
+
+# A control on a shop's network takes its time for megabytes; it has no way to tell how far it has come.
+_SLOWEST_BYTES_PER_S = 200_000
+
+_SELECT_WORDS = {
+    1: "the control rejected it: a program is selected only while its channel stands in reset",
+    2: "the control does not accept the file",
+    3: "the control does not find the file",
+    4: "the control does not have this channel",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class SinumerikFiles:
+    """The program memory of a Sinumerik; folder is a path below its file system, channel counts from 1.
+
+    `check` of `store` is asked between any two steps and raises where the work is to be given up.
+    """
+
+    def __init__(self, link: Link, files: Methods, select: Methods | None, folder: str, channel: int) -> None:
+        self._link = link
+        self._files = files
+        self._select = select
+        self._folder = folder or FOLDER
+        self._channel = channel
+
+    async def store(self, file: ProgramFile, tell: Tell, check: Check) -> str:
+        """Write the file and read it back; return the path by which the control knows it.
+
+        Raises Differs where it read back otherwise, NotDone, LinkError, or what `check` raises; then the machine has
+        what it had before, as far as it still answers.
+        """
+        path = f"{ROOT}/{self._folder}/{file.name}"
+        former = await self._former(path)
+        check()
+        await self._write(path, file.content, overwrite=former is not None)
+        tell(TransferStep.UPLOADING, len(file.content))
+        try:
+            check()
+            tell(TransferStep.VERIFYING, 0)
+            content = await self._read(path, "reading it back", len(file.content))
+            sent, come = await asyncio.to_thread(_digests, file.content, content)
+            if sent != come:
+                raise Differs(reason="what the machine has differs from what was sent")
+            tell(TransferStep.VERIFYING, len(content))
+            check()
+        except LinkError:
+            raise
+        except BaseException:
+            await self._put_back(path, former)
+            raise
+        return path
+
+    async def select(self, path: str) -> None:
+        """Select a stored program in the channel; nothing is started. Raises NotDone, LinkError."""
+        if self._select is None:
+            raise NotDone(reason="the control does not offer to select a program")
+        method = self._select.methods["Select"]
+        channel = ua.Variant(self._channel, ua.VariantType.UInt32)
+        try:
+            outputs = await self._link.call(self._select.node_id, method, path, channel)
+        except CallRefused as error:
+            raise refused("selecting", error) from error
+        result = outputs[0] if outputs else 0
+        if result != 0:
+            words = _SELECT_WORDS.get(result) if isinstance(result, int) else None
+            raise NotDone(reason=f"{words or 'the control refused'} (Select answered {result})")
+
+    async def _former(self, path: str) -> bytes | None:
+        try:
+            return await self._read(path, "looking for a program of that name", 0)
+        except NotDone as error:
+            # Not there, or not readable: then the control is asked not to write over it.
+            _log.debug("%s: %s", path, error)
+            return None
+
+    async def _read(self, path: str, what: str, size: int) -> bytes:
+        method = self._files.methods["CopyFileFromServer"]
+        try:
+            outputs = await self._link.call(self._files.node_id, method, path, seconds=_patience_s(size))
+        except CallRefused as error:
+            raise refused(what, error) from error
+        data = outputs[0] if outputs else None
+        return data if isinstance(data, bytes) else b""
+
+    async def _write(self, path: str, content: bytes, *, overwrite: bool) -> None:
+        method = self._files.methods["CopyFileToServer"]
+        data = ua.Variant(content, ua.VariantType.ByteString)
+        flag = ua.Variant(overwrite, ua.VariantType.Boolean)
+        seconds = _patience_s(len(content))
+        try:
+            await self._link.call(self._files.node_id, method, path, data, flag, seconds=seconds)
+        except CallRefused as error:
+            raise refused("writing", error) from error
+
+    async def _put_back(self, path: str, former: bytes | None) -> None:
+        if former is None:
+            _log.warning("%s stays on the machine, not verified: delete it at its panel", path)
+            return
+        try:
+            await self._write(path, former, overwrite=True)
+        except (NotDone, LinkError) as error:
+            _log.warning("%s could not be put back on the machine: %s", path, error.reason)
+
+
+def _patience_s(size: int) -> float:
+    return 10.0 + size / _SLOWEST_BYTES_PER_S
+
+
+def _digests(*contents: bytes) -> tuple[bytes, ...]:
+    return tuple(hashlib.sha256(one).digest() for one in contents)
