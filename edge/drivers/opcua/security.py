@@ -32,6 +32,7 @@ _POLICIES: dict[str, type[security_policies.SecurityPolicy]] = {
     "basic256sha256": security_policies.SecurityPolicyBasic256Sha256,
     "aes128_sha256_rsaoaep": security_policies.SecurityPolicyAes128Sha256RsaOaep,
 }
+_ENDPOINTS_S = 2.0
 _MODES = {"sign": ua.MessageSecurityMode.Sign, "sign_and_encrypt": ua.MessageSecurityMode.SignAndEncrypt}
 # The others of OPC 10000-7 are withdrawn.
 _STRONG_URIS = frozenset(
@@ -87,7 +88,9 @@ class SecuredClient(Client):
             return
         if self._pki is None:
             raise NeedsPerson(reason="a secured connection needs a folder of certificates, and there is none")
-        endpoint = choose(await endpoints(self._settings.endpoint, self._settings.timeout_s), self._settings)
+        # As short as the first greeting of the connection itself: a link that is back is found early.
+        answer_s = min(_ENDPOINTS_S, self._settings.timeout_s)
+        endpoint = choose(await endpoints(self._settings.endpoint, answer_s), self._settings)
         self._server_application = endpoint.application.uri
         server, own = await asyncio.to_thread(_certificates, self._pki, endpoint, self._settings.endpoint)
         self._own = own
