@@ -3,54 +3,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.domain.machine import Availability, ControllerMode, Execution, MachineState, Overrides
 from edge.drivers.opcua.errors import LinkError
-from edge.drivers.opcua.models import umati
-from edge.drivers.opcua.models.model import Reference
+from edge.drivers.opcua.models import jobs, umati
+from edge.drivers.opcua.models.model import AlarmSource, Item, Reference
+from tests.support.opcua_shelf import ANYTHING, Child, Shelf
 
 TOOL, MACHINERY = 6, 5
+NAMESPACES = ("ua", "app", "di", "ia", "vendor", umati.MACHINERY_URI, umati.MACHINE_TOOL_URI)
 CHANNEL = "Monitoring/Channel1"
 CHANNEL_2 = "Monitoring/Channel2"
 SPINDLE = "Monitoring/Spindle"
+ITEM_STATE = "Monitoring/MachineTool/MachineryItemState"
+TOOL_MODE = "Monitoring/MachineTool/MachineryOperationMode"
+PROGRAM_STATE = "Production/ActiveProgram/State"
+ORDERS = "MachineryBuildingBlocks/JobManagement/JobOrderControl/JobOrderList"
+PARTS = "Monitoring/MachineTool/OperationCounters/PartsProducedInLifetime"
+OLD_PARTS = "Production/Statistics/PartsProducedInLifetime"
 
 
-@dataclass(frozen=True)
-class Child:
-    name: str
-    node_id: str
-    type_id: str = "i=58"
+def machine(*channels: str, **facts: Any) -> umati.UmatiMachine:
+    return umati.UmatiMachine("Lathe", "ns=4;s=Lathe", TOOL, MACHINERY, {}, channels=channels, **facts)
 
 
-@dataclass
-class Shelf:
-    """A server without a wire: children by node, supertypes by type."""
-
-    namespaces: tuple[str, ...] = ("ua", "app", "di", "ia", "vendor", umati.MACHINERY_URI, umati.MACHINE_TOOL_URI)
-    children: dict[str, list[Child]] = field(default_factory=dict)
-    supertypes: dict[str, str] = field(default_factory=dict)
-    browsed: list[str] = field(default_factory=list)
-
-    async def browse(self, node_id: str) -> Sequence[Reference]:
-        self.browsed.append(node_id)
-        return self.children.get(node_id, [])
-
-    async def supertype(self, type_id: str) -> str | None:
-        return self.supertypes.get(type_id)
-
-    async def read(self, node_ids: Sequence[str]) -> list[object]:
-        return [f"<{node_id}>" for node_id in node_ids]
-
-    def add_machine(self, name: str, type_id: str = f"ns={TOOL};i=13") -> None:
-        self.children.setdefault(f"ns={MACHINERY};i=1001", []).append(Child(name, name, type_id))
+def shelf_with(values: Mapping[str, object], namespaces: tuple[str, ...] = NAMESPACES) -> Shelf:
+    """Return a server with one machine that has these variables."""
+    shelf = Shelf(namespaces)
+    tool, machinery = namespaces.index(umati.MACHINE_TOOL_URI), namespaces.index(umati.MACHINERY_URI)
+    root = shelf.put(f"ns={machinery};i=1001", "Lathe", f"ns={tool};i=13", "lathe")
+    shelf.fill(root, values)
+    return shelf
 
 
-def nodes(*channels: str, spindles: tuple[str, ...] = ()) -> umati.MachineNodes:
-    return umati.MachineNodes("Lathe", "ns=4;s=Lathe", TOOL, MACHINERY, {}, channels, spindles, None, "")
+async def state_of(shelf: Shelf) -> MachineState:
+    """Find the machine and return its state, as a driver does."""
+    found = await umati.find(shelf, None)
+    return found.state_of({key: shelf.values.get(item.node_id) for key, item in found.monitored().items()}, 5)
+
+
+def order(number: int, name: str = "J1", master: str | None = "PAWN") -> dict[str, object]:
+    masters = [] if master is None else [{"ID": master}]
+    return {"JobOrder": {"JobOrderID": name, "WorkMasterID": masters}, "State": [{"StateNumber": number}]}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,7 @@ def nodes(*channels: str, spindles: tuple[str, ...] = ()) -> umati.MachineNodes:
         ((None,), None, Execution.UNAVAILABLE),
         ((7,), None, Execution.UNAVAILABLE),
         (("0",), None, Execution.UNAVAILABLE),
+        ((True,), None, Execution.UNAVAILABLE),
     ],
 )
 def test_execution_comes_from_channels_and_the_active_program(
@@ -80,11 +81,8 @@ def test_execution_comes_from_channels_and_the_active_program(
 ) -> None:
     channels = (CHANNEL, CHANNEL_2)[: len(states)]
     values: dict[str, object] = {f"{channel}/ChannelState": one for channel, one in zip(channels, states, strict=True)}
-    values |= {
-        "Production/ActiveProgram/State/CurrentState/Id": program_state,
-        "Monitoring/MachineTool/OperationMode": 1,
-    }
-    state = umati.state_of(nodes(*channels), values, 5)
+    values |= {f"{PROGRAM_STATE}/CurrentState/Id": program_state, "Monitoring/MachineTool/OperationMode": 1}
+    state = machine(*channels).state_of(values, 5)
     assert state.execution is execution
     assert state.availability is Availability.AVAILABLE
     assert state.taken_ns == 5
@@ -93,24 +91,40 @@ def test_execution_comes_from_channels_and_the_active_program(
 @pytest.mark.parametrize(
     ("item_state", "execution"),
     [
-        (f"ns={MACHINERY};i=5006", Execution.ACTIVE),
-        (f"ns={MACHINERY};i=5007", Execution.READY),
-        (f"ns={MACHINERY};i=5004", Execution.UNAVAILABLE),
-        (None, Execution.UNAVAILABLE),
+        ({"Id": f"ns={MACHINERY};i=5006"}, Execution.ACTIVE),
+        ({"Id": f"ns={MACHINERY};i=5007"}, Execution.READY),
+        ({"Id": f"ns={MACHINERY};i=5004"}, Execution.UNAVAILABLE),
+        ({"Id": f"ns={MACHINERY};i=5005"}, Execution.UNAVAILABLE),
+        ({"Id": f"ns={TOOL};i=5006"}, Execution.UNAVAILABLE),
+        ({"Id": "ns=9;s=Executing", "Number": 3}, Execution.ACTIVE),
+        ({"Number": 2}, Execution.READY),
+        ({"": "Executing"}, Execution.ACTIVE),
+        ({"": "Not Executing"}, Execution.READY),
+        ({"": "Wird ausgeführt"}, Execution.UNAVAILABLE),
+        ({}, Execution.UNAVAILABLE),
     ],
 )
-def test_a_machine_without_channels_tells_by_its_item_state(item_state: str | None, execution: Execution) -> None:
-    values = {
-        "Monitoring/MachineTool/OperationMode": 0,
-        "Monitoring/MachineTool/MachineryItemState/CurrentState/Id": item_state,
-    }
-    state = umati.state_of(nodes(), values, 5)
+def test_a_machine_without_channels_tells_by_it(item_state: dict[str, object], execution: Execution) -> None:
+    values: dict[str, object] = {"Monitoring/MachineTool/OperationMode": 0}
+    values |= {f"{ITEM_STATE}/CurrentState/{name}".rstrip("/"): value for name, value in item_state.items()}
+    state = machine(item_state=ITEM_STATE).state_of(values, 5)
     assert (state.execution, state.mode) == (execution, ControllerMode.MANUAL)
+
+
+def test_a_machine_without_channels_that_waits_says_how_its_program_ended() -> None:
+    values = {f"{ITEM_STATE}/CurrentState/Number": 2, f"{PROGRAM_STATE}/CurrentState/Number": 2}
+    assert machine(item_state=ITEM_STATE).state_of(values, 5).execution is Execution.PROGRAM_COMPLETED
+
+
+def test_a_machine_with_neither_tells_by_its_program_or_its_job() -> None:
+    values: dict[str, object] = {f"{PROGRAM_STATE}/CurrentState": "Running"}
+    assert machine().state_of(values, 5).execution is Execution.ACTIVE
+    assert machine().state_of({ORDERS: [order(3)]}, 5).execution is Execution.ACTIVE
 
 
 def test_nothing_known_is_not_available() -> None:
     values = {f"{CHANNEL}/ChannelState": None, "Production/ActiveProgram/Name": "O1"}
-    assert umati.state_of(nodes(CHANNEL), values, 5) == MachineState(taken_ns=5)
+    assert machine(CHANNEL).state_of(values, 5) == MachineState(taken_ns=5)
 
 
 @pytest.mark.parametrize(
@@ -124,13 +138,31 @@ def test_nothing_known_is_not_available() -> None:
         ((None,), ControllerMode.UNAVAILABLE),
         ((0, 0), ControllerMode.AUTOMATIC),
         ((0, 2), ControllerMode.UNAVAILABLE),
+        ((0, 7), ControllerMode.UNAVAILABLE),
     ],
 )
 def test_mode_is_what_all_channels_agree_on(modes: tuple[object, ...], mode: ControllerMode) -> None:
     channels = (CHANNEL, CHANNEL_2)[: len(modes)]
     values: dict[str, object] = {f"{channel}/ChannelState": 2 for channel in channels}
     values |= {f"{channel}/ChannelMode": one for channel, one in zip(channels, modes, strict=True)}
-    assert umati.state_of(nodes(*channels), values, 5).mode is mode
+    assert machine(*channels).state_of(values, 5).mode is mode
+
+
+@pytest.mark.parametrize(
+    ("state", "mode"),
+    [
+        (f"ns={TOOL};i=5060", ControllerMode.AUTOMATIC),
+        (f"ns={TOOL};i=5061", ControllerMode.MANUAL),
+        (f"ns={TOOL};i=5059", ControllerMode.UNAVAILABLE),
+        (f"ns={MACHINERY};i=5026", ControllerMode.AUTOMATIC),
+        (f"ns={MACHINERY};i=5027", ControllerMode.MANUAL),
+    ],
+)
+def test_without_an_operation_mode_the_add_in_tells(state: str, mode: ControllerMode) -> None:
+    values = {f"{TOOL_MODE}/CurrentState/Id": state, f"{ITEM_STATE}/CurrentState/Number": 2}
+    assert machine(item_state=ITEM_STATE, tool_mode=TOOL_MODE).state_of(values, 5).mode is mode
+    values["Monitoring/MachineTool/OperationMode"] = 2
+    assert machine(item_state=ITEM_STATE, tool_mode=TOOL_MODE).state_of(values, 5).mode is ControllerMode.MANUAL
 
 
 def test_overrides_are_of_the_channel_before_the_machine() -> None:
@@ -141,41 +173,184 @@ def test_overrides_are_of_the_channel_before_the_machine() -> None:
         f"{SPINDLE}/Override": 110.0,
         "Monitoring/MachineTool/FeedOverride": 33.0,
     }
-    assert umati.state_of(nodes(CHANNEL, spindles=(SPINDLE,)), values, 5).overrides == Overrides(80, 50, 110)
-    values[f"{CHANNEL}/FeedOverride"] = None
-    assert umati.state_of(nodes(CHANNEL), values, 5).overrides == Overrides(33, 50, 100)
+    assert machine(CHANNEL, spindles=(SPINDLE,)).state_of(values, 5).overrides == Overrides(80, 50, 110)
+    for unknown in (None, float("nan"), float("inf"), True, "80"):
+        values[f"{CHANNEL}/FeedOverride"] = unknown
+        assert machine(CHANNEL).state_of(values, 5).overrides == Overrides(33, 50, 100)
     values["Monitoring/MachineTool/FeedOverride"] = None
-    assert umati.state_of(nodes(CHANNEL), values, 5).overrides is None
+    assert machine(CHANNEL).state_of(values, 5).overrides is None
+
+
+@pytest.mark.parametrize(
+    ("orders", "program"),
+    [
+        ([order(3)], "PAWN"),
+        ([order(4)], "PAWN"),
+        ([order(3, master=None)], "J1"),
+        ([order(2, master="NEXT"), order(3)], "PAWN"),
+        ([order(4, master="HELD"), order(3)], "PAWN"),
+        ([order(2), order(5)], "O1"),
+        ([], "O1"),
+        (None, "O1"),
+        ([None, {"State": 3}, {"State": []}, {"JobOrder": 1, "State": [{"StateNumber": "3"}]}], "O1"),
+    ],
+)
+def test_the_program_is_the_work_master_of_the_job_that_runs(orders: object, program: str) -> None:
+    values = {f"{CHANNEL}/ChannelState": 0, "Production/ActiveProgram/Name": "O1", ORDERS: orders}
+    assert machine(CHANNEL).state_of(values, 5).program == program
+
+
+def test_job_orders_are_read_from_their_binary_encoding() -> None:
+    from edge.drivers.opcua import isa95
+    from edge.drivers.opcua.translate import ua
+
+    path = ua.RelativePath(Elements=[])
+    state = {"BrowsePath": path, "StateText": ua.LocalizedText("Running"), "StateNumber": 3}
+    job = {"JobOrderID": "J7", "WorkMasterID": [{"ID": "BISHOP.NC"}]}
+    body = isa95.encode("JobOrderAndState", {"JobOrder": job, "State": [state]})
+    entries = [ua.ExtensionObject(Body=b"\x07nonsense"), ua.ExtensionObject(Body=body)]
+    assert jobs.active(entries) == jobs.Job("BISHOP.NC", Execution.ACTIVE)
 
 
 async def test_the_only_machine_tool_is_found_by_its_type_or_a_subtype() -> None:
-    shelf = Shelf(supertypes={"ns=4;i=1": f"ns={TOOL};i=13", "ns=4;i=2": "i=58"})
-    shelf.add_machine("Robot", "ns=4;i=2")
-    shelf.add_machine("Lathe", "ns=4;i=1")
-    shelf.children["Lathe"] = [
-        Child("Identification", "id"),
-        Child("Monitoring", "mon"),
-        Child("Production", "prod"),
-        Child("Notification", "note"),
-        Child("Equipment", "tools"),
-    ]
-    shelf.children["id"] = [Child("Model", "model"), Child("Manufacturer", "maker")]
-    shelf.children["mon"] = [Child("NC", "nc"), Child("S1", "s1")]
-    shelf.children["nc"] = [Child("ChannelState", "nc.state")]
-    shelf.children["s1"] = [Child("IsRotating", "s1.rot"), Child("Override", "s1.ovr")]
-    shelf.children["prod"] = [Child("ProductionPlan", "plan"), Child("ActiveProgram", "prog")]
-    shelf.children["prog"] = [Child("Name", "prog.name")]
-    shelf.children["note"] = [Child("Messages", "msg"), Child("Prognoses", "guess")]
-    found = await umati.discover(shelf, None)
+    shelf = Shelf(NAMESPACES, supertypes={"ns=4;i=1": f"ns={TOOL};i=13", "ns=4;i=2": "i=58"})
+    shelf.put(f"ns={MACHINERY};i=1001", "Robot", "ns=4;i=2")
+    root = shelf.put(f"ns={MACHINERY};i=1001", "Lathe", "ns=4;i=1", "lathe")
+    shelf.fill(
+        root,
+        {
+            "Identification/Model": "2000",
+            "Identification/Manufacturer": "Maker",
+            "Monitoring/NC/ChannelState": 0,
+            "Monitoring/S1/IsRotating": False,
+            "Monitoring/S1/Override": 100.0,
+            "Monitoring/Stacklight/Lamp/SignalOn": True,
+            "Production/ProductionPlan/Job1/Identifier": "plan",
+            "Production/ActiveProgram/Name": "O1",
+            "Notification/Messages/Alert": None,
+            "Notification/Prognoses/Guess": None,
+            "Equipment/Tools/T1": None,
+        },
+    )
+    found = await umati.find(shelf, None)
     assert (found.name, found.channels, found.spindles) == ("Lathe", ("Monitoring/NC",), ("Monitoring/S1",))
-    assert found.messages == "msg"
-    assert found.controller == "<maker> <model>"
+    assert found.alarms == AlarmSource("lathe/Notification/Messages", f"ns={TOOL};i=39", ((TOOL, "ErrorCode"),))
+    assert found.controller == "Maker 2000"
     assert found.monitored() == {
-        "Monitoring/NC/ChannelState": "nc.state",
-        "Monitoring/S1/Override": "s1.ovr",
-        "Production/ActiveProgram/Name": "prog.name",
+        "Monitoring/NC/ChannelState": Item("lathe/Monitoring/NC/ChannelState"),
+        "Monitoring/S1/Override": Item("lathe/Monitoring/S1/Override"),
+        "Production/ActiveProgram/Name": Item("lathe/Production/ActiveProgram/Name"),
     }
-    assert not {"tools", "plan", "guess"} & set(shelf.browsed)
+    assert found.missing == ("the machine has no Monitoring/MachineTool/OperationMode, which OPC 40501-1 demands",)
+    unvisited = {"Equipment", "Monitoring/Stacklight", "Production/ProductionPlan", "Notification/Prognoses"}
+    assert not {f"lathe/{path}" for path in unvisited} & set(shelf.browsed)
+
+
+@pytest.mark.parametrize("namespaces", [NAMESPACES, (*NAMESPACES[:2], *reversed(NAMESPACES[2:]))])
+async def test_a_machine_of_1_01_is_read_whatever_the_order_of_namespaces(namespaces: tuple[str, ...]) -> None:
+    machinery, tool = namespaces.index(umati.MACHINERY_URI), namespaces.index(umati.MACHINE_TOOL_URI)
+    shelf = shelf_with(
+        {
+            "Monitoring/MachineTool/OperationMode": 1,
+            "Monitoring/MachineTool/PowerOnDuration": 77,
+            f"{ITEM_STATE}/CurrentState/Id": f"ns={machinery};i=5007",
+            "Production/ActiveProgram/Name": "O2101",
+            "Production/ActiveProgram/NumberInList": 0,
+            f"{PROGRAM_STATE}/CurrentState/Id": f"ns={tool};i=5037",
+            OLD_PARTS: 41,
+        },
+        namespaces,
+    )
+    state = await state_of(shelf)
+    assert (state.execution, state.mode) == (Execution.STOPPED, ControllerMode.AUTOMATIC)
+    assert (state.program, state.part_count) == ("O2101", 41)
+    assert (await umati.find(shelf, "Lathe")).monitored()[OLD_PARTS] == Item(f"lathe/{OLD_PARTS}", counter=True)
+
+
+async def test_a_machine_of_1_02_offers_jobs_files_and_counters_of_operation() -> None:
+    control = "MachineryBuildingBlocks/JobManagement/JobOrderControl"
+    shelf = shelf_with(
+        {
+            "Monitoring/MachineTool/OperationMode": 1,
+            f"{CHANNEL}/ChannelState": 0,
+            "Production/ActiveProgram/Name": "",
+            PARTS: 12_000_000_000,
+            OLD_PARTS: 41,
+            ORDERS: [order(3)],
+            f"{control}/MaxDownloadableJobOrders": 5,
+            "MachineryBuildingBlocks/Components/Spindle": None,
+        }
+    )
+    for name in ("Store", "Start", "Stop"):
+        shelf.put(f"lathe/{control}", name, "i=0")
+    for name in ("CreateFile", "Delete"):
+        shelf.put("lathe/FileSystem", name, "i=0")
+    shelf.put("lathe/FileSystem", "O2101.NC", "i=11575")
+    shelf.put("lathe", "FileSystem", "i=13353", "lathe/FileSystem")
+    found = await umati.find(shelf, None)
+    state = await state_of(shelf)
+    assert (state.program, state.part_count) == ("PAWN", 12_000_000_000)
+    assert found.programs.directory is not None
+    assert dict(found.programs.directory.methods) == {
+        "CreateFile": "lathe/FileSystem/CreateFile",
+        "Delete": "lathe/FileSystem/Delete",
+    }
+    assert found.programs.jobs is not None
+    assert found.programs.jobs.node_id == f"lathe/{control}"
+    assert set(found.programs.jobs.methods) == {"Store", "Start", "Stop"}
+    assert found.missing == ()
+    assert OLD_PARTS not in found.monitored()
+    assert not {"lathe/FileSystem/O2101.NC", "lathe/MachineryBuildingBlocks/Components"} & set(shelf.browsed)
+
+
+async def test_a_counter_that_says_nothing_is_not_preferred() -> None:
+    shelf = shelf_with({f"{CHANNEL}/ChannelState": 2, PARTS: None, OLD_PARTS: 7})
+    assert (await umati.find(shelf, None)).parts == OLD_PARTS
+    shelf.values[f"lathe/{OLD_PARTS}"] = None
+    assert (await umati.find(shelf, None)).parts == PARTS
+
+
+async def test_add_ins_may_stand_with_the_other_building_blocks() -> None:
+    shelf = shelf_with({"MachineryBuildingBlocks/MachineryItemState/CurrentState": "Executing"})
+    assert (await state_of(shelf)).execution is Execution.ACTIVE
+
+
+async def test_a_machine_that_hardly_tells_anything_says_what_is_missing() -> None:
+    found = await umati.find(shelf_with({"Identification/Manufacturer": "Maker"}), None)
+    assert found.missing == (
+        "the machine has no Monitoring/MachineTool/OperationMode, which OPC 40501-1 demands",
+        "the machine has no Production/ActiveProgram/Name, which OPC 40501-1 demands",
+        "the machine has neither channels nor a MachineryItemState: only its program tells what it does",
+    )
+    assert found.alarms is None
+    assert found.programs.directory is None
+    assert found.programs.jobs is None
+
+
+@given(
+    values=st.dictionaries(
+        st.sampled_from(
+            [
+                f"{CHANNEL}/ChannelState",
+                f"{CHANNEL}/ChannelMode",
+                f"{CHANNEL}/FeedOverride",
+                f"{SPINDLE}/Override",
+                f"{ITEM_STATE}/CurrentState",
+                f"{TOOL_MODE}/CurrentState/Number",
+                f"{PROGRAM_STATE}/CurrentState/Id",
+                "Monitoring/MachineTool/OperationMode",
+                "Production/ActiveProgram/Name",
+                PARTS,
+                ORDERS,
+            ]
+        ),
+        ANYTHING,
+    ),
+    channels=st.sampled_from([(), (CHANNEL,)]),
+)
+def test_no_value_ends_a_driver(values: dict[str, object], channels: tuple[str, ...]) -> None:
+    found = machine(*channels, spindles=(SPINDLE,), item_state=ITEM_STATE, tool_mode=TOOL_MODE, parts=PARTS)
+    assert found.state_of(values, 5).taken_ns == 5
 
 
 @pytest.mark.parametrize(
@@ -189,50 +364,52 @@ async def test_the_only_machine_tool_is_found_by_its_type_or_a_subtype() -> None
     ],
 )
 async def test_which_machine_is_asked_for_plainly(machines: tuple[str, ...], wanted: str | None, words: str) -> None:
-    shelf = Shelf()
+    shelf = Shelf(NAMESPACES)
     for name in machines:
-        shelf.add_machine(name)
+        shelf.put(f"ns={MACHINERY};i=1001", name, f"ns={TOOL};i=13")
     with pytest.raises(LinkError, match=words):
-        await umati.discover(shelf, wanted)
+        await umati.find(shelf, wanted)
 
 
 async def test_a_server_without_the_model_is_said_so() -> None:
     with pytest.raises(LinkError, match=r"lacks the namespace http://opcfoundation\.org/UA/MachineTool/"):
-        await umati.discover(Shelf(namespaces=("ua", "app")), None)
+        await umati.find(Shelf(("ua", "app")), None)
+    assert (await umati.offer(Shelf(("ua", "app")))).machines == ()
+
+
+async def test_the_probe_hears_what_each_machine_offers() -> None:
+    shelf = shelf_with({f"{CHANNEL}/ChannelState": 2, "Identification/Manufacturer": "Maker", PARTS: 3})
+    told = await umati.offer(shelf)
+    assert told.machines == ("Lathe",)
+    assert told.remarks[0] == (
+        f"Lathe: Maker; channels Channel1; spindles none; part counter {PARTS}; alarms none; file system none;"
+        " job control none"
+    )
+    assert "which OPC 40501-1 demands" in told.remarks[1]
 
 
 async def test_a_type_whose_supertypes_run_in_a_circle_is_no_machine_tool() -> None:
-    shelf = Shelf(supertypes={"ns=4;i=1": "ns=4;i=2", "ns=4;i=2": "ns=4;i=1"})
-    shelf.add_machine("Circle", "ns=4;i=1")
+    shelf = Shelf(NAMESPACES, supertypes={"ns=4;i=1": "ns=4;i=2", "ns=4;i=2": "ns=4;i=1"})
+    shelf.put(f"ns={MACHINERY};i=1001", "Circle", "ns=4;i=1")
     with pytest.raises(LinkError, match="no machine tool"):
-        await umati.discover(shelf, None)
+        await umati.find(shelf, None)
+
+
+async def test_ways_that_run_in_a_circle_end() -> None:
+    shelf = shelf_with({f"{CHANNEL}/ChannelState": 2})
+    shelf.children[f"lathe/{CHANNEL}"].append(Child("Monitoring", "lathe/Monitoring"))
+    assert (await umati.find(shelf, None)).channels == (CHANNEL,)
 
 
 async def test_a_lost_link_while_browsing_is_one_error() -> None:
     class Torn(Shelf):
         async def browse(self, node_id: str) -> Sequence[Reference]:
-            if node_id in ("id", "mon"):
+            if node_id in ("lathe/Identification", "lathe/Monitoring"):
                 raise LinkError(reason="the connection was lost")
             return await super().browse(node_id)
 
-    shelf = Torn()
-    shelf.add_machine("Lathe")
-    shelf.children["Lathe"] = [Child("Identification", "id"), Child("Monitoring", "mon")]
+    shelf = Torn(NAMESPACES)
+    root = shelf.put(f"ns={MACHINERY};i=1001", "Lathe", f"ns={TOOL};i=13", "lathe")
+    shelf.fill(root, {"Identification/Model": "2000", f"{CHANNEL}/ChannelState": 2})
     with pytest.raises(LinkError, match="the connection was lost"):
-        await umati.discover(shelf, None)
-
-
-@pytest.mark.parametrize(
-    ("path", "node_id"),
-    [
-        ("Interlock/DoorClosed", "door"),
-        ("Interlock", "il"),
-        ("Interlock/Nothing", None),
-        ("Nothing/DoorClosed", None),
-        ("nsu=vendor;s=Door", "ns=4;s=Door"),
-        ("nsu=nobody;s=Door", None),
-    ],
-)
-async def test_an_input_is_named_by_path_or_by_node_id(path: str, node_id: str | None) -> None:
-    shelf = Shelf(children={"root": [Child("Interlock", "il")], "il": [Child("DoorClosed", "door")]})
-    assert await umati.resolve(shelf, "root", path) == node_id
+        await umati.find(shelf, None)

@@ -5,16 +5,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edge.drivers.opcua.models import umati
+from edge.drivers.opcua.errors import LinkError
+from edge.drivers.opcua.models import cnc, sinumerik, umati
 from edge.drivers.opcua.models.model import Browser, FoundMachine, Offer
 from edge.drivers.opcua.settings import OpcUaSettings
 
 
 async def find(browser: Browser, settings: OpcUaSettings) -> FoundMachine:
     """Find the machine that `settings` mean, on this connection. Raises LinkError."""
-    return await umati.find(browser, settings.machine)
+    match settings.model:
+        case "umati":
+            return await umati.find(browser, settings.machine)
+        case "cnc":
+            return await cnc.find(browser, settings.machine)
+        case "sinumerik":
+            return await sinumerik.find(browser, settings.channel)
+        case "mapping":
+            raise LinkError(reason="the mapping cannot be read")
 
 
 async def offer(browser: Browser) -> Mapping[str, Offer]:
     """Return what each model finds on a server, by the model's name in the settings. Raises LinkError."""
-    return {"umati": await umati.offer(browser)}
+    return {
+        "umati": await umati.offer(browser),
+        "cnc": await cnc.offer(browser),
+        "sinumerik": await sinumerik.offer(browser),
+    }

@@ -10,6 +10,11 @@ from edge.drivers.opcua.errors import LinkError
 from edge.drivers.opcua.models.model import Browser, Reference
 
 _SUPERTYPE_DEPTH = 8
+_AT_ONCE = 16
+_WIDEST_LEVEL = 200
+_SERVER_TYPE = "i=2004"
+# Methods, properties and plain variables: nothing below them is asked for.
+_LEAVES = frozenset(("i=0", "i=63", "i=68"))
 
 
 def namespace_index(namespaces: Sequence[str], uri: str, what: str = "machine tools") -> int:
@@ -39,6 +44,50 @@ async def resolve(browser: Browser, root: str, path: str) -> str | None:
     return node_id
 
 
+async def instances(browser: Browser, root: str, type_ids: Sequence[str], depth: int) -> list[Reference]:
+    """Return the objects of types, or of what is derived from one, up to `depth` levels below `root`.
+
+    Raises LinkError.
+    """
+    known: dict[str, bool] = {}
+    found: list[Reference] = []
+    seen = {root}
+    parents = [("", root)]
+    for _ in range(depth):
+        deeper: list[tuple[str, str]] = []
+        for path, one in await children_of(browser, parents):
+            if one.node_id in seen or one.type_id in _LEAVES:
+                continue
+            seen.add(one.node_id)
+            if one.type_id not in known:
+                known[one.type_id] = any([await is_a(browser, one.type_id, wanted) for wanted in type_ids])
+            if known[one.type_id]:
+                found.append(one)
+            elif one.type_id != _SERVER_TYPE:
+                deeper.append((path, one.node_id))
+        parents = deeper[:_WIDEST_LEVEL]
+    return found
+
+
+def chosen(found: Sequence[Reference], machine: str | None, what: str, where: str) -> Reference:
+    """Return the one called `machine`, or the only one. Raises LinkError."""
+    names = ", ".join(sorted(one.name for one in found))
+    if machine is not None:
+        found = [one for one in found if one.name == machine]
+        if not found:
+            raise LinkError(reason=f"the server has no {what} {machine!r}, it has: {names or 'none'}")
+    if not found:
+        raise LinkError(reason=f"the server has no {what} {where}")
+    if len(found) > 1:
+        raise LinkError(reason=f"the server has several {what}s, set `machine` to one of: {names}")
+    return found[0]
+
+
+async def methods_of(browser: Browser, node_id: str, names: Sequence[str]) -> dict[str, str]:
+    """Return the NodeIds of those of an object's methods that are called so. Raises LinkError."""
+    return {one.name: one.node_id for one in await browser.browse(node_id) if one.name in names}
+
+
 async def is_a(browser: Browser, type_id: str, wanted: str) -> bool:
     """Tell whether a type is `wanted` or derived from it. Raises LinkError."""
     current: str | None = type_id
@@ -53,23 +102,36 @@ async def walk(browser: Browser, root: str, is_worth_a_look: Callable[[str], boo
     """Return the nodes below `root` by their browse paths, those that are worth a look. Raises LinkError."""
     found: dict[str, Reference] = {}
     seen = {root}
-    level = await _children(browser, "", root)
+    level = await children_of(browser, [("", root)])
     while True:
         # Nodes may be reached by several ways, and ways may run in circles: the first one counts.
         fresh: dict[str, Reference] = {}
         for path, one in level:
-            if one.node_id not in seen and is_worth_a_look(path):
+            if one.node_id not in seen and path not in fresh and is_worth_a_look(path):
                 seen.add(one.node_id)
                 fresh[path] = one
         if not fresh:
             return found
         found |= fresh
+        level = await children_of(
+            browser, [(path, one.node_id) for path, one in fresh.items() if one.type_id not in _LEAVES]
+        )
+
+
+async def children_of(browser: Browser, parents: Sequence[tuple[str, str]]) -> list[tuple[str, Reference]]:
+    """Return the children of nodes, given as path and NodeId, with the paths of the children. Raises LinkError."""
+    found: list[tuple[str, Reference]] = []
+    for start in range(0, len(parents), _AT_ONCE):
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(_children(browser, path, one.node_id)) for path, one in fresh.items()]
+                tasks = [
+                    group.create_task(_children(browser, path, node_id))
+                    for path, node_id in parents[start : start + _AT_ONCE]
+                ]
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        level = [pair for task in tasks for pair in task.result()]
+        found.extend(pair for task in tasks for pair in task.result())
+    return found
 
 
 async def _children(browser: Browser, path: str, node_id: str) -> list[tuple[str, Reference]]:

@@ -1,23 +1,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Machine tools as OPC 40501-1 (umati, MachineTool 1.02) describes them, in the words of MTConnect.
+"""Machine tools as OPC 40501-1 (umati, MachineTool 1.01 and 1.02) describes them, in the words of MTConnect.
 
-Numeric ids are those of the models' published NodeIds files; enumerations are those of OPC 40501-1, 12.1
-(ChannelState), 12.2 (ChannelMode) and 12.5 (MachineOperationMode), states those of 8.4.8 and of OPC 40001-1, 12.2. The
-model says nothing of positions, of feeds in mm/min and of the direction of a spindle: those stay unknown.
+Numeric ids are those of the models' published node sets. The model says nothing of positions, of feeds in mm/min and of
+the direction of a spindle: those stay unknown. 1.02 deprecates Production/ActiveProgram for the jobs of OPC 40001-3:
+where a job runs, its work master is the program.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from edge.domain.machine import Availability, ControllerMode, Execution, MachineState, Overrides
-from edge.drivers.opcua.errors import LinkError
-from edge.drivers.opcua.models.model import AlarmSource, Browser, Item, Offer, ProgramPath, Reference
-
-Word = TypeVar("Word", Execution, ControllerMode)
+from edge.domain.machine import Availability, ControllerMode, Execution, MachineState
+from edge.drivers.opcua.models import jobs
+from edge.drivers.opcua.models.model import (
+    AlarmSource,
+    Browser,
+    Directory,
+    Item,
+    Methods,
+    Offer,
+    ProgramPath,
+    Reference,
+)
+from edge.drivers.opcua.models.paths import chosen, is_a, namespace_index, walk
+from edge.drivers.opcua.models.umati_words import (
+    CHANNEL_MODES,
+    CHANNEL_STATES,
+    ITEM_STATES,
+    MACHINERY_MODES,
+    OPERATION_MODES,
+    PROGRAM_STATES,
+    TOOL_MODES,
+    States,
+)
+from edge.drivers.opcua.models.values import common_mode, first, moving_first, number, overrides, text, whole, word_of
 
 MACHINERY_URI = "http://opcfoundation.org/UA/Machinery/"
 MACHINE_TOOL_URI = "http://opcfoundation.org/UA/MachineTool/"
@@ -25,239 +42,161 @@ MACHINE_TOOL_URI = "http://opcfoundation.org/UA/MachineTool/"
 _MACHINES = 1001
 _MACHINE_TOOL_TYPE = 13
 _ALERT_TYPE = 39
-_SUPERTYPE_DEPTH = 8
-
-# ProductionStateMachineType and its subtype for programs have state nodes of their own.
-_PROGRAM_ENDED = (140, 5038)
-_PROGRAM_ABORTED = (141, 5037)
-_ITEM_EXECUTING = 5006
-_ITEM_NOT_EXECUTING = 5007
-
-_CHANNEL_STATES = {0: Execution.ACTIVE, 1: Execution.INTERRUPTED, 2: Execution.READY}
-_CHANNEL_MODES = {
-    0: ControllerMode.AUTOMATIC,
-    1: ControllerMode.MANUAL_DATA_INPUT,
-    2: ControllerMode.MANUAL,
-    3: ControllerMode.MANUAL,
-    4: ControllerMode.MANUAL,
-    5: ControllerMode.AUTOMATIC,
-    6: ControllerMode.MANUAL,
-}
-_OPERATION_MODES = {
-    0: ControllerMode.MANUAL,
-    1: ControllerMode.AUTOMATIC,
-    2: ControllerMode.MANUAL,
-    3: ControllerMode.AUTOMATIC,
-    4: ControllerMode.MANUAL,
-}
 
 _OPERATION_MODE = "Monitoring/MachineTool/OperationMode"
 _TOOL_FEED_OVERRIDE = "Monitoring/MachineTool/FeedOverride"
-_ITEM_STATE = "Monitoring/MachineTool/MachineryItemState/CurrentState/Id"
 _PROGRAM_NAME = "Production/ActiveProgram/Name"
-_PROGRAM_STATE = "Production/ActiveProgram/State/CurrentState/Id"
-PART_COUNT = "Production/Statistics/PartsProducedInLifetime"
+_PROGRAM_STATE = "Production/ActiveProgram/State"
+_JOB_CONTROL = "MachineryBuildingBlocks/JobManagement/JobOrderControl"
+# Add-ins stand where OPC 40501-1 puts them, or with the other building blocks of OPC 40001-1.
+_ITEM_STATE_PLACES = ("Monitoring/MachineTool/MachineryItemState", "MachineryBuildingBlocks/MachineryItemState")
+_TOOL_MODE_PLACES = ("Monitoring/MachineTool/MachineryOperationMode", "MachineryBuildingBlocks/MachineryOperationMode")
+# Counters of the machine, which jobs do not reset: 1.02 has moved it into the machine's OperationCounters.
+_COUNTERS = (
+    "Monitoring/MachineTool/OperationCounters/PartsProducedInLifetime",
+    "MachineryBuildingBlocks/OperationCounters/PartsProducedInLifetime",
+    "Production/Statistics/PartsProducedInLifetime",
+)
+_CHANNEL_WORDS = ("ChannelState", "ChannelMode", "FeedOverride", "RapidOverride")
+_MANDATORY = (_OPERATION_MODE, _PROGRAM_NAME)
 
-# Where to look below the machine; equipment and tools, which may be hundreds of nodes, are not looked at.
-_AREAS = ("Identification", "Monitoring", "Production", "Notification")
+_DIRECTORY_METHODS = ("CreateDirectory", "CreateFile", "Delete", "MoveOrCopy")
+# Where to look below the machine; equipment, tools and files, which may be hundreds of nodes, are not looked at.
+_AREAS = ("Identification", "Monitoring", "Production", "Notification", "MachineryBuildingBlocks", "FileSystem")
 _PRODUCTION_PARTS = ("ActiveProgram", "Statistics")
+_BUILDING_BLOCKS = ("JobManagement", "MachineryItemState", "MachineryOperationMode", "OperationCounters")
+_DEPTH = 5
 
 
 @dataclass(frozen=True, slots=True)
-class MachineNodes:
-    """Where a machine keeps what: NodeIds by path from the machine, and the namespaces of this connection."""
+class UmatiMachine:
+    """A machine tool on one connection; implements FoundMachine. nodes are NodeIds by path from the machine.
+
+    channels, spindles and so on are the paths of what this machine has, parts that of the one counter that is watched.
+    """
 
     name: str
     node_id: str
     tool_namespace: int
     machinery_namespace: int
     nodes: Mapping[str, str]
-    channels: tuple[str, ...]
-    spindles: tuple[str, ...]
-    messages: str | None
-    controller: str
-
-    def monitored(self) -> dict[str, str]:
-        """Return the nodes that `state_of` looks at, those that this machine has."""
-        wanted = [_OPERATION_MODE, _TOOL_FEED_OVERRIDE, _ITEM_STATE, _PROGRAM_NAME, _PROGRAM_STATE, PART_COUNT]
-        for channel in self.channels:
-            wanted += [f"{channel}/{word}" for word in ("ChannelState", "ChannelMode", "FeedOverride", "RapidOverride")]
-        wanted += [f"{spindle}/Override" for spindle in self.spindles]
-        return {path: self.nodes[path] for path in wanted if path in self.nodes}
-
-
-@dataclass(frozen=True, slots=True)
-class UmatiMachine:
-    """A machine tool of OPC 40501-1 on one connection; implements FoundMachine."""
-
-    nodes: MachineNodes
+    controller: str = ""
+    channels: tuple[str, ...] = ()
+    spindles: tuple[str, ...] = ()
+    item_state: str | None = None
+    tool_mode: str | None = None
+    parts: str | None = None
     programs: ProgramPath = field(default_factory=ProgramPath)
     missing: tuple[str, ...] = ()
 
     @property
-    def node_id(self) -> str:
-        """Return the machine's NodeId."""
-        return self.nodes.node_id
-
-    @property
-    def controller(self) -> str:
-        """Return maker and model."""
-        return self.nodes.controller
-
-    @property
     def alarms(self) -> AlarmSource | None:
         """Return Notification/Messages, whose alerts carry an ErrorCode (OPC 40501-1, 9.2)."""
-        if self.nodes.messages is None:
+        messages = self.nodes.get("Notification/Messages")
+        if messages is None:
             return None
-        tool = self.nodes.tool_namespace
-        return AlarmSource(self.nodes.messages, f"ns={tool};i={_ALERT_TYPE}", ((tool, "ErrorCode"),))
+        tool = self.tool_namespace
+        return AlarmSource(messages, f"ns={tool};i={_ALERT_TYPE}", ((tool, "ErrorCode"),))
 
     def monitored(self) -> dict[str, Item]:
-        """Return the nodes that `state_of` looks at."""
-        return {path: Item(node_id, path == PART_COUNT) for path, node_id in self.nodes.monitored().items()}
+        """Return the nodes that `state_of` looks at, those that this machine has, by their paths."""
+        wanted = [_OPERATION_MODE, _TOOL_FEED_OVERRIDE, _PROGRAM_NAME, *States.nodes(_PROGRAM_STATE)]
+        for machine in (self.item_state, self.tool_mode):
+            wanted += [] if machine is None else States.nodes(machine)
+        for channel in self.channels:
+            wanted += [f"{channel}/{word}" for word in _CHANNEL_WORDS]
+        wanted += [f"{spindle}/Override" for spindle in self.spindles]
+        wanted.append(f"{_JOB_CONTROL}/{jobs.ORDER_LIST}")
+        items = {path: Item(self.nodes[path]) for path in wanted if path in self.nodes}
+        if self.parts is not None:
+            items[self.parts] = Item(self.nodes[self.parts], counter=True)
+        return items
 
     def state_of(self, values: Mapping[str, object], taken_ns: int) -> MachineState:
-        """Say what values mean."""
-        return state_of(self.nodes, values, taken_ns)
+        """Say what `values` (by path; None is unknown) mean; taken_ns is the boot-time clock of their receipt.
+
+        Where no value tells what the machine does, the machine is not available: a gateway that lost its control
+        still answers. Rapid and spindle override read 100 where the machine has none.
+        """
+        job = jobs.active(values.get(f"{_JOB_CONTROL}/{jobs.ORDER_LIST}"))
+        execution = self._execution(values, job)
+        operation_mode = word_of(OPERATION_MODES, values.get(_OPERATION_MODE))
+        if execution is Execution.UNAVAILABLE and whole(values.get(_OPERATION_MODE)) is None:
+            return MachineState(taken_ns=taken_ns)
+        feeds = [f"{channel}/FeedOverride" for channel in self.channels]
+        rapids = [f"{channel}/RapidOverride" for channel in self.channels]
+        return MachineState(
+            availability=Availability.AVAILABLE,
+            execution=execution,
+            mode=self._mode(values, operation_mode),
+            overrides=overrides(
+                first(number(values.get(path)) for path in (*feeds, _TOOL_FEED_OVERRIDE)),
+                first(number(values.get(path)) for path in rapids),
+                first(number(values.get(f"{spindle}/Override")) for spindle in self.spindles),
+            ),
+            program=(job.program if job is not None else None) or text(values.get(_PROGRAM_NAME)),
+            part_count=None if self.parts is None else whole(values.get(self.parts)),
+            taken_ns=taken_ns,
+        )
+
+    def _execution(self, values: Mapping[str, object], job: jobs.Job | None) -> Execution:
+        program = PROGRAM_STATES.of(values, _PROGRAM_STATE, self.tool_namespace)
+        if self.channels:
+            states = [word_of(CHANNEL_STATES, values.get(f"{channel}/ChannelState")) for channel in self.channels]
+            return _ended(moving_first(states), program)
+        if self.item_state is not None:
+            item = ITEM_STATES.of(values, self.item_state, self.machinery_namespace)
+            return Execution.UNAVAILABLE if item is None else _ended(item, program)
+        return first((program, None if job is None else job.execution)) or Execution.UNAVAILABLE
+
+    def _mode(self, values: Mapping[str, object], operation_mode: ControllerMode | None) -> ControllerMode:
+        if self.channels:
+            return common_mode(word_of(CHANNEL_MODES, values.get(f"{one}/ChannelMode")) for one in self.channels)
+        if operation_mode is not None or self.tool_mode is None:
+            return operation_mode or ControllerMode.UNAVAILABLE
+        return (
+            TOOL_MODES.of(values, self.tool_mode, self.tool_namespace)
+            or MACHINERY_MODES.of(values, self.tool_mode, self.machinery_namespace)
+            or ControllerMode.UNAVAILABLE
+        )
+
+
+def _ended(execution: Execution, program: Execution | None) -> Execution:
+    """Say how the last program ended, while nothing runs."""
+    if execution is Execution.READY and program in (Execution.PROGRAM_COMPLETED, Execution.STOPPED):
+        return program
+    return execution
 
 
 async def find(browser: Browser, machine: str | None) -> UmatiMachine:
     """Find the machine tool called `machine`, or the only one. Raises LinkError."""
-    return UmatiMachine(await discover(browser, machine))
+    return await _explore(browser, chosen(await _machines(browser), machine, "machine tool", "in its folder Machines"))
 
 
-def namespace_index(namespaces: Sequence[str], uri: str) -> int:
-    """Return the index of `uri` on this connection. Raises LinkError."""
-    try:
-        return namespaces.index(uri)
-    except ValueError:
-        raise LinkError(reason=f"the server does not describe machine tools: it lacks the namespace {uri}") from None
+async def offer(browser: Browser) -> Offer:
+    """Return the machine tools that the server has. Raises LinkError."""
+    if MACHINERY_URI not in browser.namespaces or MACHINE_TOOL_URI not in browser.namespaces:
+        return Offer()
+    names: list[str] = []
+    remarks: list[str] = []
+    for one in sorted(await _machines(browser), key=lambda found: found.name):
+        machine = await _explore(browser, one)
+        names.append(one.name)
+        remarks.append(f"{one.name}: {_told(machine)}")
+        remarks.extend(f"{one.name}: {sentence}" for sentence in machine.missing)
+    return Offer(tuple(names), tuple(remarks))
 
 
-async def discover(browser: Browser, machine: str | None) -> MachineNodes:
-    """Find the machine tool called `machine`, or the only one. Raises LinkError."""
-    tool = namespace_index(browser.namespaces, MACHINE_TOOL_URI)
-    machinery = namespace_index(browser.namespaces, MACHINERY_URI)
-    found = await _machines(browser)
-    names = ", ".join(sorted(one.name for one in found))
-    if machine is not None:
-        found = [one for one in found if one.name == machine]
-        if not found:
-            raise LinkError(reason=f"the server has no machine tool {machine!r}, it has: {names or 'none'}")
-    if not found:
-        raise LinkError(reason="the server has no machine tool in its folder Machines")
-    if len(found) > 1:
-        raise LinkError(reason=f"the server has several machine tools, set `machine` to one of: {names}")
-    root = found[0]
-    nodes = await _walk(browser, root.node_id)
-    channels = tuple(path.rpartition("/")[0] for path in nodes if path.endswith("/ChannelState"))
-    spindles = tuple(path.rpartition("/")[0] for path in nodes if path.endswith("/IsRotating"))
-    identity = [nodes[path] for path in ("Identification/Manufacturer", "Identification/Model") if path in nodes]
-    return MachineNodes(
-        name=root.name,
-        node_id=root.node_id,
-        tool_namespace=tool,
-        machinery_namespace=machinery,
-        nodes=nodes,
-        channels=channels,
-        spindles=spindles,
-        messages=nodes.get("Notification/Messages"),
-        controller=" ".join(str(text) for text in await browser.read(identity) if text),
-    )
-
-
-async def resolve(browser: Browser, machine_node: str, path: str) -> str | None:
-    """Return the NodeId of a browse path from the machine, or of `nsu=URI;...`; None where there is none.
-
-    Raises LinkError.
-    """
-    if path.startswith("nsu="):
-        uri, _, rest = path.removeprefix("nsu=").partition(";")
-        return f"ns={browser.namespaces.index(uri)};{rest}" if uri in browser.namespaces else None
-    node_id = machine_node
-    for name in path.split("/"):
-        for one in await browser.browse(node_id):
-            if one.name == name:
-                node_id = one.node_id
-                break
-        else:
-            return None
-    return node_id
-
-
-def state_of(nodes: MachineNodes, values: Mapping[str, object], taken_ns: int) -> MachineState:
-    """Say what `values` (by path; None is unknown) mean; taken_ns is the boot-time clock of their receipt.
-
-    Where no value tells what the machine does, the machine is not available: a gateway that lost its control
-    still answers. Rapid and spindle override read 100 where the machine has none.
-    """
-    execution = _execution(nodes, values)
-    operation_mode = values.get(_OPERATION_MODE)
-    if execution is Execution.UNAVAILABLE and operation_mode is None:
-        return MachineState(taken_ns=taken_ns)
-    feed = _first_number(values, [*(f"{channel}/FeedOverride" for channel in nodes.channels), _TOOL_FEED_OVERRIDE])
-    rapid = _first_number(values, [f"{channel}/RapidOverride" for channel in nodes.channels])
-    spindle = _first_number(values, [f"{one}/Override" for one in nodes.spindles])
-    program = values.get(_PROGRAM_NAME)
-    parts = values.get(PART_COUNT)
-    return MachineState(
-        availability=Availability.AVAILABLE,
-        execution=execution,
-        mode=_mode(nodes, values),
-        overrides=None
-        if feed is None
-        else Overrides(round(feed), 100 if rapid is None else round(rapid), 100 if spindle is None else round(spindle)),
-        program=program if isinstance(program, str) and program else None,
-        part_count=parts if isinstance(parts, int) else None,
-        taken_ns=taken_ns,
-    )
-
-
-def _execution(nodes: MachineNodes, values: Mapping[str, object]) -> Execution:
-    states = [_word(_CHANNEL_STATES, values.get(f"{channel}/ChannelState")) for channel in nodes.channels]
-    # What may move comes first: one active channel makes an active machine.
-    for state in (Execution.ACTIVE, Execution.INTERRUPTED):
-        if state in states:
-            return state
-    if not states:
-        return _execution_of_item(nodes, values.get(_ITEM_STATE))
-    if None in states:
-        return Execution.UNAVAILABLE
-    program_state = values.get(_PROGRAM_STATE)
-    if program_state in [f"ns={nodes.tool_namespace};i={number}" for number in _PROGRAM_ENDED]:
-        return Execution.PROGRAM_COMPLETED
-    if program_state in [f"ns={nodes.tool_namespace};i={number}" for number in _PROGRAM_ABORTED]:
-        return Execution.STOPPED
-    return Execution.READY
-
-
-def _execution_of_item(nodes: MachineNodes, state: object) -> Execution:
-    if state == f"ns={nodes.machinery_namespace};i={_ITEM_EXECUTING}":
-        return Execution.ACTIVE
-    if state == f"ns={nodes.machinery_namespace};i={_ITEM_NOT_EXECUTING}":
-        return Execution.READY
-    return Execution.UNAVAILABLE
-
-
-def _mode(nodes: MachineNodes, values: Mapping[str, object]) -> ControllerMode:
-    modes = {_word(_CHANNEL_MODES, values.get(f"{channel}/ChannelMode")) for channel in nodes.channels}
-    if not modes:
-        modes = {_word(_OPERATION_MODES, values.get(_OPERATION_MODE))}
-    mode = modes.pop()
-    # Channels of different modes have no common word.
-    return ControllerMode.UNAVAILABLE if mode is None or modes else mode
-
-
-def _word(words: Mapping[int, Word], value: object) -> Word | None:
-    return words.get(value) if isinstance(value, int) else None
-
-
-def _first_number(values: Mapping[str, object], paths: Sequence[str]) -> float | None:
-    for path in paths:
-        value = values.get(path)
-        if isinstance(value, int | float):
-            return float(value)
-    return None
+def _told(machine: UmatiMachine) -> str:
+    parts = [
+        f"channels {', '.join(path.rpartition('/')[2] for path in machine.channels) or 'none'}",
+        f"spindles {', '.join(path.rpartition('/')[2] for path in machine.spindles) or 'none'}",
+        f"part counter {machine.parts or 'none'}",
+        f"alarms {'yes' if machine.alarms else 'none'}",
+        f"file system {'yes' if machine.programs.directory else 'none'}",
+        f"job control {', '.join(sorted(machine.programs.jobs.methods)) if machine.programs.jobs else 'none'}",
+    ]
+    return "; ".join([machine.controller, *parts] if machine.controller else parts)
 
 
 async def _machines(browser: Browser) -> list[Reference]:
@@ -266,53 +205,80 @@ async def _machines(browser: Browser) -> list[Reference]:
     return [
         one
         for one in await browser.browse(f"ns={machinery};i={_MACHINES}")
-        if await _is_machine_tool(browser, one.type_id, f"ns={tool};i={_MACHINE_TOOL_TYPE}")
+        if await is_a(browser, one.type_id, f"ns={tool};i={_MACHINE_TOOL_TYPE}")
     ]
 
 
-async def _is_machine_tool(browser: Browser, type_id: str, wanted: str) -> bool:
-    current: str | None = type_id
-    for _ in range(_SUPERTYPE_DEPTH):
-        if current is None or current == wanted:
-            break
-        current = await browser.supertype(current)
-    return current == wanted
+async def _explore(browser: Browser, root: Reference) -> UmatiMachine:
+    found = await walk(browser, root.node_id, _is_worth_a_look)
+    nodes = {path: one.node_id for path, one in found.items()}
+    item_state = first(path if f"{path}/CurrentState" in nodes else None for path in _ITEM_STATE_PLACES)
+    channels = tuple(path.rpartition("/")[0] for path in nodes if path.endswith("/ChannelState"))
+    missing = [f"the machine has no {path}, which OPC 40501-1 demands" for path in _MANDATORY if path not in nodes]
+    if not channels and item_state is None:
+        missing.append("the machine has neither channels nor a MachineryItemState: only its program tells what it does")
+    identity = [nodes[path] for path in ("Identification/Manufacturer", "Identification/Model") if path in nodes]
+    return UmatiMachine(
+        name=root.name,
+        node_id=root.node_id,
+        tool_namespace=namespace_index(browser.namespaces, MACHINE_TOOL_URI),
+        machinery_namespace=namespace_index(browser.namespaces, MACHINERY_URI),
+        nodes=nodes,
+        controller=" ".join(str(one) for one in await browser.read(identity) if text(one)),
+        channels=channels,
+        spindles=tuple(path.rpartition("/")[0] for path in nodes if path.endswith("/IsRotating")),
+        item_state=item_state,
+        tool_mode=first(path if f"{path}/CurrentState" in nodes else None for path in _TOOL_MODE_PLACES),
+        parts=await _counter(browser, nodes),
+        programs=ProgramPath(directory=_directory(nodes), jobs=_jobs(nodes)),
+        missing=tuple(missing),
+    )
 
 
-async def _walk(browser: Browser, root: str) -> dict[str, str]:
-    nodes: dict[str, str] = {}
-    level = {path: node_id for path, node_id in await _children(browser, "", root) if path in _AREAS}
-    while level:
-        nodes |= level
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(_children(browser, path, node_id)) for path, node_id in level.items()]
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        level = {path: node_id for task in tasks for path, node_id in task.result() if _is_worth_a_look(path)}
-    return nodes
+async def _counter(browser: Browser, nodes: Mapping[str, str]) -> str | None:
+    """Return the counter that says something now: two counters, now one and now the other, would count wrong."""
+    there = [path for path in _COUNTERS if path in nodes]
+    values = await browser.read([nodes[path] for path in there])
+    speaking = [path for path, value in zip(there, values, strict=True) if whole(value) is not None]
+    return first([*speaking, *there])
+
+
+def _directory(nodes: Mapping[str, str]) -> Directory | None:
+    if "FileSystem" not in nodes:
+        return None
+    methods = {name: nodes[f"FileSystem/{name}"] for name in _DIRECTORY_METHODS if f"FileSystem/{name}" in nodes}
+    return Directory(nodes["FileSystem"], methods)
+
+
+def _jobs(nodes: Mapping[str, str]) -> Methods | None:
+    if _JOB_CONTROL not in nodes:
+        return None
+    methods = {name: nodes[f"{_JOB_CONTROL}/{name}"] for name in jobs.METHODS if f"{_JOB_CONTROL}/{name}" in nodes}
+    return Methods(nodes[_JOB_CONTROL], methods) if methods else None
 
 
 def _is_worth_a_look(path: str) -> bool:
     area, *rest = path.split("/")
+    if area not in _AREAS or len(rest) >= _DEPTH:
+        return False
     match area:
-        case "Production":
-            return rest[0] in _PRODUCTION_PARTS and len(rest) <= 4
+        case "Identification":
+            return len(rest) <= 1
         case "Monitoring":
-            return len(rest) <= 4
+            return "Stacklight" not in rest
+        case "Production":
+            return not rest or rest[0] in _PRODUCTION_PARTS
         case "Notification":
-            return rest == ["Messages"]
+            return not rest or rest == ["Messages"]
+        case "MachineryBuildingBlocks":
+            return not rest or (rest[0] in _BUILDING_BLOCKS and _is_worth_of_jobs(rest))
         case _:
-            return len(rest) == 1
+            return not rest or (len(rest) == 1 and rest[0] in _DIRECTORY_METHODS)
 
 
-async def _children(browser: Browser, path: str, node_id: str) -> list[tuple[str, str]]:
-    return [(f"{path}/{one.name}".lstrip("/"), one.node_id) for one in await browser.browse(node_id)]
-
-
-async def offer(browser: Browser) -> Offer:
-    """Return the machine tools that the server has. Raises LinkError."""
-    if MACHINERY_URI not in browser.namespaces or MACHINE_TOOL_URI not in browser.namespaces:
-        return Offer()
-    machines = await _machines(browser)
-    return Offer(tuple(sorted(one.name for one in machines)))
+def _is_worth_of_jobs(rest: list[str]) -> bool:
+    if rest[0] != "JobManagement" or len(rest) == 1:
+        return True
+    if rest[1] != "JobOrderControl":
+        return False
+    return len(rest) == 2 or (len(rest) == 3 and rest[2] in (jobs.ORDER_LIST, *jobs.METHODS))
