@@ -5,6 +5,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 ARGS ?=
 PYTEST_ARGS ?=
+NODE_OPCUA := tests/hardware_sim/node_opcua
 SOURCES := edge office wire tests benchmarks content tools
 WEB := $(shell find web content/i18n -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
@@ -20,10 +21,14 @@ WEB := $(shell find web content/i18n -type f -not -path '*/node_modules/*' -not 
 
 web/dist/.built: $(WEB) | .venv/.installed
 	@echo "Building the pages ..."
-	@sh tools/web.sh build
+	@sh tools/npm.sh web build
 	@touch $@
 
 web: web/dist/.built
+
+$(NODE_OPCUA)/node_modules/.installed: $(NODE_OPCUA)/package-lock.json | .venv/.installed
+	@echo "Installing the second OPC UA stack of the tests ..."
+	@sh tools/npm.sh $(NODE_OPCUA)
 
 demo: .venv/.installed web/dist/.built
 	@sh tools/debian.sh mosquitto=mosquitto || echo "No Mosquitto: the lab runs on with its outbox, the office stays empty."
@@ -34,10 +39,10 @@ check: .venv/.installed web/dist/.built
 	$(PY) -m ruff format --check $(SOURCES)
 	$(PY) -m mypy
 	.venv/bin/lint-imports
-	sh tools/web.sh check
-	sh tools/web.sh pyright
+	sh tools/npm.sh web check
+	sh tools/npm.sh web pyright
 
-test: check
+test: check $(NODE_OPCUA)/node_modules/.installed
 	sh tools/debian.sh mosquitto=mosquitto chromium=chromium postgres=postgresql
 	$(PY) -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
 
@@ -59,5 +64,5 @@ lock:
 	$(PY) -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/node.in -o requirements/node.txt
 
 clean:
-	rm -rf .venv .run web/dist web/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .run web/dist web/node_modules $(NODE_OPCUA)/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

