@@ -13,6 +13,7 @@ from edge.drivers.opcua.driver import OpcUaDriver
 from edge.services.clock import SystemClock
 from tests.contract.driver_suite import DriverSuite
 from tests.support.opcua import Lathe, lathe_process, settings
+from tests.support.opcua_node import node_lathe_process
 
 
 class LatheCase:
@@ -44,11 +45,27 @@ async def lathe(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lathe
         yield lathe
 
 
+@pytest_asyncio.fixture(loop_scope="class", scope="class")
+async def node_lathe(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lathe]:
+    async with node_lathe_process(tmp_path_factory.mktemp("node-lathe"), "--idle") as lathe:
+        yield lathe
+
+
 @pytest.mark.asyncio(loop_scope="class")
 class TestOpcUaDriver(DriverSuite):
-    """The contract, with the lathe."""
+    """The contract, with the lathe on asyncua."""
 
     @pytest_asyncio.fixture(loop_scope="class")
     async def driver_case(self, lathe: Lathe) -> LatheCase:
         await lathe.ctl("reset")
         return LatheCase(lathe)
+
+
+@pytest.mark.asyncio(loop_scope="class")
+class TestOpcUaDriverOnNodeOpcua(DriverSuite):
+    """The contract, with the lathe on node-opcua and the published nodesets."""
+
+    @pytest_asyncio.fixture(loop_scope="class")
+    async def driver_case(self, node_lathe: Lathe) -> LatheCase:
+        await node_lathe.ctl("reset")
+        return LatheCase(node_lathe)
