@@ -3,6 +3,7 @@
 
 import type { HandLimits, Link, Opening, Waits } from "./hand-types";
 import type { Language } from "./i18n.svelte";
+import type { Gap, OpcUaServer, Transfer } from "./program-types";
 
 export type { Language };
 
@@ -151,7 +152,9 @@ export type Capability =
   | "probe"
   | "work_zero"
   | "override"
-  | "settings";
+  | "settings"
+  | "load_program"
+  | "job_control";
 export type InterlockState = "UNKNOWN" | "TRIPPED" | "PERMITTED";
 export type InputStatus = "HEALTHY" | "OPEN" | "UNKNOWN";
 export type Role = "pupil" | "teacher" | "vet_trainer" | "trainee";
@@ -165,7 +168,9 @@ export type MotionCommand =
   | "probe"
   | "zero"
   | "override"
-  | "settings";
+  | "settings"
+  | "load"
+  | "start_loaded";
 
 export interface InterlockInput {
   name: string;
@@ -219,6 +224,12 @@ export interface Machine {
   hand: HandLimits | null;
   /** How many settings of the controller are not what the kept profile says; null where there is no profile. */
   settings_differ: number | null;
+  /** The newest program on its way into the machine's memory, or there. */
+  transfer: Transfer | null;
+  /** What the machine's own clock showed last (ISO 8601), and how many seconds it is ahead of ours. */
+  source_time: string | null;
+  clock_off_s: number | null;
+  last_gap: Gap | null;
   /** For each command the reasons why it would be refused now; an empty list means that it would be accepted. */
   refusals: Record<MotionCommand, Refusal[]>;
 }
@@ -319,6 +330,7 @@ export interface Snapshot {
   sync: Sync;
   programs: Program[];
   opening: Opening | null;
+  opcua_server: OpcUaServer | null;
 }
 
 export interface Notice {
@@ -359,6 +371,7 @@ export interface HeadcountPost {
 }
 
 export type * from "./hand-types";
+export type * from "./program-types";
 
 /* Office */
 

@@ -88,6 +88,8 @@ export const NOT_DONE = {
   zero: "refusal.what.zero",
   override: "refusal.what.override",
   settings: "refusal.what.settings",
+  load: "refusal.what.load",
+  start_loaded: "refusal.what.start.loaded",
 } as const satisfies Record<MotionCommand, Key>;
 
 /** The permissives that the page can tell in its own words; those of inputs are made of the input's own. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** How a machine's state is said in one word: the word, the shape and the signal colour always go together. */
 import type { Tone } from "../../shared/tone";
-import type { Machine } from "../../shared/types";
+import type { Interlock, Machine } from "../../shared/types";
 
 export type Shape = "ring" | "play" | "bars" | "square" | "triangle" | "diamond" | "hexagon" | "check" | "dashes" | "person";
 
@@ -49,7 +49,7 @@ export function stateOf(machine: Machine): StateWord {
     case "PROGRAM_COMPLETED":
       break;
   }
-  if (machine.interlock?.state === "UNKNOWN") return { word: "reset", tone: "blue", shape: "person" };
+  if (interlocked(machine)?.state === "UNKNOWN") return { word: "reset", tone: "blue", shape: "person" };
   if (machine.capabilities.includes("home") && !machine.homed) return { word: "home", tone: "blue", shape: "person" };
   return machine.execution === "PROGRAM_COMPLETED"
     ? { word: "completed", tone: "green", shape: "check" }
@@ -59,6 +59,21 @@ export function stateOf(machine: Machine): StateWord {
 /** Return whether the machine takes hold and stop from here. */
 export function canStop(machine: Machine): boolean {
   return machine.capabilities.includes("stop");
+}
+
+/** Return whether the machine is only looked at from here, or is given programs that its own panel starts. */
+export function isWatched(machine: Machine): boolean {
+  return machine.driver === "opcua" && !canStop(machine);
+}
+
+/** Return whether there is a path or a travel to draw. */
+export function hasPicture(machine: Machine): boolean {
+  return machine.travel !== null || machine.capabilities.includes("run_program");
+}
+
+/** Return the interlock where it can let something move: one without inputs on a machine that nobody here stops cannot. */
+export function interlocked(machine: Machine): Interlock | null {
+  return machine.interlock !== null && (machine.interlock.inputs.length > 0 || canStop(machine)) ? machine.interlock : null;
 }
 
 /** Return whether the machine may move at any moment, as far as its controller says. */

@@ -9,6 +9,7 @@ export type Sheet =
   | { kind: "ask"; command: Asked; machine: string; job: string | null }
   | { kind: "decline" | "recovery" | "continue"; job: string }
   | { kind: "zero"; machine: string; axis: AxisName }
+  | { kind: "load"; machine: string; view: "files" | "way" }
   | { kind: "menu" | "probe" | "overrides" | "settings" | "recordings"; machine: string }
   | { kind: "programs" | "headcount" | "bell" | "close" | "pack" };
 

@@ -45,6 +45,11 @@ export class Spoken {
     return this.t(found.words, reason === undefined ? found.places : { ...found.places, reason: bare(this.say(String(reason))) });
   }
 
+  /** Return what `say` returns as a sentence of its own. */
+  sentence(text: string): string {
+    return whole(this.say(text));
+  }
+
   /** Return a notice of the live socket; one whose code or facts are unknown as it came. */
   notice(notice: Notice): string {
     const { machine, input, reason, claim, state } = notice.facts;

@@ -309,7 +309,7 @@ export class Console extends Figures {
         this.#visitAt = this.#syncAt = performance.now();
         break;
       case "machine":
-        this.#put({ machines: this.machines.map((machine) => (machine.id === message.machine.id ? message.machine : machine)) });
+        this.putMachine(message.machine);
         break;
       case "jobs":
         this.#put({ jobs: message.jobs });
@@ -341,6 +341,10 @@ export class Console extends Figures {
   putOpening(opening: Opening): void {
     if (!opening.needed) this.openingAside = false;
     this.#put({ opening });
+  }
+
+  putMachine(machine: Machine): void {
+    this.#put({ machines: this.machines.map((known) => (known.id === machine.id ? machine : known)) });
   }
 
   putJob(job: Job): void {
