@@ -29,6 +29,7 @@ from edge.services.hand import MachineHand
 from edge.services.inputs import InputRouter
 from edge.services.jobs import JobService
 from edge.services.lab import Lab
+from edge.services.observation import Observation
 from edge.services.opening import Opening
 from edge.services.operators import OperatorDesk
 from edge.services.probing import WorkZero
@@ -36,10 +37,12 @@ from edge.services.profile import SettingsProfile
 from edge.services.programs import ProgramCatalog
 from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
+from edge.services.transfer import ProgramTransfer
 from edge.services.visits import VisitCounter
 from edge.services.workers import Workers
 from edge.store.database import Database
 from edge.store.journal import SqliteJournal
+from edge.store.machine_files import MachineFiles
 from edge.store.outbox import SqliteOutbox
 from edge.store.pieces import load_pieces
 from edge.store.pin import StoredPin
@@ -138,16 +141,18 @@ class Edge:
                 await profile.load()
             opening = Opening(
                 self._machines,
-                {
-                    machine.id: machine.checklist
-                    for machine in settings.machine
-                    if not isinstance(machine.connection, OpcUaSettings)
-                },
+                {machine.id: machine.checklist for machine in settings.machine if machine.is_commanded},
                 store=store,
                 recorder=recorder,
                 bus=self._bus,
                 working=lambda machine_id: jobs.running_on(machine_id) is not None,
             )
+            files = MachineFiles(settings.lab.data_dir / "machine-files")
+            transfers = {
+                key: ProgramTransfer(machine, files, recorder, self._bus) for key, machine in self._machines.items()
+            }
+            observation = Observation(self._machines, store=store, recorder=recorder, bus=self._bus, clock=self._clock)
+            await observation.load()
             await opening.load()
             await visits.load()
             await jobs.load()
@@ -167,6 +172,9 @@ class Edge:
                 recordings=Recordings(settings.lab.data_dir / "recordings"),
                 bus=self._bus,
                 sync_status=uplink.status,
+                transfers=transfers,
+                files=files,
+                observation=observation,
             )
             uplink.follow(self._bus, self._machines)
             console, kiosk = create_console(lab), create_kiosk(lab)
@@ -177,6 +185,8 @@ class Edge:
                     "uplink": uplink.run,
                     "jobs": jobs.run,
                     "opening": opening.run,
+                    "observation": observation.run,
+                    **{f"loads {key}": transfer.run for key, transfer in transfers.items()},
                     **{f"settings {key}": profile.run for key, profile in profiles.items()},
                     **{f"machine {key}": machine.run for key, machine in self._machines.items()},
                     **{
@@ -186,7 +196,7 @@ class Edge:
                     "console": partial(serve, console, console_socket),
                     "kiosk": partial(serve, kiosk, kiosk_socket),
                 },
-                lambda: self._settle(recorder, uplink),
+                lambda: self._settle(lab, recorder, uplink),
             )
 
     async def _live(
@@ -218,9 +228,11 @@ class Edge:
             if not any(machine.moving for machine in self._machines.values()):
                 gc.collect()
 
-    async def _settle(self, recorder: Recorder, uplink: Uplink) -> None:
+    async def _settle(self, lab: Lab, recorder: Recorder, uplink: Uplink) -> None:
         """Stop what moves, then bring what was noted to the disk and, where it can be reached, to the office."""
         await asyncio.gather(*(machine.shut_down() for machine in self._machines.values()))
+        await asyncio.gather(*(transfer.shut_down() for transfer in lab.transfers.values()))
+        await lab.observation.settle()
         await recorder.drain(DRAIN_S)
         await uplink.flush(FLUSH_S)
 
@@ -290,8 +302,10 @@ class Edge:
             case OpcUaSettings() as opcua:
                 from edge.drivers.opcua.driver import OpcUaDriver
                 from edge.drivers.opcua.inputs import OpcUaInputs
+                from edge.pki import Pki
 
-                remote = OpcUaDriver(machine.id, machine.name, machine.kind, opcua, self._clock)
+                pki = Pki(self._settings.lab.data_dir / "opcua")
+                remote = OpcUaDriver(machine.id, machine.name, machine.kind, opcua, self._clock, pki=pki)
                 return remote, OpcUaInputs(remote)
 
 

@@ -110,6 +110,7 @@ def check_config(config: ConfigFile) -> None:
             _say("    interlock: none, so motion is never permitted from here")
         if connection.driver != "opcua":
             _say(f"    by hand: {_by_hand(machine.hand)}")
+        if machine.is_commanded:
             _say(f"    after a drive: {_checklist(machine)}")
     office = f"{settings.sync.host}:{settings.sync.port}" if settings.sync else "none: facts stay in the outbox"
     _say(f"office broker: {office}")

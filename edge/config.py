@@ -22,6 +22,7 @@ from edge.drivers.grbl.settings import GrblSettings
 from edge.drivers.laser_hal.settings import LaserSettings
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.safety_io.settings import GpioSettings
+from edge.opcua_server.settings import IdentificationSettings, OpcUaServerSettings
 from edge.services.hand_settings import HandSettings
 from edge.services.opening import Item
 from edge.store.settings import StoreSettings
@@ -99,6 +100,12 @@ class MachineSettings(Frozen):
     connection: Annotated[GrblSettings | LaserSettings | OpcUaSettings, Field(discriminator="driver")]
     interlock: tuple[InterlockSettings, ...] = ()
     hand: HandSettings = HandSettings()
+    identification: IdentificationSettings = IdentificationSettings()
+
+    @property
+    def is_commanded(self) -> bool:
+        """Return whether something may be brought about from here, so that the checklist after a drive names it."""
+        return not isinstance(self.connection, OpcUaSettings) or self.connection.write
 
     @property
     def checklist(self) -> dict[Item, list[str]]:
@@ -119,6 +126,7 @@ class EdgeSettings(Frozen):
     store: StoreSettings = StoreSettings()
     sync: SyncSettings | None = None
     gpio: GpioSettings = GpioSettings()
+    opcua_server: OpcUaServerSettings | None = None
     machine: tuple[MachineSettings, ...] = ()
 
     @model_validator(mode="after")

@@ -9,7 +9,21 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.types import ASGIApp
 
 from edge import __version__
-from edge.api import access, hand, jogging, live, machines, opening, recordings, recovery, settings, views, visits
+from edge.api import (
+    access,
+    hand,
+    jogging,
+    live,
+    loading,
+    machines,
+    opening,
+    recordings,
+    recovery,
+    settings,
+    views,
+    visits,
+)
+from edge.domain.transfer import MAX_BYTES
 from edge.http import errors, pages
 from edge.http.limits import BodyLimit, InFlightLimit, SecurityHeaders
 from edge.services.lab import Lab
@@ -45,8 +59,10 @@ def create_app(lab: Lab) -> ASGIApp:
         settings.router,
         recovery.router,
         recordings.router,
+        loading.router,
     ):
         app.include_router(part)
     pages.mount(app, "console")
-    limited = BodyLimit(app, BODY_LIMIT, {"/api/programs": UPLOAD_LIMIT})
+    larger = {"/api/programs": UPLOAD_LIMIT, "/api/machines/*/files/*": MAX_BYTES}
+    limited = BodyLimit(app, BODY_LIMIT, larger)
     return SecurityHeaders(InFlightLimit(limited, IN_FLIGHT))

@@ -138,7 +138,7 @@ async def programs(lab: Services) -> list[dict[str, Any]]:
     return [views.program(entry) for entry in lab.programs.entries()]
 
 
-async def _text(request: Request) -> bytes:
+async def body_of(request: Request) -> bytes:
     """Return the body: it may be 50 MB, and is in memory once, not in pieces beside the whole."""
     text = BytesIO()
     async for chunk in request.stream():
@@ -156,7 +156,7 @@ async def upload(
     """Check an uploaded program for a machine and keep it where it is free of errors."""
     supervisor = machine_of(lab, machine)
     entry, prepared = await lab.programs.upload(
-        name, await _text(request), supervisor.info, supervisor.state.work_offset
+        name, await body_of(request), supervisor.info, supervisor.state.work_offset
     )
     result = views.check(prepared)
     if entry is None:

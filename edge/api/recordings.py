@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 
+from edge.api import views
 from edge.api.access import Services, require_operator
 from edge.api.machines import machine_of
 from edge.services.lab import Lab, RecordingEntry
@@ -33,7 +33,7 @@ def _shown(entry: RecordingEntry) -> dict[str, Any]:
         "name": entry.name,
         "program": entry.program,
         "bytes": entry.bytes,
-        "began": datetime.fromtimestamp(entry.began_ns / 1e9, UTC).isoformat(timespec="seconds"),
+        "began": views.moment(entry.began_ns),
         "ended": entry.ended,
     }
 

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from edge.domain.job import Job, JobState
 from edge.domain.machine import Availability, Capability, LinkHealth, MachineInfo, Position
+from edge.domain.transfer import KeptFile, Transfer
 from edge.gcode import PreviewPoint
 from edge.http.errors import refusal_json
 from edge.safety.interlock import Reading
 from edge.safety.permissives import Command
 from edge.services.hand import MachineHand
-from edge.services.lab import Lab, SyncStatus
+from edge.services.lab import Lab, OpcUaServer, SyncStatus
 from edge.services.machine_view import MachineView
 from edge.services.opening import Opening
 from edge.services.programs import Prepared, ProgramEntry
@@ -100,6 +102,50 @@ def _hand(hand: MachineHand | None) -> Json | None:
     }
 
 
+def moment(wall_ns: int | None) -> str | None:
+    """Return UTC nanoseconds since 1970 as ISO 8601; None where no calendar has such a year."""
+    try:
+        return None if wall_ns is None else datetime.fromtimestamp(wall_ns / 1e9, UTC).isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def kept(file: KeptFile) -> Json:
+    """Return a file of the shelf."""
+    return {"name": file.name, "size": file.size, "sha256": file.sha256, "kept": moment(file.kept_ns)}
+
+
+def _transfer(transfer: Transfer | None) -> Json | None:
+    if transfer is None:
+        return None
+    return {
+        "file": transfer.name,
+        "size": transfer.size,
+        "sha256": transfer.sha256,
+        "step": transfer.step.value,
+        "done": transfer.done,
+        "selected": transfer.selected,
+        "startable": transfer.startable,
+        "reason": transfer.reason,
+    }
+
+
+def _watched(machine_id: str, lab: Lab) -> Json:
+    gap = lab.observation.last_gap(machine_id)
+    return {
+        "source_time": moment(lab.machines[machine_id].state.source_ns),
+        "clock_off_s": lab.observation.clock_off_s(machine_id),
+        "last_gap": None
+        if gap is None
+        else {
+            "ended": moment(gap.ended_wall_ns),
+            "seconds": gap.seconds,
+            "parts": gap.parts,
+            "reason": gap.reason,
+        },
+    }
+
+
 def machine(supervisor: MachineSupervisor, lab: Lab) -> Json:
     """Return a machine."""
     jobs, view = lab.jobs, supervisor.view()
@@ -148,6 +194,8 @@ def machine(supervisor: MachineSupervisor, lab: Lab) -> Json:
         "link": _link(state.link),
         "hand": _hand(lab.hands.get(info.machine_id)),
         "settings_differ": profile.differ if (profile := lab.profiles.get(info.machine_id)) else None,
+        "transfer": _transfer(lab.transfers[info.machine_id].transfer),
+        **_watched(info.machine_id, lab),
         "refusals": {command.value: [refusal_json(item) for item in view.refusals[command]] for command in Command}
         # What was never reached has told no capabilities yet, and must not look like what accepts everything.
         if info.capabilities or away
@@ -299,6 +347,18 @@ def opening(checklist: Opening) -> Json:
     }
 
 
+def _opcua_server(server: OpcUaServer | None) -> Json | None:
+    if server is None:
+        return None
+    status = server.status()
+    return {
+        "endpoint": status.endpoint,
+        "listening": status.listening,
+        "clients": status.clients,
+        "error": status.error,
+    }
+
+
 def snapshot(lab: Lab, *, operator: bool) -> Json:
     """Return everything a console shows; without login the machines only."""
     return {
@@ -311,4 +371,5 @@ def snapshot(lab: Lab, *, operator: bool) -> Json:
         "sync": sync(lab.sync_status()),
         "programs": [program(item) for item in lab.programs.entries()] if operator else [],
         "opening": opening(lab.opening) if operator else None,
+        "opcua_server": _opcua_server(lab.opcua_server) if operator else None,
     }

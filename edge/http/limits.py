@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,7 +34,10 @@ async def _discard(receive: Receive) -> None:
 
 
 class BodyLimit:
-    """Answers 413 to a body over `limit` bytes, by its declared length or while it arrives; `larger` is per path."""
+    """Answers 413 to a body over `limit` bytes, by its declared length or while it arrives.
+
+    larger has other limits by path; a `*` in it stands for any text.
+    """
 
     def __init__(self, app: ASGIApp, limit: int, larger: dict[str, int] | None = None) -> None:
         self._app = app
@@ -45,7 +49,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._larger.get(scope["path"], self._limit)
+        larger = (size for path, size in self._larger.items() if fnmatchcase(scope["path"], path))
+        limit = next(larger, self._limit)
         refusal = body(
             "too-large", "That was not taken.", f"It has more than {limit} bytes.", "Send something smaller."
         )

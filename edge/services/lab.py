@@ -10,12 +10,14 @@ from typing import Protocol
 from edge.services.bus import EventBus
 from edge.services.hand import MachineHand
 from edge.services.jobs import JobService
+from edge.services.observation import Observation
 from edge.services.opening import Opening
 from edge.services.operators import OperatorDesk
 from edge.services.probing import WorkZero
 from edge.services.profile import SettingsProfile
 from edge.services.programs import ProgramCatalog
 from edge.services.supervisor import MachineSupervisor
+from edge.services.transfer import FileShelf, ProgramTransfer
 from edge.services.visits import VisitCounter
 from edge.story.export import Recording
 
@@ -74,6 +76,38 @@ class RecordingShelf(Protocol):
         ...
 
 
+class OpcUaServerStatus(Protocol):
+    """How the lab's own OPC UA server does."""
+
+    @property
+    def endpoint(self) -> str:
+        """Return its address."""
+        ...
+
+    @property
+    def listening(self) -> bool:
+        """Return whether clients are let in."""
+        ...
+
+    @property
+    def clients(self) -> int:
+        """Return the number of sessions."""
+        ...
+
+    @property
+    def error(self) -> str:
+        """Return in a person's words why it does not listen; empty where it does."""
+        ...
+
+
+class OpcUaServer(Protocol):
+    """The lab's own OPC UA server, where the configuration has one."""
+
+    def status(self) -> OpcUaServerStatus:
+        """Return how it does now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Lab:
     """The services of one laboratory."""
@@ -93,3 +127,7 @@ class Lab:
     recordings: RecordingShelf
     bus: EventBus
     sync_status: Callable[[], SyncStatus]
+    transfers: Mapping[str, ProgramTransfer]
+    files: FileShelf
+    observation: Observation
+    opcua_server: OpcUaServer | None = None

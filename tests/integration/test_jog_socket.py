@@ -108,6 +108,9 @@ async def console() -> AsyncIterator[Console]:
         desk=desk,
         bus=EventBus(),
         sync_status=lambda: SyncStatus(connected=False, waiting={}),
+        transfers={},
+        files=parts,
+        observation=parts,
     )
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
