@@ -12,9 +12,9 @@ import pytest
 from asyncua.ua.uaerrors import BadTooManySessions, BadUnexpectedError, UaError
 from pydantic import ValidationError
 
-from edge.drivers.opcua.connection import silence_limit_s
 from edge.drivers.opcua.settings import OpcUaSettings
-from edge.drivers.opcua.translate import reason_of
+from edge.drivers.opcua.subscription import silence_limit_s
+from edge.drivers.opcua.translate import link_error
 
 GOOD: dict[str, Any] = {"driver": "opcua", "endpoint": "opc.tcp://192.0.2.7:4840/lathe"}
 PASSWORD = {"user": "ann", "password_file": "lathe.secret"}
@@ -105,7 +105,7 @@ def test_the_silence_that_means_a_dead_link_follows_what_the_server_grants() -> 
     ],
 )
 def test_what_went_wrong_is_said_in_words(error: Exception, words: str) -> None:
-    assert reason_of(error, GOOD["endpoint"]) == words
+    assert link_error(error, GOOD["endpoint"]).reason == words
 
 
 def test_the_library_is_not_loaded_before_a_connection() -> None:

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Alarms out of events, whatever a server puts into their fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from asyncua import ua
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.domain.machine import Availability, Fault, MachineState
+from edge.drivers.opcua.alarms import Alarms, ConditionEvent, Frame
+from edge.drivers.opcua.events import condition_event, event_filter
+from edge.drivers.opcua.models.model import AlarmSource
+
+KNOWN = MachineState(availability=Availability.AVAILABLE)
+BEGINS = ConditionEvent("", "", "", 0, active=False, frame=Frame.REFRESH_BEGINS)
+ENDS = ConditionEvent("", "", "", 0, active=False, frame=Frame.REFRESH_ENDS)
+
+
+def event(**changes: Any) -> ConditionEvent | None:
+    fields: dict[str, Any] = {
+        "kind": ua.NodeId(39, 6),
+        "condition": ua.NodeId("Alert/1", 4),
+        "text": ua.LocalizedText("Chip conveyor jammed"),
+        "severity": 800,
+        "retain": True,
+        "active": True,
+        "branch": ua.NodeId(),
+        "name": "Conveyor",
+        "source": "Lathe",
+        "code": "700000",
+    }
+    return condition_event([ua.Variant(value) for value in {**fields, **changes}.values()])
+
+
+def alarm(condition: str, *, active: bool = True, severity: int = 800) -> ConditionEvent:
+    return ConditionEvent(condition, condition.upper(), f"{condition} is jammed", severity, active=active)
+
+
+def shown(alarms: Alarms) -> list[str]:
+    return [one.code for one in alarms.shown_in(KNOWN).alarms]
+
+
+def test_the_fields_of_an_alarm() -> None:
+    assert event() == ConditionEvent("ns=4;s=Alert/1", "700000", "Chip conveyor jammed", 800, active=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "active"),
+    [
+        ({"active": False}, False),
+        ({"active": False, "retain": True}, False),  # gone, but not acknowledged yet
+        ({"active": None, "retain": True}, True),  # a condition without ActiveState
+        ({"active": None, "retain": False}, False),
+        ({"active": None, "retain": None}, False),
+    ],
+)
+def test_whether_an_alarm_is_there(changes: dict[str, Any], active: bool) -> None:
+    found = event(**changes)
+    assert found is not None
+    assert found.active is active
+
+
+def test_an_alarm_without_a_number_is_called_by_the_name_of_its_condition() -> None:
+    found = event(code=None)
+    assert found is not None
+    assert found.code == "Conveyor"
+
+
+def test_a_server_that_does_not_say_which_condition_it_is() -> None:
+    for condition in (None, ua.NodeId()):
+        found = event(condition=condition)
+        assert found is not None
+        assert found.condition == "Lathe/Conveyor/700000"
+
+
+def test_a_former_state_that_nobody_acknowledged_is_no_alarm() -> None:
+    assert event(branch=ua.NodeId("Branch/1", 4)) is None
+
+
+def test_a_plain_message_is_no_alarm() -> None:
+    assert event(condition=None, retain=None) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "frame"),
+    [
+        (2787, Frame.REFRESH_BEGINS),
+        (2788, Frame.REFRESH_ENDS),
+        (2789, Frame.REFRESH_NEEDED),
+        (3035, Frame.REFRESH_NEEDED),
+    ],
+)
+def test_what_a_server_says_about_its_events(number: int, frame: Frame) -> None:
+    found = event(kind=ua.NodeId(number), condition=None, retain=None)
+    assert found is not None
+    assert found.frame is frame
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.builds(ua.Variant, st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.text(), st.binary())),
+            st.builds(ua.Variant, st.lists(st.integers(-5, 5), min_size=1)),
+            st.just(ua.Variant(ua.LocalizedText(None))),
+            st.just(ua.Variant(ua.NodeId(5, 5))),
+        ),
+        max_size=14,
+    )
+)
+def test_fields_of_any_kind_and_number_break_nothing(fields: list[Any]) -> None:
+    found = condition_event(fields)
+    if found is not None:
+        alarms = Alarms()
+        alarms.take([found])
+        assert isinstance(alarms.shown_in(KNOWN), MachineState)
+
+
+def test_the_filter_asks_for_the_number_where_the_model_says() -> None:
+    fields = event_filter(AlarmSource("ns=4;s=Messages", "ns=6;i=39", ((6, "ErrorCode"),))).SelectClauses
+    assert fields[-1].TypeDefinitionId == ua.NodeId(39, 6)
+    assert fields[-1].BrowsePath == [ua.QualifiedName("ErrorCode", 6)]
+    assert len(event_filter(AlarmSource("ns=4;s=Messages")).SelectClauses) == len(fields) - 1
+
+
+def test_alarms_come_and_go() -> None:
+    alarms = Alarms()
+    assert alarms.shown_in(KNOWN) == KNOWN
+    alarms.take([alarm("a"), alarm("b", severity=300), alarm("a", active=False), alarm("c")])
+    state = alarms.shown_in(KNOWN)
+    assert [one.code for one in state.alarms] == ["B", "C"]
+    assert (state.fault, state.fault_reason) == (Fault.FAULT, "c is jammed")
+    alarms.take([alarm("c", active=False)])
+    assert alarms.shown_in(KNOWN).fault is Fault.NONE
+    assert shown(alarms) == ["B"]
+
+
+def test_what_a_refresh_does_not_confirm_is_gone() -> None:
+    alarms = Alarms()
+    alarms.take([alarm("a"), alarm("b"), BEGINS])
+    assert shown(alarms) == ["A", "B"]
+    alarms.take([alarm("b")])
+    alarms.take([alarm("c"), ENDS])
+    assert shown(alarms) == ["B", "C"]
+
+
+def test_the_end_of_a_refresh_that_never_began_changes_nothing() -> None:
+    alarms = Alarms()
+    assert not alarms.take([alarm("a"), ENDS])
+    assert shown(alarms) == ["A"]
+
+
+def test_lost_events_are_asked_for_anew() -> None:
+    needed = ConditionEvent("", "", "", 0, active=False, frame=Frame.REFRESH_NEEDED)
+    assert Alarms().take([needed])
