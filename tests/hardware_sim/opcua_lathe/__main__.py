@@ -16,6 +16,8 @@ Prints one JSON line when ready and one for each control line. Control lines on 
     subscription-delete          delete every subscription without a word
     max-sessions N|off           let in N sessions at most
     clock SECONDS                source timestamps are off by that much
+    lose PER_CENT                set the feed override to that, and lose the report of it on the way
+    overflow                     report the door with the bit that says that reports before it were lost
     badquality on|off            every value has a Bad status
     slow MS                      answers come MS milliseconds late
     file NAME SIZE               put a file of SIZE zeros into the program memory; SIZE 0 is an empty one
@@ -132,6 +134,12 @@ class Simulator:
                 await self._server.drop_sessions()
             case "restart":
                 await self._restart()
+            case "lose":
+                self._lathe.feed_override = float(argument)
+                await self._server.write()
+                self._server.lose_reports()
+            case "overflow":
+                await self._server.report_overflow()
             case "badquality":
                 self._machine.bad_quality = {"on": True, "off": False}[argument]
             case "subscription-delete":

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from asyncua import Server, ua
-from asyncua.common.event_objects import AlarmCondition
+from asyncua.common.event_objects import AlarmCondition, RefreshEndEvent, RefreshStartEvent
 from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
 
@@ -20,6 +20,7 @@ from tests.hardware_sim.opcua_lathe.lathe import ChannelState, Lathe, ProgramSta
 from tests.hardware_sim.opcua_lathe.model import Builder, Namespaces, build, register_namespaces
 
 _CONDITION_REFRESH = 3875
+_OVERFLOW = 0x480
 _PROGRAM_STATE_NAMES = {
     ProgramState.INITIALIZING: "Initializing",
     ProgramState.RUNNING: "Running",
@@ -157,6 +158,18 @@ class LatheServer:
         service = self._server.iserver.subscription_service
         await service.delete_subscriptions(list(service.subscriptions))
 
+    def lose_reports(self) -> None:
+        """Lose the reports that are waiting, but count them as sent."""
+        for subscription in self._server.iserver.subscription_service.subscriptions.values():
+            subscription._triggered_datachanges = {}
+            subscription._notification_seq += 1
+
+    async def report_overflow(self) -> None:
+        """Report the door anew, with the overflow bit (OPC 10000-4, 7.39.1)."""
+        assert self._builder is not None
+        value = ua.DataValue(_bool(value=self._lathe.door_closed), ua.StatusCode(_OVERFLOW))
+        await self._server.write_attribute_value(self._builder.variables["Interlock/DoorClosed"].nodeid, value)
+
     async def drop_sessions(self) -> None:
         """Forget every session and its subscriptions without a word; connections stay open."""
         for protocol in list(self._server.bserver.clients):  # type: ignore[union-attr]
@@ -203,9 +216,17 @@ class LatheServer:
         self._server.iserver.create_session = create_session  # type: ignore[method-assign]
 
     async def _condition_refresh(self, _parent: ua.NodeId, subscription: ua.Variant) -> list[ua.Variant]:
+        await self._frame(RefreshStartEvent(), subscription.Value)
         for code, text in self._lathe.alarms.items():
             await self.raise_alarm(code, text, active=True, subscription_id=subscription.Value)
+        await self._frame(RefreshEndEvent(), subscription.Value)
         return []
+
+    async def _frame(self, event: Any, subscription_id: int) -> None:
+        assert self._builder is not None
+        messages = self._server.get_node(ua.NodeId("Notification/Messages", self._builder.ns.lathe))
+        generator = await self._server.get_event_generator(event, messages)
+        await generator.trigger(subscription_id=subscription_id)
 
     def _values(self, ns: Namespaces) -> dict[str, ua.Variant]:
         lathe = self._lathe
