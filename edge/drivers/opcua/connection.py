@@ -110,7 +110,7 @@ class Connection:
             # One turn for the cancelled tasks, one for the transport's own ending.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            self._lost.cancel()
+            self._set_lost(LOST)
 
     async def browse(self, node_id: str) -> list[Reference]:
         """Return the hierarchical children of a node. Raises LinkError."""

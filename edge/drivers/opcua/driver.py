@@ -48,6 +48,22 @@ class ProgramWork(Protocol):
         """Return LOAD_PROGRAM, JOB_CONTROL, HOLD and STOP as far as they work on this connection."""
         ...
 
+    async def prepare(self) -> None:
+        """Get ready for the first load. Raises LinkError."""
+        ...
+
+    def monitored(self) -> Mapping[str, Item]:
+        """Return the nodes whose values `take` wants, by key."""
+        ...
+
+    def take(self, values: Mapping[str, object]) -> None:
+        """Look at the newest values, by key."""
+        ...
+
+    async def close(self) -> None:
+        """Wait, on a closed connection, until everything under way has ended."""
+        ...
+
     async def load(self, file: ProgramFile, tell: Callable[[TransferStep, int], None]) -> bool:
         """As ProgramReceiver.load."""
         ...
@@ -88,6 +104,7 @@ class OpcUaDriver:
         self._info = MachineInfo(machine_id=machine_id, name=name, kind=kind, driver=settings.driver)
         self._view = View(name, settings, clock)
         self._programs: ProgramWork | None = None
+        self._work_under_way: ProgramWork | None = None
         self._missing: tuple[str, ...] = ()
         self._announced_loss = False
         self._live_since: float | None = None
@@ -160,16 +177,18 @@ class OpcUaDriver:
         self._refuse("unlock")
 
     def clear_fault(self) -> None:
-        """Do nothing: the fault follows the machine's own alarms, which are cleared at its panel."""
+        """Let a hold go that was not confirmed. The machine's own alarms are cleared at its panel."""
+        self._view.report_fault("")
 
     async def run_program(self, program: ProgramText) -> None:
         """Raise DriverRefused."""
         self._refuse(f"program {program.program_id}")
 
     def _work(self, command: str, capability: Capability) -> ProgramWork:
-        if capability not in self._info.capabilities:
-            self._refuse(command)
+        # Where there is a connection, its programs say best why something is not offered.
         if self._programs is None:
+            if capability not in self._info.capabilities:
+                self._refuse(command)
             reason = self._view.state.fault_reason or _CLOSED
             raise DriverUnavailable(machine_id=self._info.machine_id, reason=reason)
         return self._programs
@@ -189,31 +208,38 @@ class OpcUaDriver:
         # Here and not above: the library costs 23 MB that a van without such a machine need not carry.
         from edge.drivers.opcua.connection import open_connection
 
-        async with open_connection(self._settings, self._pki) as connection:
-            # What was lost is unknown before the closing, which may take its time.
-            try:
-                await self._follow(connection)
-            except LinkError as error:
-                self._lose(str(error.reason))
-                raise
-            except asyncio.CancelledError:
-                self._forget(_CLOSED)
-                raise
+        try:
+            async with open_connection(self._settings, self._pki) as connection:
+                # What was lost is unknown before the closing, which may take its time.
+                try:
+                    await self._follow(connection)
+                except LinkError as error:
+                    self._lose(str(error.reason))
+                    raise
+                except asyncio.CancelledError:
+                    self._forget(_CLOSED)
+                    raise
+        finally:
+            if self._work_under_way is not None:
+                # Its calls have ended with the connection.
+                await self._work_under_way.close()
+                self._work_under_way = None
 
     async def _follow(self, connection: Connection) -> None:
         machine = await find(connection, self._settings)
         missing = list(machine.missing)
         inputs = await self._resolve_inputs(connection, machine, missing)
-        monitored = {**machine.monitored(), **inputs}
+        programs = self._programs_of(connection, machine)
+        await programs.prepare()
+        monitored = {**machine.monitored(), **inputs, **programs.monitored()}
         self._reread.clear()
         self._refresh_alarms = False
         refused = await connection.subscribe(monitored, machine.alarms, self._on_report)
         missing += [f"{key} is not reported on change ({status})" for key, status in refused.items()]
         self._name_missing(missing)
         # A subscription may report its items one by one: the first state is of everything, read at once.
-        programs = self._programs_of(connection, machine)
-        capabilities = frozenset[Capability]() if programs is None else programs.capabilities
-        self._info = replace(self._info, controller=machine.controller, capabilities=capabilities)
+        self._info = replace(self._info, controller=machine.controller, capabilities=programs.capabilities)
+        self._work_under_way = programs
         await self._read(connection, monitored, machine)
         self._programs = programs
         self._recover()
@@ -226,8 +252,12 @@ class OpcUaDriver:
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
-    def _programs_of(self, connection: Connection, machine: FoundMachine) -> ProgramWork | None:
-        return None
+    def _programs_of(self, connection: Connection, machine: FoundMachine) -> ProgramWork:
+        from edge.drivers.opcua.programs import Programs
+
+        return Programs(
+            self._info.machine_id, self._settings, machine.programs, connection, self.state, self._view.report_fault
+        )
 
     async def _refresh(self, connection: Connection, monitored: Mapping[str, Item]) -> None:
         while True:
@@ -256,6 +286,7 @@ class OpcUaDriver:
         if machine is not None:
             self._view.show(machine)
         self._view.read(dict(zip(items, values, strict=True)), asked_ns)
+        self._tell_programs()
 
     async def _resolve_inputs(
         self, connection: Connection, machine: FoundMachine, missing: list[str]
@@ -277,11 +308,16 @@ class OpcUaDriver:
 
     def _on_report(self, values: Mapping[str, Value], events: Sequence[ConditionEvent], *, gap: bool) -> None:
         refresh = self._view.report(values, events)
+        self._tell_programs()
         if gap:
             _log.info("%s: reports were lost: everything is read anew", self._info.machine_id)
         if gap or refresh:
             self._refresh_alarms = True
             self._reread.set()
+
+    def _tell_programs(self) -> None:
+        if self._work_under_way is not None:
+            self._work_under_way.take(self._view.known)
 
     def _recover(self) -> None:
         self._live_since = asyncio.get_running_loop().time()

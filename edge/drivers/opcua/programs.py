@@ -75,6 +75,7 @@ class Programs:
         self._loading: asyncio.Task[bool] | None = None
         self._tasks: set[asyncio.Task[object]] = set()
         self._stored: str | None = None
+        self._taken: object = None
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -108,9 +109,10 @@ class Programs:
         return {JOB_LIST: Item(self._jobs.list_node)}
 
     def take(self, values: Mapping[str, object]) -> None:
-        """Take values of what `monitored` named; None is unknown. Other keys are not looked at."""
-        if self._jobs is not None and JOB_LIST in values:
-            self._jobs.take(values[JOB_LIST])
+        """Look at the newest values of what `monitored` named; None is unknown. Other keys are not looked at."""
+        if self._jobs is not None and JOB_LIST in values and values[JOB_LIST] is not self._taken:
+            self._taken = values[JOB_LIST]
+            self._jobs.take(self._taken)
 
     async def load(self, file: ProgramFile, tell: Tell) -> bool:
         """Do what ProgramReceiver.load says. A cancelled load ends after the call that is on its way was answered."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from edge.domain.inputs import InputSample
-from edge.domain.machine import Availability, DoorState, EmergencyStop, MachineState
+from edge.domain.machine import Availability, DoorState, EmergencyStop, Fault, MachineState
 from edge.domain.ports import Clock
 from edge.drivers.opcua.alarms import Alarms, ConditionEvent
 from edge.drivers.opcua.models.model import FoundMachine
@@ -23,6 +23,8 @@ class View:
 
     def __init__(self, name: str, settings: OpcUaSettings, clock: Clock) -> None:
         self.state = MachineState()
+        self._seen = self.state
+        self._fault = ""
         self._name = name
         self._inputs = {input_key(one): one for one in settings.inputs}
         self._clock = clock
@@ -32,6 +34,16 @@ class View:
         self._samples: dict[str, InputSample] = {}
         self._listeners: dict[object, Callable[[MachineState], None]] = {}
         self._input_listeners: dict[object, Callable[[InputSample], None]] = {}
+
+    @property
+    def known(self) -> Mapping[str, object]:
+        """Return the newest values by key."""
+        return self._values.known
+
+    def report_fault(self, reason: str) -> None:
+        """Show a fault of our own, whatever the machine says and the link does; an empty reason ends it."""
+        self._fault = reason
+        self._set_state(self._seen)
 
     def subscribe(self, listener: Callable[[MachineState], None]) -> Callable[[], None]:
         """Call `listener` at each new state; return the call that ends it."""
@@ -54,7 +66,7 @@ class View:
         self._values = Values()
         self._alarms = Alarms()
         state = MachineState(fault_reason=reason, taken_ns=self.state.taken_ns)
-        if state != self.state:
+        if state != self._seen:
             self._set_state(state)
         now_ns = self._clock.boot_ns()
         for one in self._inputs.values():
@@ -111,10 +123,13 @@ class View:
         for listener in list(self._input_listeners.values()):
             listener(sample)
 
-    def _set_state(self, state: MachineState) -> None:
-        self.state = state
+    def _set_state(self, seen: MachineState) -> None:
+        self._seen = self.state = seen
+        if self._fault:
+            reason = "; ".join(one for one in (self._fault, seen.fault_reason) if one)
+            self.state = replace(seen, fault=Fault.FAULT, fault_reason=reason)
         for listener in list(self._listeners.values()):
-            listener(state)
+            listener(self.state)
 
 
 def input_key(one: OpcUaInputSettings) -> str:
