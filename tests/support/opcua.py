@@ -56,6 +56,11 @@ class Lathe:
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None
+
     async def start(self) -> None:
         """Start the process and wait until it is ready."""
         self._process = await asyncio.create_subprocess_exec(
