@@ -15,6 +15,7 @@ from rich.console import Console
 from edge import __version__
 from edge.config import EdgeSettings, MachineSettings, load_settings
 from edge.domain.errors import InfoMobilError
+from edge.drivers.opcua.settings import OpcUaSettings
 from edge.services.hand_settings import HandSettings
 from edge.services.opening import Item
 from edge.store.pin import write_pin
@@ -96,14 +97,48 @@ def _checklist(machine: MachineSettings) -> str:
     return "; ".join((f"seen: {', '.join(seen) or 'nothing'}", f"told: {', '.join(told)}"))
 
 
+class FileUnusable(InfoMobilError):
+    """Machine {machine}: {reason}."""
+
+
+def _programs(connection: OpcUaSettings) -> str:
+    if not connection.write:
+        return "watched only, nothing is written to it"
+    return "loaded and started from here" if connection.job_control else "loaded from here, started at the machine"
+
+
+def _require_files(settings: EdgeSettings) -> None:
+    """Read the files that machines on OPC UA name. Raises the errors of those that cannot be used."""
+    # Imported here: a van without such machines needs neither.
+    from edge.drivers.opcua.errors import NeedsPerson
+    from edge.drivers.opcua.models.mapping_file import load_mapping
+    from edge.drivers.opcua.secrets import identity_of
+
+    for machine in settings.machine:
+        if isinstance(machine.connection, OpcUaSettings):
+            try:
+                identity_of(machine.connection)
+            except NeedsPerson as error:
+                raise FileUnusable(machine=machine.id, reason=error.facts["reason"]) from error
+            if machine.connection.mapping_file is not None:
+                load_mapping(machine.connection.mapping_file)
+
+
 @cli.command("check-config")
 def check_config(config: ConfigFile) -> None:
     """Say whether a configuration file can be used, and what it means."""
     settings = _load(config)
+    try:
+        _require_files(settings)
+    except InfoMobilError as error:
+        _say_why(error)
+        raise typer.Exit(2) from error
     _say(f"{settings.lab.name} ({settings.lab.id})")
     for machine in settings.machine:
         connection = machine.connection
         _say(f"  {machine.name}: {machine.kind}, {connection.driver} at {_reached(machine)}")
+        if connection.driver == "opcua":
+            _say(f"    programs: {_programs(connection)}")
         for item in machine.interlock:
             _say(f"    interlock: {item.input} ({item.source}), {item.label}, unknown after {item.max_age_ms} ms")
         if not machine.interlock:
@@ -114,6 +149,8 @@ def check_config(config: ConfigFile) -> None:
             _say(f"    after a drive: {_checklist(machine)}")
     office = f"{settings.sync.host}:{settings.sync.port}" if settings.sync else "none: facts stay in the outbox"
     _say(f"office broker: {office}")
+    server = settings.opcua_server
+    _say(f"OPC UA server: {f'port {server.port}' if server else 'none'}")
     out.print("The file can be used.", style="green")
 
 

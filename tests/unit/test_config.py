@@ -337,6 +337,9 @@ class TestCheckConfig:
     def test_a_good_file(self, tmp_path: Path) -> None:
         file = tmp_path / "edge.toml"
         file.write_text(GOOD, encoding="utf-8")
+        secret = tmp_path / "lathe.secret"
+        secret.write_text("quiet", encoding="utf-8")
+        secret.chmod(0o600)
         result = CliRunner(env={"COLUMNS": "200"}).invoke(cli, ["check-config", str(file)])
         assert result.exit_code == 0, result.output
         for word in ("InfoMobil 1 (im-01)", "Router [left]", "/dev/serial/by-id/router", "side (gpio:side-door)"):
@@ -372,6 +375,44 @@ class TestCheckConfig:
         assert result.exit_code == 0, result.output
         assert "L: laser, grblhal-laser at socket://192.0.2.9:23" in result.output
         assert "after a drive: seen: nothing; told: stop_circuit, door, clamps" in result.output
+
+    def _lathe(self, tmp_path: Path, extra: str = "") -> Path:
+        file = tmp_path / "edge.toml"
+        file.write_text(
+            '[lab]\nid = "a"\nname = "A"\ndata_dir = "d"\n[operator]\npin_file = "p"\n[opcua_server]\nport = 4841\n'
+            '[[machine]]\nid = "l"\nname = "L"\nkind = "lathe"\n'
+            '[machine.identification]\nmanufacturer = "Maker"\n'
+            f'[machine.connection]\ndriver = "opcua"\nendpoint = "opc.tcp://192.0.2.9:4840"\n{extra}',
+            encoding="utf-8",
+        )
+        return file
+
+    @pytest.mark.parametrize(
+        ("extra", "said"),
+        [
+            ("", "programs: watched only, nothing is written to it"),
+            ("write = true\n", "programs: loaded from here, started at the machine"),
+            ("write = true\njob_control = true\n", "programs: loaded and started from here"),
+        ],
+    )
+    def test_a_lathe_on_opc_ua(self, tmp_path: Path, extra: str, said: str) -> None:
+        result = CliRunner(env={"COLUMNS": "200"}).invoke(cli, ["check-config", str(self._lathe(tmp_path, extra))])
+        assert result.exit_code == 0, result.output
+        assert said in result.output
+        assert "OPC UA server: port 4841" in result.output
+        assert ("after a drive" in result.output) is bool(extra)
+
+    @pytest.mark.parametrize(
+        ("extra", "why"),
+        [
+            ('model = "mapping"\nmapping_file = "lathe.toml"\n', "lathe.toml, line 1: the file: it cannot be read"),
+            ('user = "van"\npassword_file = "secret"\n', "secret cannot be read (No such file or directory)."),
+        ],
+    )
+    def test_a_file_that_a_machine_names_and_that_cannot_be_used(self, tmp_path: Path, extra: str, why: str) -> None:
+        result = CliRunner(env={"COLUMNS": "200"}).invoke(cli, ["check-config", str(self._lathe(tmp_path, extra))])
+        assert result.exit_code == 2
+        assert why in result.output.replace("\n", " ")
 
     def test_a_mistake(self, tmp_path: Path) -> None:
         file = tmp_path / "edge.toml"
