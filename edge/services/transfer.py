@@ -117,7 +117,9 @@ class ProgramTransfer:
             self._end(TransferStep.FAILED, reason=CANCELLED if self._group else ENDED_SERVICE)
             raise
         except TransferFailed as error:
-            self._end(TransferStep.FAILED, reason=str(error.facts["reason"]))
+            # A cancel may come too late: then it is told that the machine has selected the program.
+            selected = bool(error.facts.get("selected"))
+            self._end(TransferStep.FAILED, selected=selected, reason=str(error.facts["reason"]))
         except InfoMobilError as error:
             self._end(TransferStep.FAILED, reason=str(error))
         except Exception as error:
@@ -149,11 +151,10 @@ class ProgramTransfer:
     def _end(self, step: TransferStep, *, selected: bool = False, reason: str = "") -> None:
         if self.transfer is None:
             return
-        able = Capability.JOB_CONTROL in self._supervisor.info.capabilities
-        done = self.transfer.size if step is TransferStep.LOADED else self.transfer.done
-        ended = replace(
-            self.transfer, step=step, done=done, selected=selected, startable=selected and able, reason=reason
-        )
+        loaded = step is TransferStep.LOADED
+        startable = loaded and selected and Capability.JOB_CONTROL in self._supervisor.info.capabilities
+        done = self.transfer.size if loaded else self.transfer.done
+        ended = replace(self.transfer, step=step, done=done, selected=selected, startable=startable, reason=reason)
         self.transfer = ended
         body: dict[str, Scalar] = {
             "machine": self._supervisor.machine_id,

@@ -237,6 +237,17 @@ async def test_a_load_is_cancelled(bench: Bench) -> None:
     assert bench.supervisor.view().refusals["load"] == ()  # type: ignore[index]
 
 
+async def test_a_cancel_that_comes_too_late_tells_that_the_program_is_selected(bench: Bench) -> None:
+    bench.driver.ready()
+    facts = {"name": "SHAFT.MPF", "machine_id": "lathe", "reason": "cancelled too late", "selected": True}
+    bench.driver.failing = TransferFailed(**facts)
+    await bench.load()
+    transfer = bench.transfer.transfer
+    assert transfer is not None
+    assert (transfer.step, transfer.selected, transfer.startable) == (TransferStep.FAILED, True, False)
+    assert [(fact["step"], fact["selected"]) for fact in await bench.facts()] == [("FAILED", True)]
+
+
 async def test_neither_a_trip_nor_a_stop_ends_a_load(bench: Bench) -> None:
     await bench.permit()
     bench.driver.gate.clear()
