@@ -13,12 +13,16 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from edge.domain.errors import InfoMobilError
 from edge.opcua_server.facts import Plan, Report, machine_of, plan_of, to_line
-from edge.opcua_server.server import LabServer
+
+if TYPE_CHECKING:
+    from edge.opcua_server.server import LabServer
 
 SILENCE_S = 3.0
+NICENESS = 10
 _REPORT_S = 0.5
 _LINE = 1_048_576
 _FAILED = 1
@@ -69,9 +73,12 @@ async def _report(server: LabServer) -> None:
 
 
 async def _serve(plan: Plan, reader: asyncio.StreamReader) -> None:
+    # Imported only now: half a second of computing, which is to be done at the low priority already.
+    from edge.opcua_server.server import LabServer
+
     server = LabServer(plan)
     await server.start()
-    log.info("OPC UA clients are served at %s", server.endpoint)
+    log.info("OPC UA clients are served at %s", plan.endpoint)
     reporting = asyncio.create_task(_report(server), name="reports")
     try:
         await _follow(reader, server)
@@ -86,7 +93,6 @@ async def _run() -> int:
     if not line:
         return 0
     plan = plan_of(line)
-    os.nice(plan.niceness)
     try:
         await _serve(plan, reader)
     except (InfoMobilError, OSError) as error:
@@ -97,6 +103,9 @@ async def _run() -> int:
 
 def main() -> int:
     """Run until the standard input ends; return the exit status."""
+    # The service may run before everything else on this computer: its clients' server does not.
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    os.nice(NICENESS)
     # A Ctrl-C at the terminal is for the service, which then closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -33,9 +33,9 @@ class Alarms:
         self._standing: set[AlarmFacts] = set()
         self._notifiers: tuple[NodeId, ...] = (machine.node("Notification/Messages"), machine.node(), _SERVER)
 
-    async def show(self, alarms: tuple[AlarmFacts, ...]) -> None:
-        """Tell subscribers what changed."""
-        now = set(alarms)
+    async def show(self, alarms: tuple[AlarmFacts, ...], *, heard: bool) -> None:
+        """Tell subscribers what changed; of a machine that is not heard nobody knows that an alarm has gone."""
+        now = set(alarms) if heard else self._standing | set(alarms)
         for alarm in sorted(self._standing - now, key=str):
             await self._tell(alarm, active=False)
         for alarm in sorted(now - self._standing, key=str):

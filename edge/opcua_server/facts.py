@@ -21,7 +21,6 @@ class Nameplate:
     name: str
     kind: str
     driver: str
-    controller: str = ""
     manufacturer: str = ""
     model: str = ""
     serial_number: str = ""
@@ -43,9 +42,14 @@ class Plan:
     anonymous: bool = False
     users: tuple[tuple[str, str], ...] = ()
     sessions: int = 32
-    niceness: int = 10
     publishing_min_ms: int = 100
     machines: tuple[Nameplate, ...] = ()
+
+    @property
+    def endpoint(self) -> str:
+        """Return the server's address for clients."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"opc.tcp://{host}:{self.port}/infomobil"
 
 
 @dataclass(frozen=True, slots=True)

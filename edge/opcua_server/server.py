@@ -17,7 +17,6 @@ from edge.opcua_server.stack import node_id, ua
 from edge.opcua_server.transport import GuardedServer
 from edge.pki import Pki
 
-PATH = "/infomobil"
 _PRODUCT = "urn:infomobil:edge"
 _POLICY = ua.SecurityPolicyType
 _ENCRYPTED = [_POLICY.Basic256Sha256_SignAndEncrypt, _POLICY.Aes128Sha256RsaOaep_SignAndEncrypt]
@@ -40,11 +39,6 @@ class LabServer:
         self._server.set_identity_tokens([*tokens, *([ua.UserNameIdentityToken] if passwords else [])])
 
     @property
-    def endpoint(self) -> str:
-        """Return the address for clients."""
-        return endpoint_of(self._plan.host, self._plan.port)
-
-    @property
     def clients(self) -> int:
         """Return how many sessions are active."""
         return self._services.clients
@@ -57,7 +51,7 @@ class LabServer:
         server.product_uri = _PRODUCT
         server.set_server_name(f"InfoMobil {plan.lab_name}")
         server.application_type = ua.ApplicationType.Server
-        server.set_endpoint(self.endpoint)
+        server.set_endpoint(plan.endpoint)
         await server.set_build_info(
             _PRODUCT, "InfoMobil", "InfoMobil", plan.version, plan.version, datetime(2026, 1, 1, tzinfo=UTC)
         )
@@ -79,7 +73,7 @@ class LabServer:
         if facts.machine_id in self._machines:
             machine, alarms = self._machines[facts.machine_id]
             await machine.show(facts)
-            await alarms.show(facts.alarms)
+            await alarms.show(facts.alarms, heard=facts.available)
 
     async def fall_silent(self) -> None:
         """Take all values back: nobody tells any more what the machines do."""
@@ -119,9 +113,3 @@ class LabServer:
         for name, value in told.items():
             node = await about.get_child(ua.QualifiedName(name, 0))
             await node.write_attribute(AttributeIds.Value, ua.DataValue(value))
-
-
-def endpoint_of(host: str, port: int) -> str:
-    """Return the address of the server for clients."""
-    shown = f"[{host}]" if ":" in host else host
-    return f"opc.tcp://{shown}:{port}{PATH}"

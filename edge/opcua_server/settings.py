@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from edge.opcua_server.facts import Nameplate, Plan
 
 
 class UserSettings(BaseModel):
@@ -16,25 +19,6 @@ class UserSettings(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     password_file: Path
-
-
-class OpcUaServerSettings(BaseModel):
-    """Where the server listens and who may read.
-
-    anonymous opens an endpoint without security, at which everybody reads without saying who they are. users are asked
-    for a name and a password at the encrypted endpoints; without users a trusted client certificate is enough. sessions
-    is how many clients are let in at once; niceness is added to that of the service, so that no client takes its time.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 4840
-    anonymous: bool = False
-    users: tuple[UserSettings, ...] = ()
-    sessions: Annotated[int, Field(ge=1, le=100)] = 32
-    niceness: Annotated[int, Field(ge=0, le=19)] = 10
-    publishing_min_ms: Annotated[int, Field(ge=50, le=10_000)] = 100
 
 
 class IdentificationSettings(BaseModel):
@@ -52,3 +36,41 @@ class IdentificationSettings(BaseModel):
     product_instance_uri: Annotated[str, Field(max_length=255)] = ""
     year_of_construction: Annotated[int, Field(ge=1900, le=2200)] | None = None
     location: Annotated[str, Field(max_length=200)] = ""
+
+    def nameplate(self, machine_id: str, name: str, kind: str, driver: str) -> Nameplate:
+        """Return the whole nameplate of a machine."""
+        return Nameplate(machine_id, name, kind, driver, **self.model_dump())
+
+
+class OpcUaServerSettings(BaseModel):
+    """Where the server listens and who may read.
+
+    anonymous opens an endpoint without security, at which everybody reads without saying who they are. users are asked
+    for a name and a password at the encrypted endpoints; without users a trusted client certificate is enough. sessions
+    is how many clients are let in at once; none is told of changes more often than every publishing_min_ms.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 4840
+    anonymous: bool = False
+    users: tuple[UserSettings, ...] = ()
+    sessions: Annotated[int, Field(ge=1, le=100)] = 32
+    publishing_min_ms: Annotated[int, Field(ge=50, le=10_000)] = 100
+
+    def plan(self, lab_id: str, lab_name: str, version: str, pki: Path, machines: Sequence[Nameplate]) -> Plan:
+        """Return what the server's process is told at its start; `pki` is the lab's folder of certificates."""
+        return Plan(
+            lab_id=lab_id,
+            lab_name=lab_name,
+            version=version,
+            host=self.host,
+            port=self.port,
+            pki=str(pki.resolve()),
+            anonymous=self.anonymous,
+            users=tuple((user.name, str(user.password_file.resolve())) for user in self.users),
+            sessions=self.sessions,
+            publishing_min_ms=self.publishing_min_ms,
+            machines=tuple(machines),
+        )
