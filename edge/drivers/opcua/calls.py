@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from asyncua.ua.ua_binary import struct_from_binary
 
 from edge.drivers.opcua.errors import CallRefused
+from edge.drivers.opcua.models.model import Browser
 from edge.drivers.opcua.translate import plain, ua
 
 T = TypeVar("T")
 
-_HAS_PROPERTY = 46
 _ANY_TYPE = 24
 _HIGHEST_BUILT_IN = 25
 _ENUMERATION = 29
@@ -31,12 +31,11 @@ class Asking(Protocol):
 class Calls:
     """The methods of one connection."""
 
-    def __init__(
-        self, client: Any, ask: Asking, supertype: Callable[[str], Awaitable[str | None]], timeout_s: float
-    ) -> None:
+    def __init__(self, client: Any, ask: Asking, browser: Browser, timeout_s: float) -> None:
         self._client = client
         self._ask = ask
-        self._supertype = supertype
+        self._browse = browser.browse
+        self._supertype = browser.supertype
         self._timeout_s = timeout_s
         self._types: dict[str, tuple[tuple[Any, bool], ...]] = {}
 
@@ -84,21 +83,14 @@ class Calls:
         return [plain(one.Value) for one in result.OutputArguments or ()]
 
     async def _declared(self, method_id: str) -> Sequence[Any]:
-        path = ua.BrowsePath()
-        path.StartingNode = ua.NodeId.from_string(method_id)
-        element = ua.RelativePathElement()
-        element.ReferenceTypeId = ua.NodeId(_HAS_PROPERTY)
-        element.IncludeSubtypes = True
-        element.TargetName = ua.QualifiedName("InputArguments")
-        path.RelativePath.Elements = [element]
-        uaclient = self._client.uaclient
-        (found,) = await self._ask("looking at a method", uaclient.translate_browsepaths_to_nodeids([path]))
-        if not found.StatusCode.is_good() or not found.Targets:
+        # By its name alone: servers put the property into namespaces of their own.
+        found = [one.node_id for one in await self._browse(method_id) if one.name == "InputArguments"]
+        if not found:
             return ()  # a method without arguments has no such property
-        request = uaclient.read_attributes([found.Targets[0].TargetId], ua.AttributeIds.Value)
+        request = self._client.uaclient.read_attributes([ua.NodeId.from_string(found[0])], ua.AttributeIds.Value)
         (value,) = await self._ask("looking at a method", request)
         declared = value.Value.Value if value.Value is not None else None
-        return [one for one in declared or () if isinstance(one, ua.Argument)]
+        return [one for one in declared or () if hasattr(one, "DataType") and hasattr(one, "ValueRank")]
 
     async def _built_in(self, type_id: str) -> Any:
         current: str | None = type_id

@@ -73,7 +73,7 @@ class Connection:
         # every 1.2 s, so that a session in use never reaches this one.
         client.session_timeout = round(1000 * max(_SESSION_TIMEOUT_MIN_S, 2 * settings.watchdog_s))
         self._client: Any = client
-        self._calls = Calls(client, self._ask, self.supertype, settings.timeout_s)
+        self._calls = Calls(client, self._ask, self, settings.timeout_s)
 
     async def start(self) -> None:
         """Connect and open a session. Raises LinkError."""

@@ -28,7 +28,10 @@ class _Held:
 
 
 class Values:
-    """The newest value of each key; newest is the newest source timestamp among them."""
+    """The newest value of each key; newest_ns is the source timestamp of what changed last.
+
+    It is not the highest of all: where a clock was set back, old values bear times to come.
+    """
 
     def __init__(self) -> None:
         self.known: dict[str, object] = {}
@@ -44,8 +47,8 @@ class Values:
         for key, one in values.items():
             held = self._held.get(key)
             if held is None or one.source_ns is None or held.source_ns is None or one.source_ns >= held.source_ns:
-                self._hold(key, one, now_ns)
                 taken.add(key)
+        self._hold({key: values[key] for key in taken}, now_ns)
         return taken
 
     def read(self, values: Mapping[str, Value], asked_ns: int, now_ns: int) -> set[str]:
@@ -60,14 +63,17 @@ class Values:
             if held is not None and held.received_ns > asked_ns and held.value is not None:
                 if one.source_ns is None or held.source_ns is None or one.source_ns < held.source_ns:
                     continue
-            self._hold(key, one, now_ns)
             taken.add(key)
-        stamps = [one.source_ns for one in self._held.values() if one.source_ns is not None]
-        self.newest_ns = max(stamps, default=None)
+        self._hold({key: values[key] for key in taken}, now_ns)
         return taken
 
-    def _hold(self, key: str, one: Value, now_ns: int) -> None:
-        self.known[key] = one.value
-        self._held[key] = _Held(one.value, one.source_ns, now_ns)
-        if one.source_ns is not None and (self.newest_ns is None or one.source_ns > self.newest_ns):
-            self.newest_ns = one.source_ns
+    def _hold(self, values: Mapping[str, Value], now_ns: int) -> None:
+        changed_ns = []
+        for key, one in values.items():
+            held = self._held.get(key)
+            if one.source_ns is not None and (held is None or one.source_ns != held.source_ns):
+                changed_ns.append(one.source_ns)
+            self.known[key] = one.value
+            self._held[key] = _Held(one.value, one.source_ns, now_ns)
+        if changed_ns:
+            self.newest_ns = max(changed_ns)
