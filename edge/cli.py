@@ -16,6 +16,7 @@ from edge import __version__
 from edge.config import EdgeSettings, MachineSettings, load_settings
 from edge.domain.errors import InfoMobilError
 from edge.drivers.opcua.settings import OpcUaSettings
+from edge.opcua_cli import opcua
 from edge.services.hand_settings import HandSettings
 from edge.services.opening import Item
 from edge.store.pin import write_pin
@@ -24,6 +25,7 @@ from edge.story.export import to_json_lines
 from edge.story.tell import story
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Edge controller of one mobile laboratory.")
+cli.add_typer(opcua, name="opcua")
 out = Console()
 err = Console(stderr=True)
 

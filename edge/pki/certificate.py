@@ -41,6 +41,11 @@ class Certificate:
         """Return the SHA-256 of the DER, 64 capital hexadecimal digits."""
         return hashlib.sha256(self.der).hexdigest().upper()
 
+    @property
+    def pem(self) -> bytes:
+        """Return it as PEM."""
+        return self.x509.public_bytes(Encoding.PEM)
+
     @cached_property
     def name(self) -> str:
         """Return the common name, or the whole subject where it has none."""
