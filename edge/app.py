@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
+from edge import __version__
 from edge.api.app import create_app as create_console
 from edge.config import EdgeSettings, MachineSettings, settings_hash
 from edge.domain.errors import InfoMobilError
@@ -23,6 +24,7 @@ from edge.drivers.opcua.settings import OpcUaSettings
 from edge.guardian.client import GuardianClient
 from edge.http.server import bind, serve
 from edge.kiosk.app import create_app as create_kiosk
+from edge.opcua_server.feed import OpcUaServerFeed
 from edge.services.bus import EventBus
 from edge.services.clock import SystemClock
 from edge.services.hand import MachineHand
@@ -156,6 +158,7 @@ class Edge:
             await opening.load()
             await visits.load()
             await jobs.load()
+            server = self._opcua_server(jobs)
             lab = Lab(
                 lab_id=settings.lab.id,
                 name=settings.lab.name,
@@ -175,6 +178,7 @@ class Edge:
                 transfers=transfers,
                 files=files,
                 observation=observation,
+                opcua_server=server,
             )
             uplink.follow(self._bus, self._machines)
             console, kiosk = create_console(lab), create_kiosk(lab)
@@ -186,6 +190,7 @@ class Edge:
                     "jobs": jobs.run,
                     "opening": opening.run,
                     "observation": observation.run,
+                    **({"opcua server": server.run} if server else {}),
                     **{f"loads {key}": transfer.run for key, transfer in transfers.items()},
                     **{f"settings {key}": profile.run for key, profile in profiles.items()},
                     **{f"machine {key}": machine.run for key, machine in self._machines.items()},
@@ -258,6 +263,18 @@ class Edge:
     def _guardian_gone(self, machine_id: str) -> None:
         if machine_id in self._machines:
             self._machines[machine_id].guardian_gone()
+
+    def _opcua_server(self, jobs: JobService) -> OpcUaServerFeed | None:
+        """Return the way to the lab's own OPC UA server, where the configuration has one."""
+        settings, server = self._settings, self._settings.opcua_server
+        if server is None:
+            return None
+        plates = [
+            one.identification.nameplate(one.id, one.name, one.kind, one.connection.driver) for one in settings.machine
+        ]
+        pki = settings.lab.data_dir / "opcua"
+        plan = server.plan(settings.lab.id, settings.lab.name, __version__, pki, plates)
+        return OpcUaServerFeed(plan, self._machines, jobs, self._bus, self._clock)
 
     def _plug_machines(self, guardian: GuardianClient, recorder: Recorder) -> None:
         gpio = self._settings.gpio
