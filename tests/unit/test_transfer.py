@@ -150,9 +150,11 @@ async def test_a_load_makes_the_machine_busy_and_no_second_begins(bench: Bench) 
 
 async def test_of_two_loads_at_once_one_begins(bench: Bench) -> None:
     bench.driver.ready()
+    bench.driver.gate.clear()
     results = await asyncio.gather(*(bench.transfer.begin("SHAFT.MPF") for _ in range(5)), return_exceptions=True)
     assert {type(result) for result in results} <= {type(None), MotionRefused, Refused}
     assert sum(result is None for result in results) == 1
+    bench.driver.gate.set()
     await bench.until(lambda: bench.step is TransferStep.LOADED)
     assert len(bench.driver.loaded) == 1
 
