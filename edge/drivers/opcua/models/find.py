@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edge.drivers.opcua.errors import LinkError
-from edge.drivers.opcua.models import cnc, sinumerik, umati
+from edge.drivers.opcua.models import cnc, mapping, sinumerik, umati
 from edge.drivers.opcua.models.model import Browser, FoundMachine, Offer
 from edge.drivers.opcua.settings import OpcUaSettings
 
@@ -21,7 +20,7 @@ async def find(browser: Browser, settings: OpcUaSettings) -> FoundMachine:
         case "sinumerik":
             return await sinumerik.find(browser, settings.channel)
         case "mapping":
-            raise LinkError(reason="the mapping cannot be read")
+            return await mapping.find(browser, settings.mapping_file)
 
 
 async def offer(browser: Browser) -> Mapping[str, Offer]:
