@@ -39,6 +39,7 @@ def _addresses(lab: Laboratory) -> Table:
     table.add_row("broker (MQTT 5)", f"127.0.0.1:{lab.broker_port}" if lab.broker else "none: the outbox keeps all")
     table.add_row("router (GRBL)", str(lab.serial_link))
     table.add_row("lathe (OPC UA)", lab.endpoint)
+    table.add_row("all machines (OPC UA, to read)", lab.server_endpoint)
     table.add_row("open the router's door", f"echo door open > {lab.router_ctl}")
     return table
 
@@ -54,7 +55,13 @@ async def _run(arguments: argparse.Namespace) -> int:
     shutil.rmtree(arguments.folder, ignore_errors=True)
     speed = arguments.speed or (20.0 if arguments.tour else 1.0)
     options = Options(
-        arguments.folder, speed=speed, console_port=8080, kiosk_port=8081, office_port=8090, opcua_port=4840
+        arguments.folder,
+        speed=speed,
+        console_port=8080,
+        kiosk_port=8081,
+        office_port=8090,
+        opcua_port=4840,
+        server_port=4841,
     )
     end = asyncio.create_task(_until_signal())
     main = asyncio.create_task(_demo(arguments, options))

@@ -17,6 +17,21 @@ from edge.store.pin import write_pin
 from tests.hardware_sim.lab.processes import NotReady, Process, find, free_port, port_answers, python
 
 LAB_ID = "demo"
+SHAFT = "VELENAS.MPF"
+SHAFT_PROGRAM = b"""; velenas, 20 x 45 mm
+G54 G18 G90 G95 G71
+T1 D1
+G96 S180 LIMS=2500 M4
+G0 X24 Z0.2
+G1 X-1 F0.12
+G0 X20 Z1
+G1 Z-45 F0.2
+G0 X24
+G0 Z100
+M5
+M30
+"""
+"""A program in the dialect of the lathe's control, as the lab keeps it for the lathe: nobody here reads it."""
 ZERO = (-250.0, -170.0, -40.0)
 """Machine coordinates (mm) of the fixture plate's front left corner: G54 of the simulated router."""
 
@@ -27,7 +42,8 @@ class Options:
 
     sync_extra, store_extra and ingest_extra are further lines of the edge's [sync] and [store] and of the office's
     [broker]; data_dir is where the edge keeps its files, by default a folder of its own below `folder`; zero is the G54
-    of the simulated router, machine coordinates in mm; realtime gives edge and router the priority that they have in a
+    of the simulated router, machine coordinates in mm; server_port is where the lab's own OPC UA server lets everybody
+    read, 0 for any port, None for no server; realtime gives edge and router the priority that they have in a
     van, where nothing else runs: a guardian cannot tell a computer that is busy with other tests from a hanging edge.
     """
 
@@ -38,6 +54,7 @@ class Options:
     office_port: int = 0
     broker_port: int = 0
     opcua_port: int = 0
+    server_port: int | None = None
     pin: str = ""
     router_settings: dict[str, str] = field(default_factory=dict)
     database: str = ""
@@ -63,6 +80,7 @@ class Laboratory:
         self.office_port = free_port(options.office_port)
         self.broker_port = free_port(options.broker_port)
         self.opcua_port = free_port(options.opcua_port)
+        self.server_port = None if options.server_port is None else free_port(options.server_port)
         self.serial_link = self.folder / "router"
         self.router_ctl = self.folder / "router.ctl"
         self.wirelog = self.folder / "router.wire.jsonl"
@@ -96,6 +114,11 @@ class Laboratory:
     def endpoint(self) -> str:
         """Return the address of the lathe's OPC UA server."""
         return f"opc.tcp://127.0.0.1:{self.opcua_port}/lathe"
+
+    @property
+    def server_endpoint(self) -> str:
+        """Return the address of the lab's own OPC UA server."""
+        return f"opc.tcp://127.0.0.1:{self.server_port}/infomobil"
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
@@ -154,6 +177,10 @@ class Laboratory:
         )
         settings = {"$20": "1", "$21": "1", "$22": "1", "$30": "12000", **self.options.router_settings}
         (self.folder / "router.json").write_text(json.dumps(settings), encoding="utf-8")
+        if self.options.with_lathe:
+            shelf = self.data_dir / "machine-files" / "lathe"
+            shelf.mkdir(parents=True, exist_ok=True)
+            (shelf / SHAFT).write_bytes(SHAFT_PROGRAM)
         write_pin(self.folder / "pin", self.pin)
         database = self.options.database or f"sqlite:///{self.folder / 'office.sqlite3'}"
         self.office_config.write_text(
@@ -173,7 +200,9 @@ kind = "lathe"
 driver = "opcua"
 endpoint = "{self.endpoint}"
 security = "none"
+write = true
 """
+        server = f"[opcua_server]\nport = {self.server_port}\nanonymous = true\n" if self.server_port else ""
         return f"""[lab]
 id = "{LAB_ID}"
 name = "InfoMobil"
@@ -194,6 +223,7 @@ port = {self.broker_port}
 [store]
 {self.options.store_extra}
 
+{server}
 [[machine]]
 id = "router"
 name = "Frezavimo staklės"
@@ -281,6 +311,19 @@ fast = 180.0
     def tell_lathe(self, line: str) -> None:
         """Send a control line to the simulated lathe."""
         self._tell(self.lathe_ctl, line)
+
+    async def lathe_truth(self) -> dict[str, Any]:
+        """Return the true state of the simulated lathe, as its own panel would tell it."""
+        log = self._log("lathe")
+        read = len(log.read_bytes())
+        self.tell_lathe("state")
+        async with asyncio.timeout(5):
+            while True:
+                for line in log.read_bytes()[read:].splitlines(keepends=True):
+                    if line.startswith(b'{"done": "state"') and line.endswith(b"\n"):
+                        truth: dict[str, Any] = json.loads(line)
+                        return truth
+                await asyncio.sleep(0.01)
 
     async def router_truth(self) -> dict[str, Any]:
         """Return the true state of the simulated router, as no message on the wire tells it."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from contextlib import asynccontextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.hardware_sim.lab.laboratory import Laboratory
+from tests.hardware_sim.lab.laboratory import SHAFT, SHAFT_PROGRAM, Laboratory
 from tests.hardware_sim.lab.people import Office, Operator, Visitor, Wrong, until
 
 KIOSKS = ("k1", "k2", "k3")
@@ -50,6 +51,7 @@ class Tour:
             ("the gear goes on from the line that was being cut", self.recover),
             ("a program with a faulty line is refused, a good one is cut", self.upload),
             ("the lathe is watched over OPC UA", self.watch_lathe),
+            ("a program is loaded into the lathe's memory, byte for byte", self.load_lathe),
             ("the connection comes back", self.restore_link),
             ("the office has the right number", self.final_count),
         )
@@ -223,6 +225,24 @@ class Tour:
         await self.operator.until_machine(
             "lathe", "the lathe makes a part", lambda m: (m["part_count"] or 0) > first["part_count"]
         )
+
+    async def load_lathe(self) -> None:
+        """Load the program that the lab keeps for the lathe, while the lathe stands: its start stays at the lathe."""
+        machine = await self.operator.machine("lathe")
+        expect("what the lathe can be asked for", machine["capabilities"], ["load_program"])
+        (file,) = await self.operator.get("/api/machines/lathe/files")
+        expect("what the lab keeps for the lathe", file["sha256"], hashlib.sha256(SHAFT_PROGRAM).hexdigest())
+        self.lab.tell_lathe("stop")
+        await self.operator.until_machine("lathe", "the lathe stands", lambda m: not m["refusals"]["load"])
+        await self.operator.post("/api/machines/lathe/load", {"file": file["name"]}, expect=202)
+        over = ("LOADED", "FAILED")
+        machine = await self.operator.until_machine("lathe", "the load ends", lambda m: m["transfer"]["step"] in over)
+        transfer = machine["transfer"]
+        expect("the load", (transfer["step"], transfer["reason"]), ("LOADED", ""))
+        kept = {one["name"].lstrip("/"): one["sha256"] for one in (await self.lab.lathe_truth())["files"]}
+        expect("the program in the lathe", kept, {SHAFT: file["sha256"]})
+        self.lab.tell_lathe("start")
+        await self.operator.until_machine("lathe", "the lathe goes on", lambda m: m["execution"] == "ACTIVE")
 
     async def restore_link(self) -> None:
         """Start the broker again and wait until nothing is left to send."""
