@@ -20,6 +20,7 @@ from edge.domain.visit import Language
 from edge.drivers.grbl.inputs import DOOR, STOP_CIRCUIT
 from edge.drivers.grbl.settings import GrblSettings
 from edge.drivers.laser_hal.settings import LaserSettings
+from edge.drivers.opcua.models.mapping_file import MappingError, load_mapping
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.safety_io.settings import GpioSettings
 from edge.opcua_server.settings import IdentificationSettings, OpcUaServerSettings
@@ -299,14 +300,21 @@ def parse_settings(text: str, path: Path) -> EdgeSettings:
 
 
 def load_settings(path: Path) -> EdgeSettings:
-    """Return the settings of a file. Raises ConfigError."""
+    """Return the settings of a file; the mapping files that it names are checked too. Raises ConfigError."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(path=path, line=1, key="the file", why=f"it cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ConfigError(path=path, line=1, key="the file", why="it is not UTF-8 text") from error
-    return parse_settings(text, path)
+    settings = parse_settings(text, path)
+    for machine in settings.machine:
+        if isinstance(machine.connection, OpcUaSettings) and machine.connection.mapping_file is not None:
+            try:
+                load_mapping(machine.connection.mapping_file)
+            except MappingError as error:
+                raise ConfigError(**error.facts) from error
+    return settings
 
 
 def settings_hash(path: Path) -> str:

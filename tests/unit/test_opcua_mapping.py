@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.config import ConfigError, load_settings
 from edge.domain.machine import (
     Availability,
     ControllerMode,
@@ -284,6 +285,28 @@ async def test_the_driver_finds_a_machine_by_its_mapping_file(tmp_path: Path) ->
         await find(shelf, settings)
     with pytest.raises(LinkError, match="set `mapping_file`"):
         await mapping.find(shelf, None)
+
+
+def test_the_lab_does_not_start_on_a_wrong_mapping(tmp_path: Path) -> None:
+    config = tmp_path / "edge.toml"
+    lines = (
+        *("[lab]", 'id = "van"', 'name = "Van"', 'data_dir = "data"', "[operator]", 'pin_file = "pin"'),
+        *("[[machine]]", 'id = "press"', 'name = "Press"', 'kind = "other"', "[machine.connection]"),
+        *(
+            'driver = "opcua"',
+            'endpoint = "opc.tcp://127.0.0.1:4840"',
+            'model = "mapping"',
+            'mapping_file = "press.toml"',
+        ),
+    )
+    config.write_text("\n".join(lines), encoding="utf-8")
+    path = tmp_path / "press.toml"
+    path.write_text(EXECUTION, encoding="utf-8")
+    assert load_settings(config).machine[0].id == "press"
+    path.write_text(EXECUTION.replace("node", "nod"), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(config)
+    assert (caught.value.path, caught.value.line, caught.value.key) == (path, 2, "signal.execution.node")
 
 
 @given(values=st.dictionaries(st.sampled_from(list(parse_mapping(WHOLE, FILE).signal)), ANYTHING))
