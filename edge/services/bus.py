@@ -49,8 +49,9 @@ class ProgramsChanged:
 class Notice:
     """A sentence for the operator; level is info, attention or fault.
 
-    code and facts say the same to a page that has words of its own: tripped (machine, input), fault (machine, reason),
-    job (claim, state, reason), settings (machine, count).
+    code and facts say the same to a page that has words of its own: tripped and tripped-watched (machine, input), fault
+    (machine, reason), job (claim, state, reason), settings (machine, count), load (machine, file, reason),
+    counter-back (machine, before, after), counter-jump (machine, count).
     """
 
     level: str

@@ -81,8 +81,9 @@ class Observation:
         for found in seen.facts:
             self._take(machine_id, found)
         if seen.back is not None:
-            text = f"its part counter went back from {seen.back[0]} to {seen.back[1]}; it is counted on from there"
-            self._tell(machine_id, "counter-back", text)
+            before_back, after_back = map(str, seen.back)
+            text = f"its part counter went back from {before_back} to {after_back}; it is counted on from there"
+            self._tell(machine_id, "counter-back", text, before=before_back, after=after_back)
         if _worth_saving(before, seen.watch) or seen.facts:
             self._unsaved.add(machine_id)
             self._wake.set()
@@ -90,7 +91,7 @@ class Observation:
 
     def _take(self, machine_id: str, found: Found) -> None:
         if found.note:
-            self._tell(machine_id, "counter-jump", found.note)
+            self._tell(machine_id, "counter-jump", found.note, count=str(found.body["count"]))
         if self._pending and self._pending[-1][0] == machine_id:
             both = merged(self._pending[-1][1], found)
             if both is not None:
@@ -99,10 +100,10 @@ class Observation:
         event = self._recorder.event(found.kind, {"machine": machine_id, **found.body})
         self._pending.append((machine_id, found, event))
 
-    def _tell(self, machine_id: str, code: str, text: str) -> None:
+    def _tell(self, machine_id: str, code: str, text: str, **facts: str) -> None:
         name = self._machines[machine_id].info.name
         log.warning("%s: %s", machine_id, text)
-        self._bus.publish(Notice("attention", f"{name}: {text}.", code, (("machine", name),)))
+        self._bus.publish(Notice("attention", f"{name}: {text}.", code, (("machine", name), *facts.items())))
 
     def _compare_clocks(self, machine_id: str) -> None:
         """Compare the clocks at a value that has just changed: one that was read at the begin may be hours old."""
