@@ -104,7 +104,7 @@ def probe(
 
     pki = _pki(config, store)
     if not target.startswith(_SCHEME):
-        return report(_run(probe_with(_machine(config, target), pki)))
+        return _end_with(report(_run(probe_with(_machine(config, target), pki))))
     given = {
         "user": user,
         "password_file": password_file,
@@ -116,9 +116,14 @@ def probe(
     try:
         # What does not go together is said before anything is sent.
         OpcUaSettings.model_validate({"driver": "opcua", "endpoint": target, "security": security or "sign", **who})
-        return report(_run(look(Wanted(target, security, policy, machine, who, timeout), pki)))
+        return _end_with(report(_run(look(Wanted(target, security, policy, machine, who, timeout), pki))))
     except ValidationError as error:
         fail(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}.", 2)
+
+
+def _end_with(looked_inside: bool) -> None:  # noqa: FBT001 - it is the answer to one question
+    if not looked_inside:
+        raise typer.Exit(1)
 
 
 def _machine(config: Path | None, machine_id: str) -> OpcUaSettings:

@@ -22,8 +22,8 @@ def _say(line: str = "", style: str = "") -> None:
     out.print(line, style=style or None, highlight=False, markup=False, soft_wrap=True)
 
 
-def report(found: Probe) -> None:
-    """Print a probe."""
+def report(found: Probe) -> bool:
+    """Print a probe; return whether a session was opened."""
     settings = found.settings
     for application in dict.fromkeys(one.application for one in found.endpoints):
         _say(application.name or "a server without a name", "bold")
@@ -42,6 +42,7 @@ def report(found: Probe) -> None:
         _say()
         _inside(found.inside)
     _suggestions(found)
+    return found.inside is not None
 
 
 def report_servers(asked: str, known: Sequence[Application]) -> None:
