@@ -6,15 +6,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from asyncua.common.connection import SecureConnection
 
 from edge.domain.machine import Availability, DoorState
 from edge.drivers.opcua.connection import Connection, open_connection
 from edge.drivers.opcua.errors import CallRefused
 from edge.drivers.opcua.models.model import Item
+from edge.drivers.opcua.security import SecuredClient
 from edge.services.clock import SystemClock
 from tests.support.opcua import PATIENCE_S, Lathe, lathe_process, settings, watched
 
@@ -185,6 +188,33 @@ async def test_methods_are_called_with_the_types_that_they_declare(lathe: Lathe)
         assert refusal.value.status == "BadUserAccessDenied"
         with pytest.raises(CallRefused):
             await connection.call(nodes["parent"], "i=2253")
+
+
+async def test_a_channel_is_renewed_whatever_the_servers_clock_says(
+    lathe: Lathe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncua refuses messages under a token that ran out, and counts its life from the server's clock."""
+    renewals = 0
+    real_open, real_set = SecuredClient.open_secure_channel, SecureConnection.set_channel
+
+    async def open_secure_channel(client: SecuredClient, renew: bool = False) -> None:
+        nonlocal renewals
+        await real_open(client, renew)
+        renewals += renew
+
+    def set_channel(secure: SecureConnection, parameters: Any, *arguments: Any) -> None:
+        parameters.SecurityToken.CreatedAt -= timedelta(days=7000)
+        real_set(secure, parameters, *arguments)
+
+    monkeypatch.setattr(SecuredClient, "open_secure_channel", open_secure_channel)
+    monkeypatch.setattr(SecureConnection, "set_channel", set_channel)
+    lifetime = property(lambda _client: 400, lambda _client, _value: None)
+    monkeypatch.setattr(SecuredClient, "secure_channel_timeout", lifetime, raising=False)
+    async with watched(lathe.endpoint) as watch:
+        await watch.until_available()
+        await watch.until(lambda _state: renewals >= 4, "renewed")
+        assert watch.driver.state().availability is Availability.AVAILABLE
+        assert all(state.availability is Availability.AVAILABLE for state in watch.states)
 
 
 async def test_a_report_that_cannot_be_decoded_is_read_instead(

@@ -70,8 +70,8 @@ class Connection:
         self._items_chunk = _CHUNK
         client = SecuredClient(settings, pki)
         # A session lost with its connection blocks one of a control's few places until its time-out. We read at least
-        # every 1.2 s, so that a session in use never reaches this one.
-        client.session_timeout = round(1000 * max(_SESSION_TIMEOUT_MIN_S, 2 * settings.watchdog_s))
+        # every 1.2 s and give a connection up after `watchdog_s`: one in use never reaches this.
+        client.session_timeout = round(1000 * max(_SESSION_TIMEOUT_MIN_S, settings.watchdog_s + _CLOSE_S))
         self._client: Any = client
         self._calls = Calls(client, self._ask, self, settings.timeout_s)
 
