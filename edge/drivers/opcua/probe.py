@@ -41,7 +41,7 @@ _LIMITS = {
     "nodes of a write": "i=11707",
     "monitored items of a call": "i=11714",
     "bytes of a byte string": "i=12911",
-    "shortest sampling, ms": "i=2272",
+    "ms between samples": "i=2272",
 }
 _NAMESPACES = "i=11715"
 _VERSION = "NamespaceVersion"

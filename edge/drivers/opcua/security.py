@@ -106,11 +106,13 @@ class SecuredClient(Client):
 
     async def open_secure_channel(self, renew: bool = False) -> None:  # noqa: FBT001, FBT002 - asyncua's signature
         """Open or renew the channel. Raises CertificateRefused, and what asyncua raises."""
+        if renew:
+            return await super().open_secure_channel(renew)
         try:
-            with self._in_words():
-                await super().open_secure_channel(renew)
+            with self._in_words(), self._faults_read():
+                await super().open_secure_channel()
         except ConnectionError as error:
-            if renew or self._own is None:
+            if self._own is None:
                 raise
             raise self._ours_refused(self._own, "by hanging up, unless it has not the key of its own") from error
 
@@ -149,6 +151,25 @@ class SecuredClient(Client):
             reason="the server takes this user only readable or by a withdrawn security policy: set `security` to"
             " sign_and_encrypt"
         )
+
+    @contextmanager
+    def _faults_read(self) -> Iterator[None]:
+        """Let a ServiceFault in answer to the first message be one: asyncua takes it for a broken channel."""
+        protocol: Any = self.uaclient.protocol
+        if protocol is None:
+            raise ConnectionError("the connection was lost")
+        process = protocol._process_received_message  # noqa: SLF001
+
+        def checked(message: Any) -> None:
+            if isinstance(message, ua.Message):
+                protocol.check_answer(message.body(), "")
+            process(message)
+
+        protocol._process_received_message = checked  # noqa: SLF001
+        try:
+            yield
+        finally:
+            del protocol._process_received_message  # noqa: SLF001
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
