@@ -72,17 +72,20 @@ async def load_nodesets(server: Server) -> None:
     namespaces = {uri: index for index, uri in enumerate(await server.get_namespace_array())}
     space = Space(server)
     for uri, name in FILES.items():
-        for identifier, definition in _option_sets(folder / name):
+        for identifier, definition in _definitions(folder / name):
             value = ua.DataValue(ua.Variant(definition, ua.VariantType.ExtensionObject))
             space.put(node_id(identifier, namespaces[uri]), AttributeIds.DataTypeDefinition, value)
     _put_right(space)
 
 
-def _option_sets(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield the bit fields over unsigned integers (OPC 10000-3, 8.40), which the importer leaves without names."""
+def _definitions(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield the definitions of data types that the importer leaves out, by numeric id.
+
+    These are bit fields over unsigned integers (OPC 10000-3, 8.40), and structures without a field of their own.
+    """
     for node in ElementTree.parse(path).getroot().iterfind("ua:UADataType", _XML):
         found = re.fullmatch(r"ns=1;i=(\d+)", node.get("NodeId", ""))
-        definition = node.find("ua:Definition[@IsOptionSet='true']", _XML)
+        definition = node.find("ua:Definition", _XML)
         if found is None or definition is None:
             continue
         rows = [
@@ -93,8 +96,12 @@ def _option_sets(path: Path) -> Iterator[tuple[int, Any]]:
                 Value=int(row.get("Value", "0")),
             )
             for row in definition.iterfind("ua:Field", _XML)
+            if definition.get("IsOptionSet") == "true"
         ]
-        yield int(found[1]), ua.EnumDefinition(rows)
+        if rows:
+            yield int(found[1]), ua.EnumDefinition(rows)
+        elif definition.find("ua:Field", _XML) is None:
+            yield int(found[1]), ua.StructureDefinition(BaseDataType=node_id(ua.ObjectIds.Structure))
 
 
 def _put_right(space: Space) -> None:
