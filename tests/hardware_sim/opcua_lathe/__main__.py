@@ -209,7 +209,9 @@ class Simulator:
         self._relay.server_port = server.port
 
     def _new_server(self) -> LatheServer:
-        return LatheServer(self._machine, self._arguments.name, self._arguments.user, self._password)
+        given = self._arguments
+        keys = (given.certificate, given.key) if given.security else None
+        return LatheServer(self._machine, given.name, given.user, self._password, keys)
 
     def _open_fifo(self, path: Path) -> int:
         if not path.exists():
@@ -276,6 +278,9 @@ def main() -> None:
     )
     parser.add_argument("--user", help="let in this user only")
     parser.add_argument("--password-file", type=Path)
+    parser.add_argument("--security", action="store_true", help="secured connections only")
+    parser.add_argument("--certificate", type=Path, help="certificate (PEM) of a secured server")
+    parser.add_argument("--key", type=Path, help="its key (PEM)")
     arguments = parser.parse_args()
     # The server's library logs every request that a test breaks on purpose.
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from asyncua import Server, ua
@@ -62,7 +63,9 @@ class Machine:
 class LatheServer:
     """One life of the server; a restart makes another."""
 
-    def __init__(self, machine: Machine, name: str, user: str | None, password: str) -> None:
+    def __init__(
+        self, machine: Machine, name: str, user: str | None, password: str, keys: tuple[Path, Path] | None = None
+    ) -> None:
         self._machine = machine
         self._lathe = machine.lathe
         self._files = FileSystem(machine.disk, machine.faults, self._is_running)
@@ -71,6 +74,7 @@ class LatheServer:
         self._name = name
         self._server = Server(user_manager=None if user is None else _OneUser(user, password))
         self._with_user = user is not None
+        self._keys = keys
         self._builder: Builder | None = None
         self._written: dict[str, tuple[object, bool, float]] = {}
 
@@ -88,7 +92,7 @@ class LatheServer:
         await self._server.init()
         self._server.name = "InfoMobil training lathe"
         self._server.set_endpoint(f"opc.tcp://127.0.0.1:0{path}")
-        self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        await self._secure()
         self._server.set_identity_tokens([ua.UserNameIdentityToken if self._with_user else ua.AnonymousIdentityToken])
         ns = await register_namespaces(self._server, extra=updated)
         self._builder = await build(self._server, ns, self._name, vendor_type=updated)
@@ -99,6 +103,20 @@ class LatheServer:
         self._server.link_method(self._server.get_node(ua.NodeId(_CONDITION_REFRESH)), self._condition_refresh)
         await self.write()
         await self._server.start()
+
+    async def _secure(self) -> None:
+        if self._keys is None:
+            return self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        certificate, key = self._keys
+        await self._server.load_certificate(certificate)
+        await self._server.load_private_key(key)
+        self._server.set_security_policy(
+            [
+                getattr(ua.SecurityPolicyType, f"{policy}_{mode}")
+                for policy in ("Basic256Sha256", "Aes128Sha256RsaOaep")
+                for mode in ("Sign", "SignAndEncrypt")
+            ]
+        )
 
     async def stop(self) -> None:
         """Stop listening and forget every session."""
