@@ -70,15 +70,19 @@ class Lathe:
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
         )
-        await self._line()
+        await self.answer()
 
     async def ctl(self, line: str) -> dict[str, Any]:
         """Do something to the lathe; return its state after that."""
-        with self._control.open("w", encoding="utf-8") as pipe:
-            pipe.write(f"{line}\n")
-        facts = await self._line()
+        self.ask(line)
+        facts = await self.answer()
         assert facts.get("done") == line, facts
         return facts
+
+    def ask(self, line: str) -> None:
+        """Write a control line; `answer` reads what becomes of it."""
+        with self._control.open("w", encoding="utf-8") as pipe:
+            pipe.write(f"{line}\n")
 
     async def kill(self) -> None:
         """End the process at once, as a loss of power does."""
@@ -96,7 +100,7 @@ class Lathe:
             assert self._process.returncode == 0, self._process.returncode
             self._process = None
 
-    async def _line(self) -> dict[str, Any]:
+    async def answer(self) -> dict[str, Any]:
         assert self._process is not None
         assert self._process.stdout is not None
         async with asyncio.timeout(PATIENCE_S):

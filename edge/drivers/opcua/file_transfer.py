@@ -3,7 +3,8 @@
 
 A program that the machine has is never written over. The new one grows beside it under a name of its own, is read back,
 and only then takes the place: the old one is renamed away, the new one renamed to its name, the old one deleted. What
-an end in between leaves behind is told by its name and put right on the next connection.
+an end in between leaves behind is told by its name and put right on the next connection: not always at once, because
+a server holds a file open until it has given up the session that was lost.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Container, Sequence
 from typing import Any, Protocol
 
 from edge.domain.errors import InfoMobilError
@@ -20,15 +22,20 @@ from edge.drivers.opcua.errors import CallRefused, LinkError
 from edge.drivers.opcua.models.model import Directory, Reference
 from edge.drivers.opcua.translate import ua
 
-NEW = "IMNEW_"
 OLD = "IMOLD_"
-"""How the names of a file that is not verified yet, and of one that is being replaced, begin."""
+"""How the name of a file that is being replaced begins."""
+
+OURS = re.compile(r"IM(NEW\d|OLD)_")
+"""How the names begin that files have while one is brought over."""
+
+_NEW = re.compile(r"IMNEW\d_")
+_NEW_AT_ONCE = 10
 
 _CHUNK = 60_000
 _SMALLEST_CHUNK = 1_000
 _LONG_ANSWER_S = 0.5
 _SERVER_BYTE_STRING_LIMIT = "i=12911"
-_FILE_TYPE = "i=11575"
+_DIRECTORY_TYPE = "i=13353"
 _READ, _WRITE = 1, 2
 _READ_AND_WRITE = _READ | _WRITE
 
@@ -131,9 +138,9 @@ class FileStore:
         entries = await self._entries()
         for name, one in entries.items():
             original = name.removeprefix(OLD)
-            if name.startswith(NEW):
+            if _NEW.match(name):
                 await self._delete(one.node_id, name)
-                done.append(f"the rest of {name.removeprefix(NEW)} is removed, which had not come over whole")
+                done.append(f"the rest of {_NEW.sub('', name, count=1)} is removed, which had not come over whole")
             elif name.startswith(OLD) and original in entries:
                 await self._delete(one.node_id, name)
                 done.append(f"the former {original} is removed")
@@ -150,15 +157,13 @@ class FileStore:
         """
         entries = await self._entries()
         movable = "MoveOrCopy" in self._methods
-        if file.name in entries and entries[file.name].type_id != _FILE_TYPE:
+        if file.name in entries and entries[file.name].type_id == _DIRECTORY_TYPE:
             raise NotDone(reason=f"{file.name} is a folder on the machine")
         if file.name in entries and not movable:
             raise NotDone(
                 reason="it has a program of that name, which it cannot rename: choose another name or delete it there"
             )
-        name = f"{NEW}{file.name}" if movable else file.name
-        if name in entries:
-            await self._delete(entries[name].node_id, name)
+        name = _free_name(file.name, entries) if movable else file.name
         check()
         node_id = await self._create(name)
         try:
@@ -175,12 +180,6 @@ class FileStore:
             await self._remove(node_id, name)
             raise
         return "/" + "/".join([*self._folder, file.name])
-
-    async def discard(self, name: str) -> None:
-        """Delete a file of the folder. Raises NotDone, LinkError."""
-        entries = await self._entries()
-        if name in entries:
-            await self._delete(entries[name].node_id, name)
 
     async def _entries(self) -> dict[str, Reference]:
         if not self._opened:
@@ -352,6 +351,13 @@ class _OpenFile:
             _log.debug("a file was not closed: %s", error)
         except CallRefused as error:
             _log.warning("a file was not closed: %s", error)
+
+
+def _free_name(name: str, entries: Container[str]) -> str:
+    for number in range(_NEW_AT_ONCE):
+        if (new := f"IMNEW{number}_{name}") not in entries:
+            return new
+    raise NotDone(reason=f"it still holds {_NEW_AT_ONCE} uploads of {name} that were cut off: delete them there")
 
 
 def _boolean(*, value: bool) -> Any:

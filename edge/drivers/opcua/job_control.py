@@ -108,6 +108,8 @@ class JobControl:
         answers = await asyncio.gather(*(self._answer(job_id, method, begun) for job_id, method, begun in calls))
         for job_id in {job_id for job_id, _, _ in calls}:
             reasons = [reason for one, reason in answers if one == job_id]
+            if not all(reasons) and self._states is not None and self._states.get(job_id) == isa95.RUNNING:
+                self._states[job_id] = isa95.INTERRUPTED  # the list tells it in its time
             if all(reasons) and not self._is_over(job_id):
                 raise NotDone(reason="; ".join(reason for reason in reasons if reason))
 

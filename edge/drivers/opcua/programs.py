@@ -18,7 +18,7 @@ from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivere
 from edge.domain.machine import Capability, Execution, MachineState
 from edge.domain.transfer import MAX_BYTES, ProgramFile, TransferStep
 from edge.drivers.opcua.errors import LinkError
-from edge.drivers.opcua.file_transfer import NEW, OLD, Differs, FileStore, Link, NotDone, Tell
+from edge.drivers.opcua.file_transfer import OURS, Differs, FileStore, Link, NotDone, Tell
 from edge.drivers.opcua.job_control import NEEDED, JobControl
 from edge.drivers.opcua.models.model import Item, ProgramPath
 from edge.drivers.opcua.settings import OpcUaSettings
@@ -28,6 +28,9 @@ JOB_LIST = "jobs:list"
 """The key under which `monitored` names the job order list."""
 
 _LONGEST_NAME = 64
+# Longer together than any session of ours outlives its connection.
+_SWEEP_AGAIN_S = 2.0
+_SWEEPS = 60
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _STANDING = (Execution.READY, Execution.STOPPED, Execution.PROGRAM_COMPLETED)
 _USE_PANEL = "use the machine's own panel"
@@ -73,6 +76,8 @@ class Programs:
                 self._jobs = JobControl(link, path.jobs)
         self._selects = path.select is not None
         self._loading: asyncio.Task[bool] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
+        self._memory = asyncio.Lock()
         self._tasks: set[asyncio.Task[object]] = set()
         self._stored: str | None = None
         self._taken: object = None
@@ -95,12 +100,10 @@ class Programs:
         """Get ready before the first load, and put right what an upload that was cut off has left. Raises LinkError."""
         if self._jobs is not None:
             await self._jobs.prepare()
-        if isinstance(self._store, FileStore):
-            try:
-                for done in await self._store.sweep():
-                    _log.warning("%s: %s", self._machine_id, done)
-            except NotDone as error:
-                _log.warning("%s: its program memory cannot be used: %s", self._machine_id, error.reason)
+        if isinstance(self._store, FileStore) and (reason := await self._sweep(self._store)):
+            _log.warning("%s: its program memory is not in order: %s", self._machine_id, reason)
+            self._sweeping = asyncio.create_task(self._sweep_again(self._store), name=f"{self._machine_id}-sweep")
+            self._keep(self._sweeping)
 
     def monitored(self) -> Mapping[str, Item]:
         """Return the nodes that `take` wants the values of, by key."""
@@ -185,6 +188,8 @@ class Programs:
 
     async def close(self) -> None:
         """Wait, on a connection that is closed, until everything that was under way has ended."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
@@ -208,6 +213,21 @@ class Programs:
         if state.program in (file.name, file.name.rpartition(".")[0]) and state.execution not in _STANDING:
             self._refuse(command, "it is running a program of that name")
 
+    async def _sweep(self, store: FileStore) -> str:
+        try:
+            async with self._memory:
+                for done in await store.sweep():
+                    _log.warning("%s: %s", self._machine_id, done)
+        except NotDone as error:
+            return str(error.reason)
+        return ""
+
+    async def _sweep_again(self, store: FileStore) -> None:
+        for _ in range(_SWEEPS):
+            await asyncio.sleep(_SWEEP_AGAIN_S)
+            if not await self._sweep(store):
+                return
+
     async def _load(self, file: ProgramFile, tell: Tell, abandoned: asyncio.Event) -> bool:
         def check() -> None:
             if abandoned.is_set():
@@ -217,7 +237,8 @@ class Programs:
         self._stored = None
         tell(TransferStep.UPLOADING, 0)
         try:
-            path = await self._store.store(file, tell, check)
+            async with self._memory:
+                path = await self._store.store(file, tell, check)
         except _Abandoned:
             raise self._failed(file, "the load was cancelled") from None
         except Differs as error:
@@ -297,8 +318,8 @@ def name_refused(name: str) -> str | None:
         return f"the file name has {len(name)} characters, the most is {_LONGEST_NAME}"
     if ".." in name or name.endswith("."):
         return f"{name!r} is not a file name that controls take: its dots"
-    if name.startswith((NEW, OLD)):
-        return f"file names that begin with {NEW} or {OLD} are used while a file is brought over"
+    if OURS.match(name):
+        return f"{name!r} is a file name that files have while one is brought over"
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,17 +59,23 @@ class Faults:
 
         async def call(parent: ua.NodeId, *arguments: ua.Variant) -> Any:
             self.calls[name] += 1
-            if name in self.delays:
-                await asyncio.sleep(self.delays[name])
-            if (refused := self.refused.get(name)) is not None:
-                if refused.isdecimal():
-                    return [ua.Variant(int(refused), ua.VariantType.UInt64)]
-                return Refusal(refused).code
-            try:
-                return await work(parent, *[one.Value for one in arguments])
-            except Refusal as refusal:
-                return refusal.code
-            except (TypeError, ValueError):
-                return Refusal("BadInvalidArgument").code
+            answer = await self._answer(name, work, parent, arguments)
+            # What was asked is done; only the answer comes late, or never where the wire is cut meanwhile.
+            await asyncio.sleep(self.delays.get(name, 0.0))
+            return answer
 
         return call
+
+    async def _answer(
+        self, name: str, work: Callable[..., Any], parent: ua.NodeId, arguments: Sequence[ua.Variant]
+    ) -> Any:
+        if (refused := self.refused.get(name)) is not None:
+            if refused.isdecimal():
+                return [ua.Variant(int(refused), ua.VariantType.UInt64)]
+            return Refusal(refused).code
+        try:
+            return await work(parent, *[one.Value for one in arguments])
+        except Refusal as refusal:
+            return refusal.code
+        except (TypeError, ValueError):
+            return Refusal("BadInvalidArgument").code

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ from tests.hardware_sim.opcua_lathe.faults import Faults, Refusal
 from tests.hardware_sim.opcua_lathe.model import Builder
 
 ROOT = "FileSystem"
+CALLER: ContextVar[object] = ContextVar("caller", default=None)
+"""The session that calls a method."""
 
 _FILE_TYPE = 11575
 _DIRECTORY_TYPE = 13353
@@ -54,6 +57,7 @@ class Disk:
 class _Handle:
     path: str
     mode: int
+    session: object
     position: int = 0
 
 
@@ -110,9 +114,9 @@ class FileSystem:
             await self._server.delete_nodes([self._node(path) for path in self._disk.folders])
             self._disk.folders.clear()
 
-    def session_ended(self) -> None:
-        """Close the files of clients that are gone."""
-        self._handles.clear()
+    def session_ended(self, session: object) -> None:
+        """Close the files that a session has open."""
+        self._handles = {number: one for number, one in self._handles.items() if one.session is not session}
 
     def _node_id(self, path: str) -> ua.NodeId:
         return ua.NodeId(f"{ROOT}/{path}" if path else ROOT, self._builder.ns.lathe)
@@ -225,7 +229,7 @@ class FileSystem:
 
     async def _new_handle(self, path: str, mode: int) -> int:
         self._newest_handle += 1
-        self._handles[self._newest_handle] = _Handle(path, mode)
+        self._handles[self._newest_handle] = _Handle(path, mode, CALLER.get())
         await self._refresh(path)
         return self._newest_handle
 

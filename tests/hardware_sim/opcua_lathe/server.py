@@ -15,7 +15,7 @@ from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
 
 from tests.hardware_sim.opcua_lathe.faults import Faults
-from tests.hardware_sim.opcua_lathe.files import Disk, FileSystem
+from tests.hardware_sim.opcua_lathe.files import CALLER, Disk, FileSystem
 from tests.hardware_sim.opcua_lathe.jobs import JobReceiver, Order
 from tests.hardware_sim.opcua_lathe.lathe import ChannelState, Lathe, ProgramState
 from tests.hardware_sim.opcua_lathe.model import Builder, Namespaces, build, register_namespaces
@@ -70,7 +70,6 @@ class LatheServer:
         self._lathe = machine.lathe
         self._files = FileSystem(machine.disk, machine.faults, self._is_running)
         self._jobs = JobReceiver(machine.orders, machine.disk, machine.faults, machine.lathe)
-        self._had_session = False
         self._name = name
         self._server = Server(user_manager=None if user is None else _OneUser(user, password))
         self._with_user = user is not None
@@ -97,7 +96,7 @@ class LatheServer:
         ns = await register_namespaces(self._server, extra=updated)
         self._builder = await build(self._server, ns, self._name, vendor_type=updated)
         await self._build_programs()
-        self._limit_sessions()
+        self._look_after_sessions()
         messages = self._server.get_node(ua.NodeId("Notification/Messages", ns.lathe))
         await messages.set_event_notifier([ua.EventNotifier.SubscribeToEvents])
         self._server.link_method(self._server.get_node(ua.NodeId(_CONDITION_REFRESH)), self._condition_refresh)
@@ -155,13 +154,9 @@ class LatheServer:
         await generator.trigger(message=text, subscription_id=subscription_id)
 
     async def advance(self) -> None:
-        """Let job control follow the lathe, and close the files of clients that are gone."""
+        """Let job control follow the lathe."""
         if "jobs" not in self._machine.without:
             await self._jobs.advance()
-        has_session = bool(self._server.iserver._external_sessions)
-        if self._had_session and not has_session:
-            self._files.session_ended()
-        self._had_session = has_session
 
     async def put_file(self, name: str, content: bytes) -> None:
         """Put a file into the program memory, as at the machine's panel."""
@@ -222,14 +217,27 @@ class LatheServer:
         if "jobs" not in without:
             await self._jobs.build(self._server, self._builder, machine)
 
-    def _limit_sessions(self) -> None:
+    def _look_after_sessions(self) -> None:
+        """Limit sessions, let methods know theirs, and close the files of one that ends."""
         create = self._server.iserver.create_session
 
         def create_session(*arguments: Any, **named: Any) -> Any:
             most = self._machine.max_sessions
             if most is not None and len(self._server.iserver._external_sessions) >= most:
                 raise ServiceError(ua.StatusCodes.BadTooManySessions)
-            return create(*arguments, **named)
+            session = create(*arguments, **named)
+            call, close = session.call, session.close_session
+
+            async def call_of_session(methods: list[ua.CallMethodRequest]) -> Any:
+                CALLER.set(session)
+                return await call(methods)
+
+            async def close_session(*flags: Any, **named_flags: Any) -> None:
+                await close(*flags, **named_flags)
+                self._files.session_ended(session)
+
+            session.call, session.close_session = call_of_session, close_session
+            return session
 
         self._server.iserver.create_session = create_session  # type: ignore[method-assign]
 
