@@ -70,12 +70,12 @@ class Lathe:
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
         )
-        await self.answer()
+        await self._line()
 
     async def ctl(self, line: str) -> dict[str, Any]:
         """Do something to the lathe; return its state after that."""
         self.ask(line)
-        facts = await self.answer()
+        facts = await self._line()
         assert facts.get("done") == line, facts
         return facts
 
@@ -83,6 +83,10 @@ class Lathe:
         """Write a control line; `answer` reads what becomes of it."""
         with self._control.open("w", encoding="utf-8") as pipe:
             pipe.write(f"{line}\n")
+
+    async def answer(self) -> dict[str, Any]:
+        """Return what became of a control line."""
+        return await self._line()
 
     async def kill(self) -> None:
         """End the process at once, as a loss of power does."""
@@ -100,7 +104,7 @@ class Lathe:
             assert self._process.returncode == 0, self._process.returncode
             self._process = None
 
-    async def answer(self) -> dict[str, Any]:
+    async def _line(self) -> dict[str, Any]:
         assert self._process is not None
         assert self._process.stdout is not None
         async with asyncio.timeout(PATIENCE_S):
