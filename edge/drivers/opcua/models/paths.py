@@ -13,8 +13,9 @@ _SUPERTYPE_DEPTH = 8
 _AT_ONCE = 16
 _WIDEST_LEVEL = 200
 _SERVER_TYPE = "i=2004"
-# Methods, properties and plain variables: nothing below them is asked for.
-_LEAVES = frozenset(("i=0", "i=63", "i=68"))
+# Methods and properties: nothing is below them. Makers hang properties below variables of any type.
+_LEAVES = frozenset(("i=0", "i=68"))
+_NO_OBJECTS = _LEAVES | {"i=63"}
 
 
 def namespace_index(namespaces: Sequence[str], uri: str, what: str = "machine tools") -> int:
@@ -56,7 +57,7 @@ async def instances(browser: Browser, root: str, type_ids: Sequence[str], depth:
     for _ in range(depth):
         deeper: list[tuple[str, str]] = []
         for path, one in await children_of(browser, parents):
-            if one.node_id in seen or one.type_id in _LEAVES:
+            if one.node_id in seen or one.type_id in _NO_OBJECTS:
                 continue
             seen.add(one.node_id)
             if one.type_id not in known:
