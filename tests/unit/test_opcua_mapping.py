@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,15 @@ from edge.domain.machine import (
 from edge.drivers.opcua.errors import LinkError
 from edge.drivers.opcua.models import mapping
 from edge.drivers.opcua.models.find import find
-from edge.drivers.opcua.models.mapping_file import MachineMapping, MappingError, load_mapping, parse_mapping
+from edge.drivers.opcua.models.mapping_file import (
+    SIGNALS,
+    MachineMapping,
+    MappingError,
+    load_mapping,
+    parse_mapping,
+)
 from edge.drivers.opcua.models.model import AlarmSource, Item
+from edge.drivers.opcua.models.units import UNITS
 from edge.drivers.opcua.settings import OpcUaSettings
 from tests.support.opcua_shelf import ANYTHING, Shelf
 
@@ -261,6 +269,16 @@ def test_a_wrong_mapping_is_explained_with_line_and_key(text: str, line: int, ke
         parse_mapping(text, FILE)
     assert (caught.value.line, caught.value.key) == (line, key), str(caught.value)
     assert why in str(caught.value)
+
+
+def test_the_worked_example_of_the_manual_is_right() -> None:
+    manual = (Path(__file__).parents[2] / "docs/how-to/opcua-mapping.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml mapping\n(.*?)```", manual, re.DOTALL)
+    mapped = parse_mapping(example, FILE)
+    assert mapped.signal["machine_z"].offset == 20.0
+    for name in (*SIGNALS, *(unit.name for unit in UNITS)):
+        suffix = name.removeprefix("machine").removeprefix("work") if name[-2:] in ("_x", "_y", "_z") else name
+        assert f"`{name}`" in manual or f"`{suffix}`" in manual or f" {name}" in manual, name
 
 
 def test_a_file_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
