@@ -55,10 +55,10 @@ class Order {
     this.order = order;
     this.state = state;
     const master = order.workMasterID?.[0];
-    const local = master?.parameters?.find((one) => one.id === "LocalPath");
+    const local = master?.parameters?.find((one) => one.ID === "LocalPath");
     /** The path of the program below the file system: the work master's LocalPath, or its id. */
-    this.program = String(local?.value?.value ?? master?.id ?? "").replace(/^\/+/, "");
-    this.master = master?.id ?? "";
+    this.program = String(local?.value?.value ?? master?.ID ?? "").replace(/^\/+/, "");
+    this.master = master?.ID ?? "";
   }
 
   facts() {
