@@ -126,6 +126,24 @@ def _lab(item: LabStatus, *, broker_connected: bool) -> dict[str, Any]:
     }
 
 
+def machines(database: Database) -> list[dict[str, Any]]:
+    """Return what each machine made, as its own counter says, and how well it was seen."""
+    return [
+        {
+            "lab": row.lab,
+            "machine": row.machine,
+            "parts": row.parts,
+            "unseen": row.unseen,
+            "doubtful": row.doubtful,
+            "gaps": row.gaps,
+            "gap_s": round(row.gap_ms / 1000),
+            "loads": row.loads,
+            "loads_failed": row.failed,
+        }
+        for row in reading.machines(database)
+    ]
+
+
 def visits(database: Database, limit: int, offset: int, lab: str | None) -> dict[str, Any]:
     """Return a page of the visits, newest day first."""
     rows = reading.visits(database, limit, offset, lab)

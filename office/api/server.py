@@ -54,6 +54,10 @@ def _add_reports(app: FastAPI, settings: OfficeSettings, ledger: Ledger, broker_
         connected = broker_connected()
         return await ledger.read(lambda database: reports.labs(database, broker_connected=connected))
 
+    @app.get("/api/machines")
+    async def machines() -> list[dict[str, Any]]:
+        return await ledger.read(reports.machines)
+
     @app.get("/api/visits")
     async def visits(limit: Limit = 100, offset: Offset = 0, lab: Lab = None) -> dict[str, Any]:
         return await ledger.read(lambda database: reports.visits(database, limit, offset, lab))

@@ -45,6 +45,13 @@ _JOB = (
     + " where (job.rank, job.epoch, job.seq) < (excluded.rank, excluded.epoch, excluded.seq)"
 )
 
+_MACHINE_FIELDS = ("parts", "unseen", "doubtful", "gaps", "gap_ms", "loads", "failed")
+_MACHINE = (
+    f"insert into machine (lab, machine, {', '.join(_MACHINE_FIELDS)}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " on conflict (lab, machine) do update set "
+    + ", ".join(f"{name} = machine.{name} + excluded.{name}" for name in _MACHINE_FIELDS)
+)
+
 
 def apply(database: Database, changes: Changes) -> None:
     """Add `changes` to the figures; inside the transaction that inserted their facts."""
@@ -58,6 +65,8 @@ def apply(database: Database, changes: Changes) -> None:
         database.query(_COUNT, (*count_key, people))
     for key, job in sorted(changes.jobs.items(), key=lambda item: item[0]):
         database.query(_JOB, (*key, *astuple(job)))
+    for key, machine in sorted(changes.machines.items(), key=lambda item: item[0]):
+        database.query(_MACHINE, (*key, *astuple(machine)))
     for key in sorted({*changes.epochs, *changes.claims}):
         ledger, claim = changes.epochs[key], changes.claims[key]
         database.query(_EPOCH, (*key, *astuple(ledger), *astuple(claim)))

@@ -162,6 +162,23 @@ MIGRATIONS = (
             "create index job_received on job (received_ns)",
         ),
     ),
+    Migration(
+        4,
+        "what machines made, and when nobody saw them",
+        (
+            """create table machine (
+                lab {text} not null,
+                machine {text} not null,
+                parts bigint not null,
+                unseen bigint not null,
+                doubtful bigint not null,
+                gaps bigint not null,
+                gap_ms bigint not null,
+                loads bigint not null,
+                failed bigint not null,
+                primary key (lab, machine))""",
+        ),
+    ),
 )
 
 

@@ -15,8 +15,15 @@ from office.facts import Fact, Standing, clean
 from wire.batch import Presence, Scalar
 from wire.events import REACHED_ROLES
 
-PROJECTED = ("visit.opened", "visit.closed", "visit.headcount", "kiosk.session", "job.changed")
+PROJECTED = (
+    *("visit.opened", "visit.closed", "visit.headcount", "kiosk.session", "job.changed"),
+    *("machine.gap", "parts.made", "program.loaded"),
+)
 REASON_LENGTH = 500
+MOST_PARTS = 10**9
+"""Of one fact: more is no number of parts, and would in the end be more than a database holds."""
+LONGEST_GAP_S = 10**8
+"""Of one fact, for the same reason: three years."""
 
 _JOB_RANK = {"REQUESTED": 0, "APPROVED": 1, "RUNNING": 2, "HELD": 2, "INTERRUPTED": 3}
 _RANKS_A_TURN = 2
@@ -83,6 +90,23 @@ class People:
 
 
 @dataclass(slots=True)
+class Machine:
+    """What a machine made, as its own counter says, and how well it was seen.
+
+    parts are those of unseen too, which were made while nobody saw the machine, and not those of doubtful: a counter
+    that jumped. gap_ms is the length of those of the gaps whose length is known; loads and failed count programs.
+    """
+
+    parts: int = 0
+    unseen: int = 0
+    doubtful: int = 0
+    gaps: int = 0
+    gap_ms: int = 0
+    loads: int = 0
+    failed: int = 0
+
+
+@dataclass(slots=True)
 class Changes:
     """What a number of facts changes."""
 
@@ -93,6 +117,7 @@ class Changes:
     visit_sessions: dict[LabKey, int] = field(default_factory=lambda: defaultdict(int))
     counts: dict[tuple[str, str, str, str], int] = field(default_factory=lambda: defaultdict(int))
     jobs: dict[LabKey, JobState] = field(default_factory=dict)
+    machines: dict[LabKey, Machine] = field(default_factory=lambda: defaultdict(Machine))
     claims: dict[LabKey, People] = field(default_factory=lambda: defaultdict(People))
 
     def claim(self, presence: Presence) -> None:
@@ -121,6 +146,8 @@ class Changes:
                 self.closed.add((lab, _text(body, "visit")))
             case "job.changed":
                 self._job(lab, epoch, fact, received_ns)
+            case "machine.gap" | "parts.made" | "program.loaded":
+                _watch(self.machines[lab, _text(body, "machine")], fact.type, body)
             case _:
                 pass
 
@@ -175,6 +202,22 @@ class Changes:
         key = (lab, _text(body, "job"))
         if key not in self.jobs or self.jobs[key].order < job.order:
             self.jobs[key] = job
+
+
+def _watch(machine: Machine, kind: str, body: dict[str, Scalar]) -> None:
+    match kind:
+        case "machine.gap":
+            machine.gaps += 1
+            machine.gap_ms += round(min(_real(body, "seconds") or 0.0, LONGEST_GAP_S) * 1000)
+        case "parts.made" if body.get("doubtful"):
+            machine.doubtful += min(_whole(body, "count"), MOST_PARTS)
+        case "parts.made":
+            count = min(_whole(body, "count"), MOST_PARTS)
+            machine.parts += count
+            machine.unseen += count if body.get("after_gap") else 0
+        case _:
+            machine.loads += body.get("step") == "LOADED"
+            machine.failed += body.get("step") != "LOADED"
 
 
 def _job_rank(state: str, turn: int) -> int:

@@ -98,6 +98,21 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineRow:
+    """What a machine made and how well it was seen: see projection.Machine."""
+
+    lab: str
+    machine: str
+    parts: int
+    unseen: int
+    doubtful: int
+    gaps: int
+    gap_ms: int
+    loads: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
     """What was odd about what came, and the newest payload set aside: (lab, stream, reason, received ns)."""
 
@@ -270,6 +285,16 @@ def _job(row: Row) -> JobRow:
     latest_ns = min(received_ns, boot_ns + anchor_ns) if known else received_ns
     fields = (*row[:-2], latest_ns)
     return JobRow(*fields)
+
+
+def machines(database: Database) -> list[MachineRow]:
+    """Return the first PAGE machines of all labs, by name."""
+    rows = database.query(
+        "select lab, machine, parts, unseen, doubtful, gaps, gap_ms, loads, failed from machine"
+        " order by lab, machine limit ?",
+        (PAGE,),
+    )
+    return [MachineRow(*row) for row in rows]
 
 
 def quality(database: Database) -> Quality:

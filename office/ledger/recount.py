@@ -81,6 +81,8 @@ def _counted(changes: Changes) -> dict[str, object]:
         figures[f"closed {lab}/{visit}"] = 1
     for (lab, job), state in changes.jobs.items():
         figures[f"job {lab}/{job}"] = astuple(state)
+    for (lab, machine), watched in changes.machines.items():
+        figures[f"machine {lab}/{machine}"] = astuple(watched)
     return figures
 
 
@@ -108,4 +110,8 @@ def _kept(database: Database) -> dict[str, object]:
         " guess_s, actual_s, lines, boot_ns, wall_ns, received_ns from job"
     ):
         figures[f"job {lab}/{job}"] = tuple(state)
+    for lab, machine, *watched in database.query(
+        "select lab, machine, parts, unseen, doubtful, gaps, gap_ms, loads, failed from machine"
+    ):
+        figures[f"machine {lab}/{machine}"] = tuple(watched)
     return figures

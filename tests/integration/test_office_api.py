@@ -16,7 +16,8 @@ from office.api import pages as office_pages
 from office.api.security import Password
 from office.config import HttpSettings, OfficeSettings, PledgeSettings
 from office.ledger import Ledger, reading, sqlite
-from tests.support.office import Sender, closed, headcount, job, message, opened, presence, tap
+from tests.support import facts
+from tests.support.office import Sender, closed, headcount, job, message, opened, presence, tap, watched
 
 pytest_plugins = ("tests.support.office_fixtures",)
 
@@ -105,6 +106,25 @@ async def test_jobs(filled):
         *("lines", "visit", "reason", "received"),
     }
     assert (row["state"], row["actual_s"], row["estimate_s"]) == ("FINISHED", 61.5, None)
+
+
+async def test_machines(filled):
+    shop = Sender(stream="jobs", epoch="e7")
+    await filled.record([shop.batch(watched(facts.parts(4, 9)), watched(facts.gap(90.4, 0)))])
+    async with client(filled) as http:
+        assert (await http.get("/api/machines")).json() == [
+            {
+                "lab": "van-1",
+                "machine": "lathe",
+                "parts": 4,
+                "unseen": 0,
+                "doubtful": 0,
+                "gaps": 1,
+                "gap_s": 90,
+                "loads": 0,
+                "loads_failed": 0,
+            }
+        ]
 
 
 async def test_quality(filled):

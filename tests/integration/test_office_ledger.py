@@ -17,6 +17,7 @@ from office.facts import ReceivedBatch
 from office.ledger import Ledger, reading, sqlite, writer
 from office.ledger.migrations import migrate
 from office.ledger.opening import connect
+from tests.support import facts
 from tests.support.office import (
     NOW_NS,
     Sender,
@@ -27,6 +28,7 @@ from tests.support.office import (
     opened,
     presence,
     tap,
+    watched,
 )
 from wire.batch import WireEvent
 
@@ -216,6 +218,32 @@ async def test_visits_and_jobs_are_projected(ledger):
     assert await ledger.read(reading.pieces) == 1
 
 
+async def test_parts_gaps_and_loads_of_machines_are_added_up(ledger):
+    shop = Sender(stream="jobs")
+    jump = replace(facts.parts(5_000, 5_100), body={**facts.parts(5_000, 5_100).body, "doubtful": True})
+    first = shop.batch(
+        *map(watched, (facts.parts(2, 12), facts.gap(12.5, 3), facts.parts(3, 15, after_gap=True), jump))
+    )
+    second = shop.batch(*map(watched, (facts.gap(None), facts.loaded(), facts.loaded(reason="cut off"))))
+    await ledger.record([first, second])
+    await ledger.record([second, first])
+    (row,) = await ledger.read(reading.machines)
+    assert (row.lab, row.machine, row.parts, row.unseen, row.doubtful) == ("van-1", "lathe", 5, 3, 5_000)
+    assert (row.gaps, row.gap_ms, row.loads, row.failed) == (2, 12_500, 1, 1)
+    assert (await ledger.recount()).differences == ()
+    assert (await ledger.read(reading.quality)).invalid == 0
+
+
+async def test_numbers_that_no_machine_has_do_not_stall(ledger):
+    shop = Sender(stream="jobs")
+    most = 2**53
+    longest = replace(facts.gap(1.0), body={**facts.gap(1.0).body, "seconds": 1e300})
+    done = await ledger.record([shop.batch(*[watched(facts.parts(most, most))] * 3, watched(longest))])
+    assert done.acks[0][1].watermark == 4
+    (row,) = await ledger.read(reading.machines)
+    assert (row.parts, row.gap_ms) == (3 * 10**9, 10**11)
+
+
 async def test_what_is_set_aside_is_counted_and_bounded(ledger, monkeypatch):
     monkeypatch.setattr(writer, "QUARANTINE_ROWS", 3)
     bad = intake.read(message("im/v1/van-1/up/visits", b"\x00" * 5_000))
@@ -291,6 +319,7 @@ def everything(database):
         "daily": reading.daily(database),
         "roles": reading.roles(database),
         "visits": reading.visits(database, 100, 0, None),
+        "machines": reading.machines(database),
         "jobs": [(row.job, row.state, row.reason) for row in reading.jobs(database, 100, 0)],
         "gaps": [lab.gaps for lab in reading.labs(database)],
     }
@@ -305,6 +334,8 @@ def feeds() -> list[ReceivedBatch]:
     shop = Sender(stream="jobs")
     states = ("REQUESTED", "APPROVED", "RUNNING", "HELD", "RUNNING", "FAILED")
     items += [shop.batch(job("j1", state, reason=f"{n}")) for n, state in enumerate(states)]
+    made = (facts.parts(2, 12), facts.gap(12.345, 3), facts.parts(3, 15, after_gap=True), facts.loaded())
+    items += [shop.batch(watched(event)) for event in made]
     return items
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 
+from edge.domain.events import Event
 from office import intake
 from office.facts import Item, Message
 from wire import topics
@@ -104,6 +105,11 @@ def job(name: str, state: str, **more: Scalar) -> WireEvent:
         **more,
     }
     return WireEvent("job.changed", body, 7_000_000_000, NOW_NS)
+
+
+def watched(event: Event) -> WireEvent:
+    """Return a fact of the edge's own tests as it goes over the wire."""
+    return WireEvent(event.type.value, dict(event.body), 8_000_000_000, NOW_NS)
 
 
 @dataclass
