@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge.api import views
 from edge.api.access import Services, require_operator
 from edge.domain.errors import NotFound, Refused
+from edge.domain.machine import Capability
 from edge.http.errors import body
 from edge.services.lab import Lab
 from edge.services.supervisor import MachineSupervisor
@@ -175,7 +176,7 @@ async def upload(
 async def program_path(program_id: str, lab: Services) -> dict[str, Any]:
     """Return the path of a program, with the planned second at each point."""
     entry = lab.programs.entry(program_id)
-    machine = next((m for m in lab.machines.values() if m.info.capabilities), None)
+    machine = next((m for m in lab.machines.values() if Capability.RUN_PROGRAM in m.info.capabilities), None)
     prepared = await lab.programs.prepare(program_id, machine.info, machine.state.work_offset) if machine else None
     piece = lab.programs.pieces.get(entry.program_id)
     return views.path(await lab.programs.preview(program_id), prepared, list(piece.stock) if piece else [0.0, 0.0, 0.0])

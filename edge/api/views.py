@@ -190,7 +190,8 @@ def machine(supervisor: MachineSupervisor, lab: Lab) -> Json:
         "fault_reason": view.fault or (state.fault_reason if away else ""),
         "age_ms": _age_ms(view.age_ns),
         "job": job.job_id if job else None,
-        "interlock": _interlock(view) if info.capabilities or view.readings else None,
+        # Loading moves nothing: a machine that is only loaded and watched has no interlock to show.
+        "interlock": _interlock(view) if info.capabilities - {Capability.LOAD_PROGRAM} or view.readings else None,
         "link": _link(state.link),
         "hand": _hand(lab.hands.get(info.machine_id)),
         "settings_differ": profile.differ if (profile := lab.profiles.get(info.machine_id)) else None,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge.domain.job import Job, JobState
+from edge.domain.machine import Capability
 from edge.domain.piece import Piece
 from edge.services.jobs import WISH_LOST
 from edge.services.lab import Lab
@@ -68,7 +69,8 @@ def now(lab: Lab) -> dict[str, Any]:
 async def path(lab: Lab, piece_id: str) -> dict[str, Any]:
     """Return the path of a piece, with the planned second at each point."""
     found = lab.programs.piece(piece_id)
-    machine = next((item for item in lab.machines.values() if item.info.capabilities), None)
+    able = (item for item in lab.machines.values() if Capability.RUN_PROGRAM in item.info.capabilities)
+    machine = next(able, None)
     points = await lab.programs.preview(piece_id)
     prepared = await lab.programs.prepare(piece_id, machine.info, machine.state.work_offset) if machine else None
     return {
