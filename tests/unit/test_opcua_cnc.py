@@ -65,8 +65,8 @@ async def state_of(shelf: Shelf) -> MachineState:
         (2, 0, True, Execution.READY),
         (2, 4, False, Execution.STOPPED),
         (2, None, False, Execution.READY),
-        (2, 1, False, Execution.ACTIVE),
-        (2, 3, False, Execution.INTERRUPTED),
+        (2, 1, False, Execution.READY),
+        (2, 3, False, Execution.READY),
         (None, 1, False, Execution.ACTIVE),
         (None, 0, False, Execution.UNAVAILABLE),
         (7, 9, False, Execution.UNAVAILABLE),
@@ -157,7 +157,7 @@ async def test_the_spindle_that_is_commanded_to_turn_is_shown() -> None:
         f"{SPINDLE}/ActOverride": 50.0,
         "CncSpindleList/S2/ActTurnDirection": 2,
         "CncSpindleList/S2/CmdSpeed": 20.0,
-        "CncSpindleList/S2/CmdSpeed/EngineeringUnits": unit("RPS"),
+        "CncSpindleList/S2/CmdSpeed/EngineeringUnits": unit("C97"),
         "CncSpindleList/S2/ActSpeed": 19.0,
         "CncSpindleList/S2/ActOverride": 110.0,
     }
@@ -176,7 +176,8 @@ async def test_the_spindle_that_is_commanded_to_turn_is_shown() -> None:
         ("12", 99, 12),
         ("N120", 4, 5),
         ("0", None, None),
-        ("", 0, 1),
+        ("", 7, 8),
+        ("", 0, None),
         (None, None, None),
         ("²", None, None),
     ],
@@ -198,6 +199,16 @@ async def test_either_spelling_of_the_namespace_is_known_at_any_index(uri: str) 
     assert found.programs.directory is not None
     assert set(found.programs.directory.methods) == {"CreateFile", "Delete"}
     assert found.monitored()[f"{CHANNEL}/ActStatus"] == Item(f"cnc/{CHANNEL}/ActStatus")
+
+
+async def test_the_empty_interface_of_the_node_set_itself_is_not_meant() -> None:
+    shelf = control(RESET)
+    shelf.fill(shelf.put("i=85", "test", "ns=3;i=1007", "test"), {"VendorName": ""})
+    assert (await cnc.find(shelf, None)).node_id == "cnc"
+    assert (await cnc.find(shelf, "test")).node_id == "test"
+    shelf.fill("test", {f"{CHANNEL}/ActProgramStatus": 0})
+    with pytest.raises(LinkError, match="several CncInterfaces, set `machine` to one of: CncInterface, test"):
+        await cnc.find(shelf, None)
 
 
 async def test_axes_and_spindles_of_a_channel_are_found_too() -> None:

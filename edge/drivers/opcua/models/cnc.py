@@ -139,8 +139,8 @@ class CncMachine:
             return program if program in _BUSY else None
         if status is Execution.ACTIVE and values.get(f"{channel}/FeedHold") is True:
             return Execution.FEED_HOLD
-        # Where a channel in reset has a running program, the machine may move.
-        return status if status in _BUSY or program is None else program
+        # The channel is the authority: a channel in reset executes nothing, whatever became of its program.
+        return program if status is Execution.READY and program is Execution.STOPPED else status
 
     def _spindle(self, values: Mapping[str, object]) -> str:
         turning = first(one if self._measured(values, f"{one}/CmdSpeed") else None for one in self.spindles)
@@ -175,18 +175,22 @@ _ENCODERS = ("PosDirect", "PosIndirect")
 
 
 def _line(line: object, offset: object) -> int | None:
-    """Return the line: ActProgramLine where it is a plain number, else what ActProgramFileOffset counts from 0."""
+    """Return the line: ActProgramLine where it is a plain number, else after the line feeds of ActProgramFileOffset."""
     written = text(line)
     if written is not None and written.isdecimal() and len(written) <= 9:
         return int(written) or None
     found = whole(offset)
-    return None if found is None else found + 1
+    # 0 is also what a control says that does not count.
+    return found + 1 if found else None
 
 
 async def find(browser: Browser, machine: str | None) -> CncMachine:
-    """Find the CncInterface called `machine`, or the only one. Raises LinkError."""
-    found = chosen(await _interfaces(browser), machine, "CncInterface", "among its Objects")
-    return await _explore(browser, found)
+    """Find the CncInterface called `machine`, or the only one that has a channel. Raises LinkError."""
+    found = await _interfaces(browser)
+    if machine is None and len(found) > 1:
+        # The published node set brings an empty one of its own, called "test", into each server.
+        found = [one for one in found if (await _explore(browser, one)).channels] or found
+    return await _explore(browser, chosen(found, machine, "CncInterface", "among its Objects"))
 
 
 async def offer(browser: Browser) -> Offer:
@@ -282,6 +286,8 @@ async def _directory(browser: Browser, nodes: Mapping[str, str]) -> Directory | 
 
 def _is_worth_a_look(path: str) -> bool:
     area, *rest = path.split("/")
+    if rest and rest[-1].startswith("<"):
+        return False  # a placeholder of the type that a server has put into the instance
     if not rest:
         return area in (*_LISTS, "VendorName", "CncTypeName", "FileSystem")
     if area not in _LISTS or len(rest) >= _DEPTH:

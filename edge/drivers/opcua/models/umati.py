@@ -259,8 +259,8 @@ def _jobs(nodes: Mapping[str, str]) -> Methods | None:
 
 def _is_worth_a_look(path: str) -> bool:
     area, *rest = path.split("/")
-    if area not in _AREAS or len(rest) >= _DEPTH:
-        return False
+    if area not in _AREAS or len(rest) >= _DEPTH or path.rpartition("/")[2].startswith("<"):
+        return False  # also a placeholder of the type that a server has put into the instance
     match area:
         case "Identification":
             return len(rest) <= 1

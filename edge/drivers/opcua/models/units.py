@@ -44,8 +44,15 @@ UNITS = (
     Unit("m/min", Quantity.FEED, 1000.0, ("2X",), ("metre per minute",)),
     Unit("m/s", Quantity.FEED, 60_000.0, ("MTS",), ("metre per second",)),
     Unit("in/min", Quantity.FEED, 25.4, ("M63",), ("inch/min", "inch per minute", "ipm")),
-    Unit("rev/min", Quantity.SPEED, 1.0, ("RPM",), ("rpm", "1/min", "min-1", "min^-1", "r/min", "u/min")),
-    Unit("rev/s", Quantity.SPEED, 60.0, ("RPS",), ("rps", "1/s", "r/s")),
+    # The node set of OPC 40502 gives spindle speeds as C94, reciprocal minute.
+    Unit(
+        "rev/min",
+        Quantity.SPEED,
+        1.0,
+        ("RPM", "C94"),
+        ("rpm", "1/min", "min-1", "min^-1", "min⁻¹", "r/min", "u/min"),
+    ),
+    Unit("rev/s", Quantity.SPEED, 60.0, ("RPS", "C97"), ("rps", "1/s", "s-1", "s⁻¹", "r/s")),
     Unit("rad/s", Quantity.SPEED, 60 / (2 * math.pi), ("2A",), ("radian per second",)),
     Unit("%", Quantity.RATIO, 1.0, ("P1",), ("percent", "per cent")),
     Unit("ratio", Quantity.RATIO, 100.0, ("C62",), ("1",)),
