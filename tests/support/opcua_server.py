@@ -166,14 +166,14 @@ class Umati:
 
 
 @asynccontextmanager
-async def umati(endpoint: str, prepare: Callable[[Client], Any] | None = None) -> AsyncIterator[Umati]:
+async def umati(endpoint: str, prepare: Callable[[Client], Any] | None = None, own: str = OWN) -> AsyncIterator[Umati]:
     """Connect a client; `prepare` sets its security."""
     client = Client(endpoint, timeout=10)
     if prepare is not None:
         await prepare(client)
     async with client:
         uris = await client.get_namespace_array()
-        yield Umati(client, uris.index(OWN), uris.index(TOOL))
+        yield Umati(client, uris.index(own), uris.index(TOOL))
 
 
 def application(**changes: Any) -> Made:
