@@ -64,6 +64,7 @@ _STATUS_WORDS = {
     "BadNoSubscription": "the server has forgotten our subscription",
     "BadTcpEndpointUrlInvalid": "the server does not know this endpoint: check its path",
     "BadSecurityPolicyRejected": "the server accepts secured connections only",
+    "BadSecurityModeRejected": "the server accepts secured connections only",
     "BadServerHalted": "the server is stopping or starting",
     "BadShutdown": LOST,
     "BadTimeout": "the server has ended our subscription",
