@@ -10,7 +10,7 @@ Prints one JSON line when ready and one for each control line. Control lines on 
     reject on|off        Select answers 4
     silence | talk       connections stay open and nothing comes through; back to normal
     cut                  reset the TCP connections
-    state                print every variable, the alarms and the program memory (bytes by path)
+    state                print every variable, the alarms, the program memory (bytes by path) and who is connected
 """
 
 from __future__ import annotations
@@ -124,12 +124,15 @@ class Simulator:
 
     def _state(self, space: Space) -> dict[str, object]:
         files = {} if self._memory is None else self._memory.files
-        sessions = len(self._server.iserver._external_sessions)
+        server = self._server
+        assert server.bserver is not None
         return {
             "values": {name: space.value(name) for name in space.variables},
             "alarms": space.alarms,
             "files": {path: len(content) for path, content in files.items()},
-            "sessions": sessions,
+            "connections": len(server.bserver.clients),
+            "sessions": len(server.iserver._external_sessions),
+            "subscriptions": len(server.iserver.subscription_service.subscriptions),
         }
 
     def _open_fifo(self, path: Path) -> int:
