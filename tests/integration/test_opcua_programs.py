@@ -15,14 +15,17 @@ from edge.domain.errors import DriverRefused, DriverUnavailable, TransferFailed
 from edge.domain.machine import Capability, Execution
 from edge.domain.transfer import MAX_BYTES, ProgramFile, TransferStep
 from tests.support.opcua import Lathe, lathe_process, watched
-from tests.support.opcua_load import OLD, PROGRAM, Told, digest, kept, until, until_called
+from tests.support.opcua_load import OLD, PROGRAM, STACKS, Told, digest, kept, until, until_called
 
+Folders = pytest.TempPathFactory
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def lathe_of_all(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lathe]:
-    async with lathe_process(tmp_path_factory.mktemp("lathe"), "--idle", "--speed", "10") as lathe:
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=STACKS)
+async def lathe_of_all(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Lathe]:
+    async with STACKS[request.param](tmp_path_factory.mktemp("lathe"), "--idle", "--speed", "10") as lathe:
         yield lathe
 
 
@@ -75,7 +78,7 @@ async def test_the_file_takes_the_place_of_the_former(lathe: Lathe) -> None:
 
 
 async def test_states_keep_coming_while_sixteen_megabytes_go_over(lathe: Lathe) -> None:
-    content = os.urandom(MAX_BYTES - 1)
+    content = os.urandom(MAX_BYTES)
     await lathe.ctl("delay Write 2")
     async with watched(lathe.endpoint, write=True) as watch:
         await watch.until_available()
@@ -259,7 +262,7 @@ async def test_names_that_controls_do_not_take_are_refused(lathe: Lathe, name: s
     assert (await lathe.ctl("state"))["calls"] == {}
 
 
-@pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (bytes(MAX_BYTES), "the most is 15999999")])
+@pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (bytes(MAX_BYTES + 1), "the most is 16777216")])
 async def test_sizes_that_controls_do_not_take_are_refused(lathe: Lathe, content: bytes, words: str) -> None:
     async with watched(lathe.endpoint, write=True) as watch:
         await watch.until_available()

@@ -12,17 +12,20 @@ import pytest_asyncio
 
 from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivered
 from edge.domain.machine import Capability, Execution, Fault
-from tests.support.opcua import Lathe, Watched, lathe_process, watched
-from tests.support.opcua_load import PROGRAM, Told, until
+from tests.support.opcua import Lathe, Watched, watched
+from tests.support.opcua_load import PROGRAM, STACKS, Told, until
 
+Folders = pytest.TempPathFactory
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONTROLLED = {"write": True, "job_control": True}
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def lathe_of_all(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lathe]:
-    async with lathe_process(tmp_path_factory.mktemp("lathe"), "--idle") as lathe:
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=STACKS)
+async def lathe_of_all(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Lathe]:
+    async with STACKS[request.param](tmp_path_factory.mktemp("lathe"), "--idle") as lathe:
         yield lathe
 
 
@@ -126,6 +129,7 @@ async def test_a_start_whose_answer_is_lost_is_not_asked_again(lathe: Lathe) -> 
             await watch.driver.start_loaded()
         assert (await lathe.ctl("state"))["calls"]["Start"] == 1
         # On the new connection the order is known from the lathe's own list.
+        await watch.until(lambda state: state.execution is Execution.ACTIVE, "active")
         watch.driver.hold()
         await until_job(lathe, "Interrupted")
 
@@ -255,3 +259,17 @@ async def test_nothing_reaches_a_lathe_without_a_link(lathe: Lathe) -> None:
         await lathe.ctl("talk")
     facts = await lathe.ctl("state")
     assert not facts["calls"].keys() & {"Pause", "Stop", "Resume"}
+
+
+async def test_an_order_that_has_left_the_list_is_not_held_any_more(lathe: Lathe) -> None:
+    async with watched(lathe.endpoint, **CONTROLLED) as watch:
+        await running(watch, lathe)
+        await lathe.ctl("stop")
+        await until_job(lathe, "Aborted")
+        await watch.until(lambda state: state.execution is Execution.STOPPED, "stopped")
+        with pytest.raises(StopNotDelivered, match="no job order is running"):
+            watch.driver.hold()
+        await lathe.ctl("reset")
+        await watch.until(lambda state: state.execution is Execution.READY, "ready")
+        with pytest.raises(StopNotDelivered, match="no job order is running"):
+            watch.driver.hold()

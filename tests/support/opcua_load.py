@@ -9,7 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from edge.domain.transfer import ProgramFile, TransferStep
-from tests.support.opcua import PATIENCE_S, Lathe
+from tests.support.opcua import PATIENCE_S, Lathe, lathe_process
+from tests.support.opcua_node import node_lathe_process
+
+STACKS = {"asyncua": lathe_process, "node-opcua": node_lathe_process}
 
 PROGRAM = ProgramFile("PART-7.NC", b"%\nO0007\nG21 G90\nG0 X0 Z5\nM30\n%\n" * 40)
 OLD = bytes(100)

@@ -56,13 +56,16 @@ class NodeLathe(Lathe):
 
     async def ctl(self, line: str) -> dict[str, Any]:
         """Do something to the lathe; return its state after that."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\n".encode())
-        await self._process.stdin.drain()
+        self.ask(line)
         facts = await self._line()
         assert facts.get("done") == line, facts
         return facts
+
+    def ask(self, line: str) -> None:
+        """Write a control line; `answer` reads what becomes of it."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n".encode())
 
 
 @asynccontextmanager

@@ -49,6 +49,7 @@ class JobControl:
         self._methods = receiver.methods
         self._states: dict[str, int] | None = None
         self._ours: str | None = None
+        self._ours_listed = False
 
     def offers(self, method: str) -> bool:
         """Tell whether the machine has a method."""
@@ -66,6 +67,7 @@ class JobControl:
     def take(self, job_order_list: object) -> None:
         """Take a value of the job order list; None where it is unknown."""
         self._states = None if job_order_list is None else isa95.job_states(job_order_list)
+        self._ours_listed = self._ours_listed or self._state(self._ours or "") is not None
 
     async def store(self, program: str, path: str) -> str:
         """Store an order for a program, instead of the one of ours that was never started; return its id.
@@ -89,6 +91,7 @@ class JobControl:
         """Let the machine begin an order. Raises NotDone, LinkError."""
         # Said before it is asked: whatever becomes of the answer, a hold is for this order from now on.
         self._ours = job_id
+        self._ours_listed = self._state(job_id) is not None
         await self._command("Start", job_id)
 
     def begin_hold(self) -> list[tuple[str, str, Any]]:
@@ -141,7 +144,11 @@ class JobControl:
             await self._command("Resume", job_id)
 
     def _running(self) -> list[str]:
-        begun = [job_id for job_id, state in (self._states or {}).items() if state in _BEGUN]
+        begun = [
+            job_id
+            for job_id, state in (self._states or {}).items()
+            if state in _BEGUN or (state == isa95.ALLOWED_TO_START and job_id.startswith(PREFIX))
+        ]
         if self._ours is not None and self._ours not in begun and not self._is_over(self._ours):
             begun.append(self._ours)
         return begun
@@ -150,16 +157,20 @@ class JobControl:
         return None if self._states is None else self._states.get(job_id)
 
     def _is_over(self, job_id: str) -> bool:
-        # An order that left the list has ended; where there is no list, nobody knows.
-        return self._state(job_id) in _OVER
+        state = self._state(job_id)
+        # An order of ours that has left the list has ended; one that the list has not told of yet may run.
+        left = state is None and job_id == self._ours and self._ours_listed and self._states is not None
+        return left or state in _OVER
 
     def _hold_methods(self, job_id: str) -> list[str]:
         methods = ["Pause"] if self.offers("Pause") else []
-        if job_id == self._ours and self._state(job_id) not in _BEGUN:
+        if job_id.startswith(PREFIX) and self._state(job_id) not in _BEGUN:
             methods += [name for name in ("RevokeStart", "Cancel") if self.offers(name)][:1]
         return methods
 
     async def _forget_waiting(self) -> None:
+        if self.list_node is not None:
+            self.take((await self._link.read([self.list_node]))[0])
         for job_id, state in list((self._states or {}).items()):
             if job_id.startswith(PREFIX) and state == isa95.NOT_ALLOWED_TO_START and self.offers("Cancel"):
                 try:

@@ -23,11 +23,12 @@ FOLDER = "Part Program"
 # A control on a shop's network takes its time for megabytes; it has no way to tell how far it has come.
 _SLOWEST_BYTES_PER_S = 200_000
 
+# The answers of Select in the configuration manual of Access MyMachine / OPC UA (6FC5397-1DP41).
 _SELECT_WORDS = {
-    1: "the control rejected it: a program is selected only while its channel stands in reset",
-    2: "the control does not accept the file",
-    3: "the control does not find the file",
-    4: "the control does not have this channel",
+    1: "the control has no such channel",
+    2: "the control does not find the program",
+    3: "its channel does not stand in reset",
+    4: "the control rejected it",
 }
 
 _log = logging.getLogger(__name__)
