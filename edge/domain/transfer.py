@@ -11,8 +11,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-MAX_BYTES = 16_000_000
-"""The largest file: Sinumerik's CopyFileToServer takes less than 16 MB."""
+MAX_BYTES = 16 * 1024 * 1024
+"""The largest file. A machine may take less: Sinumerik's CopyFileToServer wants less than 16 MB."""
 
 
 class TransferStep(StrEnum):

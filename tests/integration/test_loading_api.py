@@ -127,14 +127,14 @@ async def test_a_file_is_put_listed_and_removed(console: Console) -> None:
 
 
 async def pieces(size: int) -> AsyncIterator[bytes]:
-    for _ in range(0, size, 1_000_000):
-        yield bytes(1_000_000)
+    for _ in range(0, size, 1 << 20):
+        yield bytes(1 << 20)
 
 
 async def test_sixteen_megabytes_are_taken_and_one_more_is_not(console: Console) -> None:
     assert (await console.people.put(FILE, content=pieces(MAX_BYTES))).status_code == 201
     assert (await console.people.put(FILE, content=bytes(MAX_BYTES + 1))).status_code == 413
-    assert (await console.people.put(FILE, content=pieces(MAX_BYTES + 1_000_000))).status_code == 413
+    assert (await console.people.put(FILE, content=pieces(MAX_BYTES + 1))).status_code == 413
     assert [file["size"] for file in (await console.people.get("/api/machines/lathe/files")).json()] == [MAX_BYTES]
 
 

@@ -76,7 +76,7 @@ async def test_names_as_makers_use_them_are_taken(shelf: MachineFiles, name: str
 async def test_an_empty_file_and_one_that_is_too_large_are_refused(shelf: MachineFiles) -> None:
     with pytest.raises(FileRefused, match="empty"):
         await shelf.put("lathe", "a", b"")
-    with pytest.raises(FileRefused, match="more than 16000000 bytes"):
+    with pytest.raises(FileRefused, match="more than 16777216 bytes"):
         await shelf.put("lathe", "a", bytes(MAX_BYTES + 1))
     assert (await shelf.put("lathe", "a", bytes(MAX_BYTES))).size == MAX_BYTES
 

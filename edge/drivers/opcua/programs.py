@@ -203,8 +203,8 @@ class Programs:
             self._refuse("to load a program", reason)
         if not file.content:
             self._refuse(command, "the file is empty")
-        if len(file.content) >= MAX_BYTES:
-            self._refuse(command, f"the file has {len(file.content)} bytes, the most is {MAX_BYTES - 1}")
+        if len(file.content) > MAX_BYTES:
+            self._refuse(command, f"the file has {len(file.content)} bytes, the most is {MAX_BYTES}")
         if self._loading is not None and not self._loading.done():
             self._refuse(command, "another program is being loaded")
         state = self._state()

@@ -8,7 +8,7 @@ import type { Console } from "./state.svelte";
 import type { Key } from "./words";
 
 /** The largest file that the service takes, bytes. */
-export const MAX_BYTES = 16_000_000;
+export const MAX_BYTES = 16 * 1024 * 1024;
 
 /** A file of 16 MB over a poor wireless link. */
 const FILE_TIMEOUT_MS = 120_000;
