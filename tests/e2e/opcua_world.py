@@ -11,11 +11,12 @@ from tests.e2e.console_world import Json
 FILES = "/api/machines/lathe/files"
 SHA = "7c1f09ab" + "5e" * 28
 LONG = "FLANSAS_DN150_OP20_GALUTINIS_APDIRBIMAS_2026-11-23_V17.MPF"
+GROUPED = "A94F 0C2E 71B8 5D33 06EE C491 2BD7 F86A 15C0 937D"
 THUMBPRINT = "A94F0C2E71B85D3306EEC4912BD7F86A15C0937D"
-COMMAND = f"infomobil-edge opcua trust {THUMBPRINT}"
+COMMAND = f"infomobil-edge opcua trust {THUMBPRINT} --store /var/lib/infomobil/opcua"
 UNTRUSTED = (
-    f"the server's certificate is not trusted: its thumbprint is {THUMBPRINT}; "
-    f"if it is the machine's, type `{COMMAND}` on the lab's computer"
+    "the certificate of the server 10.20.0.7:4840 is refused: nobody has trusted it yet. Compare its thumbprint "
+    f"{GROUPED} with what the other side shows, then run: {COMMAND}"
 )
 
 

@@ -112,7 +112,7 @@ def said() -> set[str]:
 
 def known_said() -> set[str]:
     """Return what the page knows, with the places of one sentence empty."""
-    return alike(iter(table("sentences.ts", "SAID")))
+    return alike(iter(table("sentences.ts", "SAID"))) | alike(iter(table("opcua-sentences.ts", "SAID_OPCUA")))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,7 @@ def known_said() -> set[str]:
         ("codes.ts", "ERROR"),
         ("sentences.ts", "REFUSED"),
         ("sentences.ts", "SAID"),
+        ("opcua-sentences.ts", "SAID_OPCUA"),
     ],
 )
 def test_tables_have_words_in_both_languages(file: str, name: str) -> None:
@@ -192,8 +193,8 @@ def test_every_error_that_carries_a_reason_is_known(kind: type[errors.InfoMobilE
 
 
 def test_places_of_a_sentence_are_those_of_its_words() -> None:
-    for name in ("SAID", "REFUSED"):
-        for text, keys in table("sentences.ts", name).items():
+    for file, name in (("sentences.ts", "SAID"), ("sentences.ts", "REFUSED"), ("opcua-sentences.ts", "SAID_OPCUA")):
+        for text, keys in table(file, name).items():
             given = set(re.findall(r"\{(\w+)\}", text))
             for language in LANGUAGES:
                 for key in keys:

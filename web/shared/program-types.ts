@@ -33,7 +33,8 @@ export interface Transfer {
 export interface Gap {
   /** ISO 8601. */
   ended: string;
-  seconds: number;
+  /** Null where nobody knows when it began. */
+  seconds: number | null;
   /** How far the machine's own counter rose meanwhile. */
   parts: number | null;
   reason: string;

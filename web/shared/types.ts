@@ -337,8 +337,8 @@ export interface Notice {
   level: "info" | "attention" | "fault";
   /** In English, for a page that does not know the code. */
   text: string;
-  code: "tripped" | "fault" | "job" | "";
-  /** tripped: machine, input; fault: machine, reason; job: claim, state, reason. */
+  code: "tripped" | "tripped-watched" | "fault" | "job" | "load" | "counter-back" | "counter-jump" | "settings" | "";
+  /** tripped: machine, input; fault: machine, reason; job: claim, state, reason; load: machine, file, reason. */
   facts: Partial<Record<string, string>>;
 }
 

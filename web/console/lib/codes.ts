@@ -120,6 +120,8 @@ export const ERROR = {
   "program-interrupted": { why: "error.program-interrupted.why", todo: "error.program-interrupted.todo" },
   restart: { why: "error.restart.why", todo: "error.restart.todo" },
   "tool-length": { why: "error.tool-length.why", todo: "error.tool-length.todo" },
+  "nothing-loaded": { why: "error.nothing-loaded.why", todo: "error.nothing-loaded.todo" },
+  "transfer-failed": { why: "error.transfer-failed.why", todo: "error.transfer-failed.todo" },
   "seen-not-told": { why: "error.seen-not-told.why", todo: "error.seen-not-told.todo" },
 } as const satisfies Record<string, Pair>;
 
@@ -134,6 +136,7 @@ export const CAUSE_IN_SENTENCE: ReadonlySet<string> = new Set<keyof typeof ERROR
   "program-interrupted",
   "program-stopped",
   "probe-failed",
+  "transfer-failed",
   "restart",
   "refused",
   "malformed",

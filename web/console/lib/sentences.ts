@@ -26,6 +26,9 @@ export const REFUSED = {
   "{machine} is at work.": { why: "error.at-work.why", todo: "error.at-work.todo" },
   "Nobody has approved the plan.": { why: "error.unapproved.why", todo: "error.unapproved.todo" },
   "The length of the new tool is not known: the zero of Z is where it was before the change.": { why: "error.tool-length.why", todo: "error.tool-length.todo" },
+  "Another one is on its way into it.": { why: "error.loading.why", todo: "error.loading.todo" },
+  "Nothing is being loaded.": { why: "error.not-loading.why", todo: "error.not-loading.todo" },
+  "Nothing that was loaded from here over this connection waits to be started.": { why: "error.nothing-loaded.why", todo: "error.nothing-loaded.todo" },
   "An input shows it: it has to be seen, not told.": { why: "error.seen-not-told.why", todo: "error.seen-not-told.todo" },
 } as const satisfies Record<string, Pair>;
 

@@ -9,6 +9,7 @@ import type { Diagnostic, JobState, Machine } from "../../shared/types";
 import { ALARM, ALARM_OF_FIRMWARE, CAUSE_IN_SENTENCE, DIAGNOSTIC, ERROR, NAMED_IN_MESSAGE, type Pair } from "./codes";
 import { JOB } from "./keys";
 import type { Notice } from "./screen";
+import { SAID_OPCUA } from "./opcua-sentences";
 import { Forms, REFUSED, SAID } from "./sentences";
 import type { Key, Translate } from "./words";
 
@@ -26,7 +27,7 @@ const OWN_ALARMS: Table<Table<Pair>> = ALARM_OF_FIRMWARE;
 const DIAGNOSTICS: Table<Key> = DIAGNOSTIC;
 const ERRORS: Table<Pair> = ERROR;
 const JOBS: Table<Key> = JOB satisfies Record<JobState, Key>;
-const SENTENCES = new Forms<Key>(SAID);
+const SENTENCES = new Forms<Key>({ ...SAID_OPCUA, ...SAID });
 const REFUSALS = new Forms<Pair>(REFUSED);
 const ALARM_AT_END = /\((ALARM:\d+)\)$/;
 
@@ -52,9 +53,13 @@ export class Spoken {
 
   /** Return a notice of the live socket; one whose code or facts are unknown as it came. */
   notice(notice: Notice): string {
-    const { machine, input, reason, claim, state } = notice.facts;
-    if (notice.code === "tripped" && machine !== undefined) {
-      return input ? this.t("notice.tripped", { machine, input }) : this.t("notice.tripped.bare", { machine });
+    const { machine, input, reason, claim, state, file } = notice.facts;
+    if ((notice.code === "tripped" || notice.code === "tripped-watched") && machine !== undefined) {
+      const tripped = input ? this.t("notice.tripped", { machine, input }) : this.t("notice.tripped.bare", { machine });
+      return notice.code === "tripped" ? tripped : `${tripped} ${this.t("notice.tripped.watched")}`;
+    }
+    if (notice.code === "load" && machine !== undefined && file !== undefined) {
+      return this.t("notice.load", { machine, file, reason: this.sentence(reason ?? "") });
     }
     if (notice.code === "fault" && machine !== undefined && reason !== undefined) {
       return this.t("notice.fault", { machine, reason: whole(this.say(reason)) });
@@ -63,7 +68,8 @@ export class Spoken {
     if (notice.code === "job" && claim !== undefined && word !== undefined) {
       return this.t("notice.job", { n: claim, state: this.t(word), reason: whole(this.say(reason ?? "")) }).trim();
     }
-    return notice.text;
+    const rest = machine === undefined ? "" : notice.text.slice(machine.length + 2);
+    return machine !== undefined && notice.text === `${machine}: ${rest}` ? `${machine}: ${this.sentence(rest)}` : notice.text;
   }
 
   alarm(alarm: Machine["alarms"][number], controller: string): Reason {

@@ -75,15 +75,14 @@ export interface GapWords {
 /** Return when nobody saw the machine, and what its own counter says about that time. */
 export function gapWords(desk: Figures, gap: Gap, now: Date = new Date()): GapWords {
   const ended = new Date(gap.ended);
+  const parts = gap.parts === null ? desk.t("gap.parts.unknown") : desk.t("gap.parts", { n: gap.parts });
+  if (gap.seconds === null) return { when: desk.t("gap.until", { time: moment(desk, gap.ended) }), parts };
   const began = new Date(ended.getTime() - 1000 * gap.seconds);
   // The beginning and the end of a short one would read the same.
   const exact = gap.seconds < 2 * MINUTE_S;
   const range = `${hour(began, exact)}–${hour(ended, exact)}`;
   const today = ended.toDateString() === now.toDateString() && began.toDateString() === now.toDateString();
-  return {
-    when: desk.t("gap.when", { time: today ? range : `${date(gap.ended, desk.words.language)}, ${range}` }),
-    parts: gap.parts === null ? desk.t("gap.parts.unknown") : desk.t("gap.parts", { n: gap.parts }),
-  };
+  return { when: desk.t("gap.when", { time: today ? range : `${date(gap.ended, desk.words.language)}, ${range}` }), parts };
 }
 
 /** A part of a reason: words, or what is to be typed or compared exactly as it stands. */
@@ -92,8 +91,8 @@ export interface Piece {
   text: string;
 }
 
-// A command stands between backticks or begins with the program's name; a thumbprint is 20 bytes or more.
-const EXACT = /`([^`]+)`|(infomobil-edge opcua [^;,.]+(?:[.,][^\s;,.]+)*)|\b((?:[0-9A-Fa-f]{2}[: ]?){19,31}[0-9A-Fa-f]{2})\b/g;
+// A command stands between backticks, with a blank in it, or begins with the program's name; a thumbprint is 20 bytes or more.
+const EXACT = /`([^`\s]+ [^`]+)`|(infomobil-edge opcua [^;,.]+(?:[.,][^\s;,.]+)*)|\b((?:[0-9A-Fa-f]{2}[: ]?){19,31}[0-9A-Fa-f]{2})\b/g;
 
 /** Return a reason in its pieces, so that a long thumbprint and a command can be read and copied. */
 export function pieces(reason: string): Piece[] {
