@@ -22,7 +22,7 @@ from edge.domain.machine import (
     Position,
     SpindleCommand,
 )
-from edge.drivers.opcua.errors import LinkError
+from edge.drivers.opcua.errors import LinkError, NeedsPerson
 from edge.drivers.opcua.models import mapping
 from edge.drivers.opcua.models.find import find
 from edge.drivers.opcua.models.mapping_file import (
@@ -294,14 +294,14 @@ async def test_the_driver_finds_a_machine_by_its_mapping_file(tmp_path: Path) ->
     endpoint = {"driver": "opcua", "endpoint": "opc.tcp://127.0.0.1:4840", "security": "none"}
     settings = OpcUaSettings.model_validate({**endpoint, "model": "mapping", "mapping_file": path})
     shelf, _ = press()
-    with pytest.raises(LinkError, match=r"the mapping is wrong: .*press\.toml, line 1: the file: it cannot be read"):
+    with pytest.raises(NeedsPerson, match=r"the mapping is wrong: .*press\.toml, line 1: the file: it cannot be read"):
         await find(shelf, settings)
     path.write_text(WHOLE, encoding="utf-8")
     assert (await find(shelf, settings)).controller == "Maker 12"
     path.write_text('root = "Nowhere"\n' + EXECUTION, encoding="utf-8")
     with pytest.raises(LinkError, match="the server has no Nowhere, where the mapping begins"):
         await find(shelf, settings)
-    with pytest.raises(LinkError, match="set `mapping_file`"):
+    with pytest.raises(NeedsPerson, match="set `mapping_file`"):
         await mapping.find(shelf, None)
 
 

@@ -20,7 +20,7 @@ from edge.domain.machine import (
     Position,
     SpindleCommand,
 )
-from edge.drivers.opcua.errors import LinkError
+from edge.drivers.opcua.errors import LinkError, NeedsPerson
 from edge.drivers.opcua.models import jobs
 from edge.drivers.opcua.models.mapping_file import HEALTHY, Alarms, MachineMapping, MappingError, Signal, load_mapping
 from edge.drivers.opcua.models.model import AlarmSource, Browser, Directory, Item, Methods, ProgramPath
@@ -129,11 +129,11 @@ def _program(value: object) -> str | None:
 async def find(browser: Browser, path: Path | None) -> MappedMachine:
     """Find the nodes of a mapping file; what the server lacks is named in `missing`. Raises LinkError."""
     if path is None:
-        raise LinkError(reason="there is no mapping: set `mapping_file`")
+        raise NeedsPerson(reason="there is no mapping: set `mapping_file`")
     try:
         return await resolved(browser, load_mapping(path))
     except MappingError as error:
-        raise LinkError(reason=f"the mapping is wrong: {error}") from error
+        raise NeedsPerson(reason=f"the mapping is wrong: {error}") from error
 
 
 async def resolved(browser: Browser, mapping: MachineMapping) -> MappedMachine:
