@@ -79,9 +79,9 @@ class SinumerikFiles:
         if self._select is None:
             raise NotDone(reason="the control does not offer to select a program")
         method = self._select.methods["Select"]
-        channel = ua.Variant(self._channel, ua.VariantType.UInt32)
         try:
-            outputs = await self._link.call(self._select.node_id, method, path, channel)
+            # A plain number: it goes over in the type that the control's edition declares.
+            outputs = await self._link.call(self._select.node_id, method, path, self._channel)
         except CallRefused as error:
             raise refused("selecting", error) from error
         result = outputs[0] if outputs else 0

@@ -77,7 +77,9 @@ class Memory:
         return [ua.Variant(self.files[name.Value], ua.VariantType.ByteString)]
 
     async def select(self, _parent: ua.NodeId, name: ua.Variant, channel: ua.Variant) -> Any:
-        """Select(SourceFileNodeId, ChannelNumber) -> StatusCode."""
+        """Select(SourceFileNodeId, ChannelNumber) -> StatusCode; as strict of types as OPC UA is."""
+        if (name.VariantType, channel.VariantType) != (ua.VariantType.String, ua.VariantType.Int32):
+            return ua.StatusCode(ua.StatusCodes.BadInvalidArgument)
         return [ua.Variant(await self._select(name.Value, channel.Value), ua.VariantType.Int32)]
 
     async def _select(self, name: str, channel: int) -> int:
