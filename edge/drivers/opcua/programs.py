@@ -22,7 +22,7 @@ from edge.drivers.opcua.file_transfer import OURS, Differs, FileStore, Link, Not
 from edge.drivers.opcua.job_control import NEEDED, JobControl
 from edge.drivers.opcua.models.model import Item, ProgramPath
 from edge.drivers.opcua.settings import OpcUaSettings
-from edge.drivers.opcua.vendor_files import SinumerikFiles
+from edge.drivers.opcua.vendor_files import ONE_CALL_BYTES, SinumerikFiles
 
 JOB_LIST = "jobs:list"
 """The key under which `monitored` names the job order list."""
@@ -32,7 +32,9 @@ _LONGEST_NAME = 64
 _SWEEP_AGAIN_S = 2.0
 _SWEEPS = 60
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
-_STANDING = (Execution.READY, Execution.STOPPED, Execution.PROGRAM_COMPLETED)
+# Where it is not known what the channel does, the control itself refuses.
+_BUSY = (Execution.ACTIVE, Execution.INTERRUPTED, Execution.FEED_HOLD)
+_NOT_IN_RESET = "its channel does not stand in reset, and only then it selects a program"
 _USE_PANEL = "use the machine's own panel"
 _NOT_PERMITTED = "writing is not permitted: `write` is not set in its settings"
 _NO_JOB_CONTROL = "its job control is not configured, or it offers none: " + _USE_PANEL
@@ -67,10 +69,17 @@ class Programs:
         self._report_fault = report_fault
         self._store: FileStore | SinumerikFiles | None = None
         self._jobs: JobControl | None = None
+        # What takes a file in pieces; beside a maker's own methods that is for files too large for one call.
+        self._pieces: FileStore | None = None
+        directory = path.directory
+        if not settings.write or (directory is not None and "CreateFile" not in directory.methods):
+            directory = None
         if settings.write and path.files is not None:
             self._store = SinumerikFiles(link, path.files, path.select, settings.program_folder, settings.channel)
-        elif settings.write and path.directory is not None and "CreateFile" in path.directory.methods:
-            self._store = FileStore(link, path.directory, settings.program_folder)
+            if directory is not None and "MoveOrCopy" in directory.methods and self._store.is_default_folder:
+                self._pieces = FileStore(link, directory, "")
+        elif directory is not None:
+            self._store = self._pieces = FileStore(link, directory, settings.program_folder)
         if settings.write and settings.job_control and path.jobs is not None:
             if all(name in path.jobs.methods for name in NEEDED):
                 self._jobs = JobControl(link, path.jobs)
@@ -100,9 +109,9 @@ class Programs:
         """Get ready before the first load, and put right what an upload that was cut off has left. Raises LinkError."""
         if self._jobs is not None:
             await self._jobs.prepare()
-        if isinstance(self._store, FileStore) and (reason := await self._sweep(self._store)):
+        if self._pieces is not None and (reason := await self._sweep(self._pieces)):
             _log.warning("%s: its program memory is not in order: %s", self._machine_id, reason)
-            self._sweeping = asyncio.create_task(self._sweep_again(self._store), name=f"{self._machine_id}-sweep")
+            self._sweeping = asyncio.create_task(self._sweep_again(self._pieces), name=f"{self._machine_id}-sweep")
             self._keep(self._sweeping)
 
     def monitored(self) -> Mapping[str, Item]:
@@ -208,9 +217,9 @@ class Programs:
         if self._loading is not None and not self._loading.done():
             self._refuse(command, "another program is being loaded")
         state = self._state()
-        if self._selects and state.execution not in _STANDING:
-            self._refuse(command, "it selects a program only while its channel stands in reset")
-        if state.program in (file.name, file.name.rpartition(".")[0]) and state.execution not in _STANDING:
+        if self._selects and state.execution in _BUSY:
+            self._refuse(command, _NOT_IN_RESET)
+        if state.program in (file.name, file.name.rpartition(".")[0]) and state.execution in _BUSY:
             self._refuse(command, "it is running a program of that name")
 
     async def _sweep(self, store: FileStore) -> str:
@@ -233,12 +242,13 @@ class Programs:
             if abandoned.is_set():
                 raise _Abandoned
 
-        assert self._store is not None
+        store = self._store if self._pieces is None or len(file.content) <= ONE_CALL_BYTES else self._pieces
+        assert store is not None
         self._stored = None
         tell(TransferStep.UPLOADING, 0)
         try:
             async with self._memory:
-                path = await self._store.store(file, tell, check)
+                path = await store.store(file, tell, check)
         except _Abandoned:
             raise self._failed(file, "the load was cancelled") from None
         except Differs as error:
@@ -247,7 +257,7 @@ class Programs:
             self._refuse(f"to load {file.name}", str(error.reason), error)
         except LinkError as error:
             rest = "what it has of it is removed when the machine is heard again"
-            if not isinstance(self._store, FileStore):
+            if not isinstance(store, FileStore):
                 rest = "look at its panel whether it has it, and whole"
             raise self._failed(file, f"the link was lost ({error.reason}); {rest}") from error
         if abandoned.is_set():
@@ -265,9 +275,9 @@ class Programs:
 
     async def _select(self, file: ProgramFile, path: str, abandoned: asyncio.Event) -> bool:
         if isinstance(self._store, SinumerikFiles):
-            if self._state().execution not in _STANDING:
-                raise NotDone(reason="its channel does not stand in reset")
-            await self._store.select(path)
+            if self._state().execution in _BUSY:
+                raise NotDone(reason=_NOT_IN_RESET)
+            await self._store.select(file.name)
             if abandoned.is_set():
                 reason = "the load was cancelled too late: the machine has selected the program"
                 raise TransferFailed(name=file.name, machine_id=self._machine_id, reason=reason, selected=True)
