@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a machine's alarms are for its clients: conditions of AlertType (OPC 40501-1, 9.2) at Notification/Messages.
+"""The events of the server. A machine's alarms are conditions of AlertType (OPC 40501-1, 9.2) at its messages.
 
 Nobody acknowledges them here: an alarm ends at the machine, or at the operator's console.
 """
@@ -10,7 +10,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from asyncua.common.event_objects import AlarmCondition
+from asyncua.common.event_objects import AlarmCondition, GeneralModelChangeEvent
 
 from edge.opcua_server.facts import AlarmFacts
 from edge.opcua_server.machine_tool import MachineTool
@@ -19,7 +19,10 @@ from edge.opcua_server.stack import NodeId, node_id, ua
 
 _ALERT_TYPE = 39
 _SEVERITY = 800
+_REFERENCES_CHANGED = 4 | 8
+"""ReferenceAdded and ReferenceDeleted (OPC 10000-3, 9.32.7)."""
 _condition: Any = AlarmCondition
+_model_change: Any = GeneralModelChangeEvent
 _SERVER = node_id(ua.ObjectIds.Server)
 
 
@@ -73,3 +76,14 @@ class Alarms:
         condition = node_id(f"{plate.machine_id}/Notification/Messages/{alarm.code}", source.NamespaceIndex)
         event.add_property("NodeId", condition, ua.VariantType.NodeId)
         return event
+
+
+def plan_changed(plan: NodeId) -> Any:
+    """Return the event that says that jobs came to a production plan or left it (OPC 10000-3, 9.32.7)."""
+    event = _model_change(message="the production plan has changed")
+    event.EventId = uuid.uuid4().bytes
+    event.Time = event.ReceiveTime = datetime.now(UTC)
+    event.SourceNode, event.SourceName = _SERVER, "Server"
+    change = ua.ModelChangeStructureDataType(Affected=plan, Verb=_REFERENCES_CHANGED)
+    event.add_property("Changes", [change], ua.VariantType.ExtensionObject)
+    return event

@@ -46,6 +46,11 @@ class Instances:
         self._fill(path, kind, wanted, {})
         return self.nodes[path]
 
+    async def remove(self, path: str, parent: NodeId) -> None:
+        """Take an object that was added below `parent` away, with everything below it."""
+        paths = [one for one in self.nodes if one == path or one.startswith(f"{path}/")]
+        await self.space.remove(parent, [self.nodes.pop(one) for one in paths])
+
     def _fill(
         self, path: str, declaration: NodeId, wanted: frozenset[str], shared: dict[NodeId, NodeId] | None
     ) -> None:

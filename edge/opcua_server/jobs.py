@@ -32,6 +32,36 @@ def job_list(jobs: Sequence[JobFacts], states: Mapping[str, tuple[NodeId, int]])
     return orders
 
 
+_PLANNED = {
+    "REQUESTED": "Initializing",
+    "APPROVED": "Initializing",
+    "RUNNING": "Running",
+    "HELD": "Interrupted",
+    "INTERRUPTED": "Interrupted",
+}
+PLAN = "Production/ProductionPlan"
+JOB_TYPE = 29
+JOB_STATES = 28
+PROGRAM_TYPE = 59
+
+
+def job_values(job: JobFacts, number: int, states: Mapping[str, tuple[NodeId, int]]) -> dict[str, Any]:
+    """Return the values below a ProductionJobType (OPC 40501-1, 8.4.3); `states` are those of its state machine."""
+    state, state_number = states[_PLANNED[job.state]]
+    return {
+        "Identifier": ua.Variant(str(job.claim)),
+        "NumberInList": ua.Variant(number, ua.VariantType.UInt16),
+        "RunsCompleted": ua.Variant(0, ua.VariantType.UInt32),
+        "RunsPlanned": ua.Variant(1, ua.VariantType.UInt32),
+        "RunsPlanned/IsValid": ua.Variant(True, ua.VariantType.Boolean),  # noqa: FBT003 - a value
+        "State/CurrentState": ua.Variant(ua.LocalizedText(_PLANNED[job.state])),
+        "State/CurrentState/Id": ua.Variant(state, ua.VariantType.NodeId),
+        "State/CurrentState/Number": ua.Variant(state_number, ua.VariantType.UInt32),
+        "ProductionPrograms/Program/Name": ua.Variant(job.program),
+        "ProductionPrograms/Program/NumberInList": ua.Variant(0, ua.VariantType.UInt16),
+    }
+
+
 def settle_job_control(no_state: Any) -> dict[str, Any]:
     """Return what never changes: no job comes in this way, and one state cannot be that of many jobs."""
     texts = ("EquipmentID", "MaterialClassID", "MaterialDefinitionID", "PersonnelID", "PhysicalAssetID")

@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from edge.opcua_server.facts import MachineFacts, Nameplate
+from edge.opcua_server.facts import JobFacts, MachineFacts, Nameplate
 from edge.opcua_server.instances import Instances
-from edge.opcua_server.jobs import JOB_CONTROL, job_list, settle_job_control
+from edge.opcua_server.jobs import (
+    JOB_CONTROL,
+    JOB_STATES,
+    JOB_TYPE,
+    PLAN,
+    PROGRAM_TYPE,
+    job_list,
+    job_values,
+    settle_job_control,
+)
 from edge.opcua_server.nodesets import IA, JOB_CONTROL_URI, MACHINE_TOOL, MACHINERY
 from edge.opcua_server.space import AttributeIds, Space
 from edge.opcua_server.stack import NodeId, Server, node_id, status, ua
@@ -51,6 +60,8 @@ _ALWAYS = (
     "Notification/Messages",
     "Notification/Prognoses",
     "Production/ActiveProgram/JobIdentifier",
+    PLAN,
+    f"{PLAN}/NodeVersion",
     f"{PROGRAM_STATE}/CurrentState/Number",
 )
 _QUALITY = {
@@ -76,6 +87,8 @@ class MachineTool:
 
     def __init__(self, server: Server, space: Space, namespaces: Mapping[str, int], own: int, plate: Nameplate) -> None:
         self.plate = plate
+        self.plan_version = 0
+        """How often the nodes of the production plan have changed."""
         self._namespaces = namespaces
         self._own = own
         self._space = space
@@ -87,6 +100,8 @@ class MachineTool:
         }
         self._job_states = space.states(node_id(1002, namespaces[JOB_CONTROL_URI]))
         self._types = {path: self._variant_type(one) for path, one in self._instances.nodes.items()}
+        self._plan_states = space.states(self._type(JOB_STATES))
+        self._planned: list[str] = []
         self._last: dict[str, object] = {}
         self._nameplate()
 
@@ -97,12 +112,41 @@ class MachineTool:
     async def show(self, facts: MachineFacts) -> None:
         """Give every node the value that the facts say."""
         await self._write(values_of(facts), _moment(facts.taken_ns))
-        jobs = facts.queue if facts.available or facts.queue else ()
+        jobs = facts.queue
         key = f"{JOB_CONTROL}/JobOrderList"
         if self._last.get(key) != jobs:
             self._last[key] = jobs
             orders = job_list(jobs, self._job_states)
             await self._put(key, ua.Variant(orders, ua.VariantType.ExtensionObject, is_array=True), _GOOD, _now())
+            await self._plan(jobs)
+
+    async def _plan(self, jobs: Sequence[JobFacts]) -> None:
+        """Have one node for each job of the queue in the production plan."""
+        plan, waiting = self.node(PLAN), [job.job_id for job in jobs]
+        for job_id in [one for one in self._planned if one not in waiting]:
+            await self._instances.remove(self._path(f"{PLAN}/{job_id}"), plan)
+        for number, job in enumerate(jobs):
+            path = f"{PLAN}/{job.job_id}"
+            if job.job_id not in self._planned:
+                self._add_job(path, plan, str(job.claim))
+            for below, variant in job_values(job, number, self._plan_states).items():
+                await self._put(f"{path}/{below}", variant, _GOOD, _now())
+        if waiting != self._planned:
+            self._planned = waiting
+            self.plan_version += 1
+            await self._put(f"{PLAN}/NodeVersion", ua.Variant(str(self.plan_version)), _GOOD, _now())
+
+    def _add_job(self, path: str, plan: NodeId, name: str) -> None:
+        states = ["State/CurrentState/Number"]
+        self._instances.add(self._path(path), plan, self._type(JOB_TYPE), self._name(name), states, reference=_ORDERED)
+        programs = f"{path}/ProductionPrograms"
+        self._instances.add(
+            self._path(f"{programs}/Program"),
+            self.node(programs),
+            self._type(PROGRAM_TYPE),
+            self._name("Program"),
+            reference=_ORDERED,
+        )
 
     async def fall_silent(self) -> None:
         """Take every value back: nobody knows what the machine does."""
@@ -110,6 +154,7 @@ class MachineTool:
         key = f"{JOB_CONTROL}/JobOrderList"
         self._last.pop(key, None)
         await self._put(key, ua.Variant(), _QUALITY[Quality.SILENT], _now())
+        await self._plan(())
 
     async def _write(self, values: Mapping[str, Value], when: datetime) -> None:
         for path, value in values.items():
@@ -120,7 +165,10 @@ class MachineTool:
                 await self._put(below, variant, code, when)
 
     def _has(self, path: str) -> bool:
-        return f"{self.plate.machine_id}/{path}" in self._instances.nodes
+        return self._path(path) in self._instances.nodes
+
+    def _path(self, path: str) -> str:
+        return f"{self.plate.machine_id}/{path}"
 
     def _leaves(self, path: str, value: Value) -> Iterator[tuple[str, Any, Any]]:
         """Yield the variables below a path with what they say."""
@@ -228,6 +276,7 @@ class MachineTool:
             **{f"Identification/{name}": value for name, value in self._claims().items()},
             "Monitoring/Channel/Name": ua.Variant("Channel"),
             "Monitoring/Spindle/Name": ua.Variant("Spindle"),
+            f"{PLAN}/NodeVersion": ua.Variant("0"),
             "Monitoring/Stacklight/StacklightMode": ua.Variant(0, ua.VariantType.Int32),
         }
         for number, (lamp, colour) in enumerate(zip(LAMPS, (1, 4, 2), strict=True)):

@@ -82,6 +82,11 @@ class Subscriptions(SubscriptionService):
         for subscription in list(self.subscriptions.values()):
             await self._send(subscription, event, notifiers)
 
+    async def announce(self, event: Any) -> None:
+        """Send an event of the server itself."""
+        for subscription in list(self.subscriptions.values()):
+            await self._send(subscription, event, [_SERVER])
+
     @uamethod
     async def condition_refresh(self, parent: Any, subscription_id: int, item: int | None = None) -> Any:
         """Send the standing alarms once more to one subscription (OPC 10000-9, 5.5.7)."""

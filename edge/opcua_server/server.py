@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.opcua_server.access import Clients, ReadingOnly, Users, passwords_of
-from edge.opcua_server.alarms import Alarms
+from edge.opcua_server.alarms import Alarms, plan_changed
 from edge.opcua_server.facts import MachineFacts, Plan
+from edge.opcua_server.jobs import PLAN
 from edge.opcua_server.machine_tool import MachineTool
 from edge.opcua_server.nodesets import MACHINE_TOOL, load_nodesets
 from edge.opcua_server.readonly import ReadOnlyServer
@@ -72,13 +75,23 @@ class LabServer:
         """Tell clients what is new of a machine; one that is not in the plan is nobody's."""
         if facts.machine_id in self._machines:
             machine, alarms = self._machines[facts.machine_id]
-            await machine.show(facts)
+            async with self._watching_plan(machine):
+                await machine.show(facts)
             await alarms.show(facts.alarms, heard=facts.available)
 
     async def fall_silent(self) -> None:
         """Take all values back: nobody tells any more what the machines do."""
         for machine, _ in self._machines.values():
-            await machine.fall_silent()
+            async with self._watching_plan(machine):
+                await machine.fall_silent()
+
+    @asynccontextmanager
+    async def _watching_plan(self, machine: MachineTool) -> AsyncIterator[None]:
+        """Tell clients where jobs came to the production plan or left it inside."""
+        version = machine.plan_version
+        yield
+        if machine.plan_version != version:
+            await self._services.subscriptions.announce(plan_changed(machine.node(PLAN)))
 
     async def _build(self) -> None:
         uri = f"urn:infomobil:{self._plan.lab_id}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge.opcua_server.stack import DataValue, NodeId, QualifiedName, Server, Variant, node_id, ua
+from edge.opcua_server.stack import DataValue, NodeId, QualifiedName, Server, Variant, node_id, status, ua
 
 AttributeIds = ua.AttributeIds
 
@@ -124,8 +124,22 @@ class Space:
         back = ua.AddReferencesItem(
             SourceNodeId=target, ReferenceTypeId=reference, IsForward=False, TargetNodeId=source
         )
-        for status in self._service.add_references([there, back]):
-            status.check()
+        for result in self._service.add_references([there, back]):
+            result.check()
+
+    async def remove(self, parent: NodeId, nodes: Sequence[NodeId]) -> None:
+        """Take nodes that hang below `parent` away; whoever subscribed to one is told that it is no more."""
+        gone = set(nodes)
+        for one in nodes:
+            if self.attribute(one, AttributeIds.NodeClass) == ua.NodeClass.Variable:
+                ended = ua.DataValue(StatusCode=status("BadNodeIdUnknown"))
+                await self._space.write_attribute_value(one, AttributeIds.Value, ended)
+            for attribute in self._space[one].attributes.values():
+                for handle in list(attribute.datachange_callbacks):
+                    self._space.delete_datachange_callback(handle)
+            del self._space[one]
+        above = self._space[parent]
+        above.references = [one for one in above.references if one.NodeId not in gone]
 
     def _origins(self, node: NodeId) -> Iterator[NodeId]:
         if self.attribute(node, AttributeIds.NodeClass) not in _TYPES:
