@@ -180,11 +180,20 @@ async def test_a_sinumerik_that_keeps_something_else_never_has_it_selected(sinum
         assert state["values"][f"/Channel/ProgramInfo/selectedWorkPProg{U}"] == "/_N_MPF_DIR/_N_ROOK_MPF"
 
 
-async def test_a_channel_that_is_not_in_reset_takes_no_program(sinumerik: Control) -> None:
-    await sinumerik.ctl(f"set /Channel/State/chanStatus{U} 2")
-    async with watched(sinumerik.endpoint, model="sinumerik", write=True) as watch:
+@pytest.mark.parametrize(
+    ("line", "channel", "why"),
+    [
+        (f"set /Channel/State/chanStatus{U} 2", 1, "does not stand in reset"),
+        ("reject on", 1, "rejected it"),
+        ("set /Nck/Configuration/numChannels 2", 2, "has no such channel"),
+    ],
+)
+async def test_a_program_that_is_not_selected_is_said_so(sinumerik: Control, line: str, channel: int, why: str) -> None:
+    await sinumerik.ctl(line)
+    await sinumerik.ctl("set /Channel/State/progStatus[u1,1] 3")
+    async with watched(sinumerik.endpoint, model="sinumerik", write=True, channel=channel) as watch:
         await watch.until_available()
-        with pytest.raises((DriverRefused, TransferFailed), match="PAWN"):
+        with pytest.raises((DriverRefused, TransferFailed), match=why):
             await watch.driver.load(ProgramFile("PAWN.MPF", b"M30"), lambda *_: None)
         state = await sinumerik.ctl("state")
         assert state["values"][f"/Channel/ProgramInfo/selectedWorkPProg{U}"] == "/_N_MPF_DIR/_N_ROOK_MPF"
