@@ -170,6 +170,15 @@ async def test_a_program_is_brought_into_a_sinumerik_and_selected(sinumerik: Con
         assert (await sinumerik.ctl("state"))["files"] == {PROGRAM: 3}
 
 
+async def test_a_program_too_large_for_one_call_goes_into_a_sinumerik_in_pieces(sinumerik: Control) -> None:
+    content = bytes(range(256)) * 10_000
+    async with watched(sinumerik.endpoint, model="sinumerik", write=True) as watch:
+        await watch.until_available()
+        assert await watch.driver.load(ProgramFile("PAWN.MPF", content), lambda *_: None)
+        assert (await sinumerik.ctl("state"))["files"] == {PROGRAM: len(content)}
+        await watch.until(lambda seen: seen.program == "PAWN.MPF")
+
+
 async def test_a_sinumerik_that_keeps_something_else_never_has_it_selected(sinumerik: Control) -> None:
     await sinumerik.ctl("garble on")
     async with watched(sinumerik.endpoint, model="sinumerik", write=True) as watch:

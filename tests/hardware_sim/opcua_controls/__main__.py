@@ -80,7 +80,7 @@ class Simulator:
             case "cnc":
                 return await cnc.build(self._server)
             case "sinumerik":
-                space, self._memory = await sinumerik.build(self._server)
+                space, self._memory = await sinumerik.build(self._server, self._relay.cut)
                 return space
             case _:
                 return await generic.build(self._server)
@@ -110,7 +110,7 @@ class Simulator:
             case "garble" | "reject" if self._memory is not None:
                 on = {"on": True, "off": False}[argument]
                 if command == "garble":
-                    self._memory.garbled = on
+                    self._memory.garble(on=on)
                 else:
                     self._memory.rejects = on
             case "silence" | "talk":
@@ -123,13 +123,12 @@ class Simulator:
                 raise ValueError("unknown command")
 
     def _state(self, space: Space) -> dict[str, object]:
-        files = {} if self._memory is None else self._memory.files
         server = self._server
         assert server.bserver is not None
         return {
             "values": {name: space.value(name) for name in space.variables},
             "alarms": space.alarms,
-            "files": {path: len(content) for path, content in files.items()},
+            "files": {} if self._memory is None else self._memory.files,
             "connections": len(server.bserver.clients),
             "sessions": len(server.iserver._external_sessions),
             "subscriptions": len(server.iserver.subscription_service.subscriptions),

@@ -7,16 +7,22 @@ channel, 2 no such program, 3 the channel is not in reset, 4 rejected.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from asyncua import Node, Server, ua
 
 from tests.hardware_sim.opcua_controls.space import Space
+from tests.hardware_sim.opcua_lathe.faults import Faults
+from tests.hardware_sim.opcua_lathe.files import Disk, FileSystem
+from tests.hardware_sim.opcua_lathe.model import Builder, Namespaces
 
 URI = "SinumerikVarProvider"
 CNC_URI = "http://opcfoundation.org/UA/CNC/"
 LIMIT_BYTES = 16_000_000
+
+_ROOT = "Sinumerik/FileSystem/"
+_FOLDERS = ("Part Program", "Sub Program", "Work Pieces")
 
 _DISCRETE_ALARM_TYPE = 10523
 _STATUS = "/Channel/State/chanStatus[u1,1]"
@@ -49,32 +55,53 @@ _VALUES: dict[str, Any] = {
 }
 
 
-@dataclass
 class Memory:
-    """The program memory: contents by path. Garbled, it keeps something else than was sent."""
+    """The program memory: the same files by the control's own methods and as an OPC UA file system.
 
-    space: Space
-    files: dict[str, bytes] = field(default_factory=dict)
-    garbled: bool = False
-    rejects: bool = False
+    Garbled, it keeps something else than was sent.
+    """
+
+    def __init__(self, space: Space, cut_wire: Callable[[], None]) -> None:
+        self.rejects = False
+        self._space = space
+        self._faults = Faults(cut_wire)
+        self._disk = Disk(folders=set(_FOLDERS))
+        self._files = FileSystem(self._disk, self._faults, lambda _: False)
+
+    @property
+    def files(self) -> dict[str, int]:
+        """Return the size of every file by the path that the control knows."""
+        return {f"{_ROOT}{path}": len(content) for path, content in self._disk.files.items()}
+
+    def garble(self, *, on: bool) -> None:
+        """Keep something else than is sent, or what is sent."""
+        self._faults.corrupt = on
+
+    async def build(self, root: Node) -> None:
+        """Add the file system to the control."""
+        index = self._space.index
+        builder = Builder(self._space.server, Namespaces(0, 0, 0, index, 0, 0))
+        await self._files.build(self._space.server, builder, root, movable=True)
 
     async def to_server(self, _parent: ua.NodeId, name: ua.Variant, data: ua.Variant, overwrite: ua.Variant) -> Any:
         """CopyFileToServer(TargetFilename, Data, Overwrite)."""
         content = data.Value or b""
+        path = name.Value.removeprefix(_ROOT)
         if len(content) >= LIMIT_BYTES:
             return ua.StatusCode(ua.StatusCodes.BadOutOfMemory)
-        if name.Value in self.files and not overwrite.Value:
+        if path in self._disk.files and not overwrite.Value:
             return ua.StatusCode(ua.StatusCodes.BadInvalidArgument)
-        if not name.Value.startswith("Sinumerik/FileSystem/"):
+        if path == name.Value or path.rpartition("/")[0] not in self._disk.folders:
             return ua.StatusCode(ua.StatusCodes.BadNotFound)
-        self.files[name.Value] = content[:-1] + b"?" if self.garbled else content
+        await self._files.put(path, content[:-1] + b"?" if self._faults.corrupt else content)
         return []
 
     async def from_server(self, _parent: ua.NodeId, name: ua.Variant) -> Any:
         """CopyFileFromServer(SourceFile) -> Data."""
         if name.Value not in self.files:
             return ua.StatusCode(ua.StatusCodes.BadNotFound)
-        return [ua.Variant(self.files[name.Value], ua.VariantType.ByteString)]
+        content = bytes(self._disk.files[name.Value.removeprefix(_ROOT)])
+        return [ua.Variant(content, ua.VariantType.ByteString)]
 
     async def select(self, _parent: ua.NodeId, name: ua.Variant, channel: ua.Variant) -> Any:
         """Select(SourceFileNodeId, ChannelNumber) -> StatusCode; as strict of types as OPC UA is."""
@@ -87,15 +114,15 @@ class Memory:
             return 1
         if name not in self.files:
             return 2
-        if self.space.value(_STATUS) != 0:
+        if self._space.value(_STATUS) != 0:
             return 3
         if self.rejects:
             return 4
-        await self.space.set(_SELECTED, f"/_N_MPF_DIR/_N_{name.rpartition('/')[2].replace('.', '_').upper()}")
+        await self._space.set(_SELECTED, f"/_N_MPF_DIR/_N_{name.rpartition('/')[2].replace('.', '_').upper()}")
         return 0
 
 
-async def build(server: Server) -> tuple[Space, Memory]:
+async def build(server: Server, cut_wire: Callable[[], None]) -> tuple[Space, Memory]:
     """Build the object Sinumerik with its variables and methods."""
     space = Space(server, await server.register_namespace(URI))
     cnc = await server.register_namespace(CNC_URI)
@@ -104,7 +131,8 @@ async def build(server: Server) -> tuple[Space, Memory]:
     space.alarm_type = ua.NodeId(1006, cnc)
     root = await space.add_object(server.nodes.objects, "Sinumerik", "Sinumerik")
     await space.allow_events(root)
-    memory = Memory(space)
+    memory = Memory(space, cut_wire)
+    await memory.build(root)
     await _build_methods(space, root, memory)
     await _build_variables(space, root)
     return space, memory
