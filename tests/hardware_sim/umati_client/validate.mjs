@@ -13,6 +13,8 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
+// The library remarks on this and that; standard output is for the result.
+console.log = console.error;
 const require = createRequire(fileURLToPath(new URL("../node_opcua/package.json", import.meta.url)));
 const {
   AddressSpace,
