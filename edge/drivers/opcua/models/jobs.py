@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from edge.domain.machine import Execution
 from edge.drivers.opcua.models.values import text, word_of
@@ -64,8 +65,10 @@ def _job(entry: object) -> Job | None:
     return Job(master or text(part(order, "JobOrderID")), execution)
 
 
+@lru_cache(maxsize=256)
 def _decoded(body: bytes) -> object:
-    # Here and not above: who has such a body has asyncua loaded, a van without such a machine need not.
+    # Remembered, because the list is looked at with each report of any value and seldom changes. Imported here: who has
+    # such a body has asyncua loaded, a van without such a machine need not.
     from edge.drivers.opcua.isa95 import decode
 
     try:
