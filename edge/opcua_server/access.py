@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from edge.pki.errors import (
 )
 
 log = logging.getLogger(__name__)
+
+_DELAY_S = 1.0
+"""For so long after a wrong password no password of this user is taken."""
 
 _CODES = {
     NotTrusted: "BadCertificateUntrusted",
@@ -86,6 +90,7 @@ class Users(UserManager):
     def __init__(self, passwords: Mapping[str, str], *, anonymous: bool) -> None:
         self._passwords = {name: password.encode() for name, password in passwords.items()}
         self._anonymous = anonymous
+        self._again_s: dict[str, float] = {}
 
     def get_user(
         self, iserver: Any, username: str | None = None, password: str | None = None, certificate: Any = None
@@ -93,10 +98,18 @@ class Users(UserManager):
         """Return who comes in, None for nobody."""
         if username is None:
             return User(UserRole.User) if self._anonymous or not self._passwords else None
+        now = time.monotonic()
+        if now < self._again_s.get(username, 0.0):
+            return None
         known = self._passwords.get(username)
         # Compared also where there is no such user, so that the time tells nothing.
         matches = hmac.compare_digest(known or b"\0", (password or "").encode())
-        return User(UserRole.User, username) if known is not None and matches else None
+        if known is not None and matches:
+            return User(UserRole.User, username)
+        if known is not None:
+            self._again_s[username] = now + _DELAY_S
+        log.warning("a wrong password, or no such user: %r", username[:64])
+        return None
 
 
 class ReadingOnly(PermissionRuleset):

@@ -27,6 +27,8 @@ _SUBSCRIPTIONS_EACH = 4
 _ITEMS_AT_ONCE = 5_000
 _QUEUE = 1_000
 _ACTIVATION_S = 10.0
+# A session outlives its connection for so long; clients that reconnect without a word must not use all of them up.
+_SESSION_MS = 60_000
 _REFRESH_SEVERITY = 1
 
 
@@ -132,6 +134,7 @@ class ReadOnlyServer(InternalServer):
         self.max_subscriptions = _SUBSCRIPTIONS_EACH * sessions
         self.max_monitored_item_queue_size = _QUEUE
         self.max_pending_activation_seconds = _ACTIVATION_S
+        self.max_session_timeout_ms = _SESSION_MS
         InternalSession.max_connections = sessions
 
     @property

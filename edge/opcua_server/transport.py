@@ -28,6 +28,15 @@ log = logging.getLogger(__name__)
 CHUNK = 65_535
 MESSAGE = 1_048_576
 _HEADER = 8
+_UNREAD = 4 * MESSAGE
+_KEEP_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
+)
+"""Ends the connection of a client that went out of reach without a word, within a minute."""
 
 
 def _service(name: str) -> Any:
@@ -109,6 +118,8 @@ class _Protocol(OPCUAProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Put our processor in the place of asyncua's."""
+        for level, option, value in _KEEP_ALIVE:
+            transport.get_extra_info("socket").setsockopt(level, option, value)
         super().connection_made(transport)
         if self.processor is not None:
             clients, anonymous = self.admission
@@ -130,6 +141,9 @@ class _Protocol(OPCUAProtocol):
         understood = False
         try:
             understood = bool(await super()._process_one_msg(header, buf))
+            if self.transport is not None and self.transport.get_write_buffer_size() > _UNREAD:
+                log.warning("a client at %s asks and does not read the answers", self.peer_name)
+                self.transport.abort()
         finally:
             if not understood and self.transport is not None:
                 self.transport.close()

@@ -3,10 +3,11 @@
  * Holds an OPC UA server of machine tools against the published nodesets, with a second stack on both sides: node-opcua
  * reads the nodeset files into an address space of its own, browses the server as a client, and compares.
  *
- *     node validate.mjs ENDPOINT NAMESPACE-OF-THE-MACHINES
+ *     node validate.mjs ENDPOINT NAMESPACE-OF-THE-MACHINES [CERTIFICATE KEY PKI APPLICATION-URI]
  *
  * Prints one JSON object: how many nodes of the models and how many instances were looked at, and every difference in
- * words. Nodes of a file that are for design tools only are not looked for.
+ * words. Nodes of a file that are for design tools only are not looked for. With a certificate the channel is signed and
+ * encrypted; the server's certificate is then taken as it is.
  */
 
 import { readFileSync } from "node:fs";
@@ -20,8 +21,11 @@ const {
   AddressSpace,
   AttributeIds,
   BrowseDirection,
+  MessageSecurityMode,
   NodeClass,
+  OPCUACertificateManager,
   OPCUAClient,
+  SecurityPolicy,
   StatusCodes,
   coerceNodeId,
   nodesets,
@@ -33,7 +37,7 @@ const BULK = 400;
 const EVERYTHING = { nodeClassMask: 0, resultMask: 63 };
 const TYPE = "ns=0;i=40";
 
-const [endpoint, ownUri] = process.argv.slice(2);
+const [endpoint, ownUri, certificateFile, privateKeyFile, pki, applicationUri] = process.argv.slice(2);
 const problems = [];
 const counts = { nodes: 0, instances: 0, machines: 0 };
 
@@ -241,7 +245,18 @@ async function compareDeclared(session, path, reference, declaration, type, ours
 
 const space = AddressSpace.create();
 await generateAddressSpace(space, ["standard", ...MODELS].map((name) => nodesets[name]));
-const client = OPCUAClient.create({ endpointMustExist: false, connectionStrategy: { maxRetry: 1 } });
+const secured = certificateFile && {
+  certificateFile,
+  privateKeyFile,
+  applicationUri,
+  securityMode: MessageSecurityMode.SignAndEncrypt,
+  securityPolicy: SecurityPolicy.Basic256Sha256,
+  clientCertificateManager: new OPCUACertificateManager({
+    rootFolder: pki,
+    automaticallyAcceptUnknownCertificate: true,
+  }),
+};
+const client = OPCUAClient.create({ ...secured, endpointMustExist: false, connectionStrategy: { maxRetry: 1 } });
 await client.connect(endpoint);
 const session = await client.createSession();
 const ours = space.getNamespaceArray().map((one) => one.namespaceUri);
