@@ -24,7 +24,7 @@ _PARTIAL = ".partial-"
 
 def require_name(name: str) -> None:
     """Raise FileRefused for a name that not every control takes: letters, digits, and ``_ . -`` inside, up to 64."""
-    if not _NAME.fullmatch(name) or name.endswith("."):
+    if not _NAME.fullmatch(name) or name.endswith(".") or ".." in name:
         reason = "a name has up to 64 letters a-z, digits, and . _ -, and begins with a letter, a digit or _"
         raise FileRefused(name=name[:80], reason=reason)
 

@@ -57,7 +57,7 @@ async def test_a_file_that_somebody_changed_has_its_new_digest(shelf: MachineFil
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "a b", "ą.mpf", "a" * 65, "a.", "-a", "a\n", "a\0"]
+    "name", ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "a b", "ą.mpf", "a" * 65, "a.", "a..b", "-a", "a\n", "a\0"]
 )
 async def test_a_name_that_not_every_control_takes_is_refused(shelf: MachineFiles, name: str) -> None:
     with pytest.raises(FileRefused):
