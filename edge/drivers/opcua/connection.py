@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from edge.drivers.opcua.calls import Calls
 from edge.drivers.opcua.errors import LinkError, LinkLost
+from edge.drivers.opcua.leftover import Leftover
 from edge.drivers.opcua.models.model import AlarmSource, Item
 from edge.drivers.opcua.security import SecuredClient
 from edge.drivers.opcua.settings import OpcUaSettings
@@ -57,9 +58,10 @@ class Reference:
 class Connection:
     """An activated session; made by `open_connection`."""
 
-    def __init__(self, settings: OpcUaSettings, pki: Pki | None) -> None:
+    def __init__(self, settings: OpcUaSettings, pki: Pki | None, leftover: Leftover) -> None:
         self.namespaces: tuple[str, ...] = ()
         self._settings = settings
+        self._leftover = leftover
         self._loop = asyncio.get_running_loop()
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self._subscription: Subscription | None = None
@@ -85,8 +87,11 @@ class Connection:
         await self._ask("choosing an endpoint", client.prepare(), 2 * self._settings.timeout_s)
         await self._ask("connecting", self._greet(), min(_CONNECT_S, self._settings.timeout_s))
         await self._ask("opening a channel", self._open_channel(renew=False))
+        await self._ask("ending the session that was lost", self._leftover.end(client))
         await self._ask("opening a session", client.create_session())
+        self._leftover.keep(client)
         await self._ask("opening a session", client._activate_with_credentials())  # noqa: SLF001
+        self._leftover.keep(client)
         self._renewal = asyncio.create_task(self._renew_channel(), name="opcua-channel")
         self.namespaces = tuple(await self._ask("reading the namespaces", client.get_namespace_array()))
         await self._read_limits()
@@ -263,6 +268,13 @@ class Connection:
                 await self._subscription.end(seconds=0.0 if self._lost.done() else _CLOSE_S / 2)
             except FOREIGN as error:
                 _log.debug("the subscription was not deleted: %r", error)
+        try:
+            await self._client.close_session()
+        except FOREIGN as error:
+            _log.debug("the session was not closed: %r", error)
+        else:
+            if not self._lost.done():
+                self._leftover.forget()
         await self._client.disconnect()
 
     def _set_lost(self, reason: str) -> None:
@@ -290,13 +302,18 @@ def _to_read(node_id: str) -> Any:
 
 
 @asynccontextmanager
-async def open_connection(settings: OpcUaSettings, pki: Pki | None) -> AsyncIterator[Connection]:
-    """Open a connection and close it without a trace on the server. Raises LinkError."""
+async def open_connection(
+    settings: OpcUaSettings, pki: Pki | None, leftover: Leftover | None = None
+) -> AsyncIterator[Connection]:
+    """Open a connection and close it without a trace on the server. Raises LinkError.
+
+    `leftover` remembers the session of a connection that was lost for the next connection, which ends it.
+    """
     library = logging.getLogger("asyncua")
     if library.level == logging.NOTSET:
         # It logs each loss several times with tracebacks; we log it once, in words.
         library.setLevel(logging.CRITICAL + 1)
-    connection = Connection(settings, pki)
+    connection = Connection(settings, pki, leftover or Leftover())
     try:
         await connection.start()
         yield connection

@@ -30,6 +30,7 @@ from edge.drivers.opcua.view import View, input_key
 if TYPE_CHECKING:
     from edge.drivers.opcua.alarms import ConditionEvent
     from edge.drivers.opcua.connection import Connection
+    from edge.drivers.opcua.leftover import Leftover
     from edge.pki import Pki
 
 _log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class OpcUaDriver:
         self._settings = settings
         self._clock = clock
         self._pki = pki
+        self._leftover: Leftover | None = None
         self._info = MachineInfo(machine_id=machine_id, name=name, kind=kind, driver=settings.driver)
         self._view = View(name, settings, clock)
         self._programs: ProgramWork | None = None
@@ -207,9 +209,11 @@ class OpcUaDriver:
     async def _live(self) -> None:
         # Here and not above: the library costs 23 MB that a van without such a machine need not carry.
         from edge.drivers.opcua.connection import open_connection
+        from edge.drivers.opcua.leftover import Leftover
 
+        self._leftover = self._leftover or Leftover()
         try:
-            async with open_connection(self._settings, self._pki) as connection:
+            async with open_connection(self._settings, self._pki, self._leftover) as connection:
                 # What was lost is unknown before the closing, which may take its time.
                 try:
                     await self._follow(connection)
