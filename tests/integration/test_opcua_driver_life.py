@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from asyncua.client.ua_session import UaSession
 from asyncua.common.connection import SecureConnection
+from asyncua.ua.uaerrors import BadServiceUnsupported
 
 from edge.domain.machine import Availability, DoorState
 from edge.drivers.opcua.connection import Connection, open_connection
@@ -66,13 +68,31 @@ async def test_a_deleted_subscription_is_replaced_by_a_new_connection(lathe: Lat
     async with watched(lathe.endpoint) as watch:
         await watch.until_available()
         await lathe.ctl("subscription-delete")
+        # The server answers no publish request after that, and none that it holds: it has to be asked.
         state = await watch.until_unavailable()
-        assert state.fault_reason
+        assert state.fault_reason == "the server has forgotten our subscription"
         await watch.until_available()
         async with asyncio.timeout(PATIENCE_S):
             while (facts := await lathe.ctl("state"))["sessions"] != 1:
                 await asyncio.sleep(0.05)
         assert facts["subscriptions"] == 1
+
+
+async def test_a_server_that_does_not_say_whether_it_has_the_subscription_is_watched_all_the_same(
+    lathe: Lathe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def set_publishing_mode(_session: UaSession, _parameters: Any) -> None:
+        nonlocal asked
+        asked += 1
+        raise BadServiceUnsupported
+
+    monkeypatch.setattr(UaSession, "set_publishing_mode", set_publishing_mode)
+    async with watched(lathe.endpoint) as watch:
+        await watch.until_available()
+        await watch.until(lambda _state: asked > 2, "asked")
+        assert all(state.availability is Availability.AVAILABLE for state in watch.states)
 
 
 async def test_a_server_without_a_free_session_is_asked_politely(lathe: Lathe) -> None:

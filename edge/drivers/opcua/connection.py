@@ -192,16 +192,18 @@ class Connection:
 
     async def watch(self) -> NoReturn:
         """Raise LinkError as soon as the connection is lost or has been silent too long."""
-        while (left := self._silence_ends() - self._loop.time()) > 0:
-            await asyncio.wait({self._lost}, timeout=left)
+        subscription = self._subscription
+        assert subscription is not None
+        checked = 0.0
+        while (silent_s := self._loop.time() - subscription.heard) < subscription.silence_limit_s:
+            if silent_s >= subscription.check_after_s and checked < subscription.heard:
+                checked = self._loop.time()
+                await subscription.check()
+            left_s = min(subscription.silence_limit_s - silent_s, subscription.check_after_s)
+            await asyncio.wait({self._lost}, timeout=left_s)
             if self._lost.done():
                 raise LinkLost(reason=self._lost.result())
-        limit = self._settings.watchdog_s if self._subscription is None else self._subscription.silence_limit_s
-        raise LinkLost(reason=f"the server has said nothing for {limit:g} s")
-
-    def _silence_ends(self) -> float:
-        assert self._subscription is not None
-        return self._subscription.heard + self._subscription.silence_limit_s
+        raise LinkLost(reason=f"the server has said nothing for {subscription.silence_limit_s:g} s")
 
     async def _greet(self) -> None:
         await self._client.connect_socket()

@@ -112,6 +112,7 @@ class OpcUaDriver:
         self._live_since: float | None = None
         self._reread = asyncio.Event()
         self._refresh_alarms = False
+        self._told_gap = False
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -238,6 +239,7 @@ class OpcUaDriver:
         monitored = {**machine.monitored(), **inputs, **programs.monitored()}
         self._reread.clear()
         self._refresh_alarms = False
+        self._told_gap = False
         refused = await connection.subscribe(monitored, machine.alarms, self._on_report)
         missing += [f"{key} is not reported on change ({status})" for key, status in refused.items()]
         self._name_missing(missing)
@@ -313,7 +315,9 @@ class OpcUaDriver:
     def _on_report(self, values: Mapping[str, Value], events: Sequence[ConditionEvent], *, gap: bool) -> None:
         refresh = self._view.report(values, events)
         self._tell_programs()
-        if gap:
+        if gap and not self._told_gap:
+            # Once per connection: there are servers that do not count their messages well.
+            self._told_gap = True
             _log.info("%s: reports were lost: everything is read anew", self._info.machine_id)
         if gap or refresh:
             self._refresh_alarms = True

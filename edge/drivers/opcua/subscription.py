@@ -17,7 +17,7 @@ from asyncua.ua.ua_binary import struct_from_binary
 
 from edge.drivers.opcua.alarms import ConditionEvent
 from edge.drivers.opcua.calls import Asking
-from edge.drivers.opcua.errors import LinkError
+from edge.drivers.opcua.errors import LinkError, LinkLost
 from edge.drivers.opcua.events import CONDITION_REFRESH, CONDITION_TYPE, condition_event, event_filter
 from edge.drivers.opcua.models.model import AlarmSource, Item
 from edge.drivers.opcua.settings import KEEP_ALIVE_COUNT, OpcUaSettings
@@ -89,7 +89,9 @@ class Subscription:
         self._loop = asyncio.get_running_loop()
         self.heard = self._loop.time()
         self.silence_limit_s = settings.watchdog_s
+        self.check_after_s = settings.watchdog_s
         self._id: int | None = None
+        self._has_alarms = False
         self._keys: dict[int, str] = {}
         self._sequence = Sequence32()
         self._acknowledge: list[Any] = []
@@ -116,6 +118,7 @@ class Subscription:
         self.silence_limit_s = silence_limit_s(
             settings, granted.RevisedPublishingInterval, granted.RevisedMaxKeepAliveCount
         )
+        self.check_after_s = granted.RevisedMaxKeepAliveCount * granted.RevisedPublishingInterval / 1000 / 2
         for number in range(_REQUESTS_AT_SERVER):
             task = asyncio.create_task(self._publish(), name=f"opcua-publish-{number}")
             self._publishing.add(task)
@@ -137,8 +140,27 @@ class Subscription:
             except FOREIGN as error:
                 _log.debug("the subscription was not deleted: %r", error)
 
+    async def check(self) -> None:
+        """Ask whether the server still has the subscription: some delete it without a word. Raises LinkError."""
+        wanted = ua.SetPublishingModeParameters()
+        wanted.PublishingEnabled = True
+        wanted.SubscriptionIds = [self._id]
+        try:
+            (status,) = await self._ask(
+                "asking for the subscription", self._client.uaclient.session.set_publishing_mode(wanted)
+            )
+        except LinkLost:
+            raise
+        except LinkError as error:
+            _log.debug("the server does not say whether it has the subscription: %s", error)
+        else:
+            if not status.is_good():
+                raise LinkLost(reason=status_words(status.name))
+
     async def refresh_conditions(self) -> None:
-        """Let the server report all its alarms anew. Raises LinkError."""
+        """Let the server report all its alarms anew, where it reports alarms. Raises LinkError."""
+        if not self._has_alarms:
+            return
         call = ua.CallMethodRequest()
         call.ObjectId = ua.NodeId(CONDITION_TYPE)
         call.MethodId = ua.NodeId(CONDITION_REFRESH)
@@ -178,6 +200,7 @@ class Subscription:
             request.RequestedParameters.Filter = event_filter(source)
             (result,) = await self._create([request])
             if result.StatusCode.is_good():
+                self._has_alarms = True
                 await self.refresh_conditions()
                 return None
         name: str = result.StatusCode.name
