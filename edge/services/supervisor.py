@@ -263,7 +263,8 @@ class MachineSupervisor:
             await self._driver.stop()
         except StopNotDelivered as error:
             self._record.stop("stop", origin, delivered=False)
-            if self.stoppable:
+            # A machine that runs programs by itself and stands has nothing that could be stopped: that is no fault.
+            if self._guardian is not None or (self._rules and self.stoppable and (self.moving or self.begun_here)):
                 self._set_fault(str(error))
             raise
         finally:

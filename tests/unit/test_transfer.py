@@ -410,6 +410,16 @@ async def test_the_latch_of_a_watched_machine_is_reset_while_its_panel_holds_it(
     assert bench.supervisor.interlock.state is LatchState.PERMITTED
 
 
+@pytest.mark.parametrize("moving", [True, False])
+async def test_a_stop_that_does_not_arrive_is_a_fault_of_a_machine_that_moves(bench: Bench, moving: bool) -> None:
+    await bench.permit()
+    bench.driver.show(execution=Execution.ACTIVE if moving else Execution.READY)
+    bench.driver.reachable = False
+    with pytest.raises(StopNotDelivered):
+        await bench.supervisor.stop("console")
+    assert bool(bench.supervisor.view().fault) is moving
+
+
 @pytest.mark.parametrize("from_here", [True, False])
 async def test_the_end_of_the_service_stops_only_what_it_began(bench: Bench, from_here: bool) -> None:
     await bench.permit()
