@@ -134,11 +134,12 @@ async def test_a_silent_machine_is_unknown_and_recovers(lathe: Lathe, caplog: py
         await lathe.ctl("silence")
         state = await watch.until_unavailable()
         assert nothing_is_known(state)
-        assert "said nothing" in state.fault_reason
+        # On a busy computer a reading that was on its way may run out first.
+        assert "said nothing for 1.5 s" in state.fault_reason or "no answer in time" in state.fault_reason
         await lathe.ctl("talk")
         await watch.until_available()
     lines = [record.getMessage() for record in caplog.records]
-    assert lines == ["lathe-1: no link: the server has said nothing for 1.5 s", "lathe-1: link is back"]
+    assert lines == [f"lathe-1: no link: {state.fault_reason}", "lathe-1: link is back"]
 
 
 async def test_quiet_is_not_silence(lathe: Lathe) -> None:
