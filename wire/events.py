@@ -101,7 +101,8 @@ class MachineGap(Body):
 class PartsMade(Body):
     """The machine's own counter rose by count to total; never counted otherwise than as a difference of totals.
 
-    after_gap tells that nobody saw them being made, doubtful that the counter rose faster than machines do.
+    program is what the machine called its program when the counter was read. after_gap tells that nobody saw the parts
+    being made, doubtful that the counter rose faster than machines do.
     """
 
     machine: Id
