@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
+from edge.domain.transfer import MAX_BYTES
 from tests.e2e import console_world as world
 from tests.e2e import opcua_world as opcua
-from tests.e2e.console_page import FORBIDDEN, Open, hold, tab
+from tests.e2e.console_page import FORBIDDEN, Open, hold, spend, tab
 from tests.e2e.driving import DIST, SIZES, Json, Van, cut_words, refusal, targets
 
 pytestmark = pytest.mark.skipif(not (DIST / "console" / "index.html").is_file(), reason="the pages are not built")
@@ -199,6 +200,27 @@ def test_transfer_can_be_cancelled(open_console: Open) -> None:
     assert van.asked("POST", LOAD + "/cancel") == [None]
 
 
+def test_cancel_that_came_too_late_says_that_the_program_is_selected(open_console: Open) -> None:
+    why = "the load was cancelled too late: the machine has selected the program"
+    page, _ = lathe_page(open_console, opcua.resting(transfer=opcua.transfer("FAILED", selected=True, reason=why)))
+    page.locator(".machine .strip button").click()
+    card = page.get_by_role("dialog").locator(".refusal")
+    expect(card.locator(".what")).to_have_text("FLANSAS_20.MPF: nutraukta, bet programa jau pasirinkta.")
+    expect(card.locator(".why")).to_have_text("Nutraukta per vėlai: staklės programą jau pasirinko.")
+
+
+def test_loaded_program_is_not_offered_again_while_it_runs_or_after_a_lost_link(open_console: Open) -> None:
+    lost = "the link to the machine was lost after the load"
+    told_of = opcua.transfer("LOADED", selected=True, reason=lost)
+    page, van = lathe_page(open_console, opcua.startable(transfer=told_of))
+    page.locator(".machine .strip button").click()
+    status = page.get_by_role("dialog").get_by_role("status")
+    expect(status).to_contain_text("Po įkėlimo ryšys su staklėmis buvo nutrūkęs.")
+    expect(page.get_by_role("dialog").locator(".hold")).to_have_count(0)
+    told(van, opcua.startable(transfer=opcua.transfer("LOADED", selected=True), execution="ACTIVE"))
+    expect(status).to_contain_text("Staklės kaip tik vykdo programą.")
+
+
 def test_failed_transfer_says_why_and_is_tried_again(open_console: Open) -> None:
     why = "what was read back differs from what was sent"
     page, van = lathe_page(open_console, opcua.resting(transfer=opcua.transfer("FAILED", reason=why)), "en")
@@ -253,11 +275,11 @@ def test_file_is_added_replaced_and_chosen(open_console: Open) -> None:
 
 def test_file_that_is_too_large_is_refused_before_it_is_sent(open_console: Open) -> None:
     page, van = at_files(open_console)
-    file: FilePayload = {"name": "didelis.mpf", "mimeType": "text/plain", "buffer": bytes(16_000_001)}
+    file: FilePayload = {"name": "didelis.mpf", "mimeType": "text/plain", "buffer": bytes(MAX_BYTES + 1)}
     page.locator("input[type=file]").set_input_files(file)
     card = page.get_by_role("dialog").locator(".refusal")
     expect(card.locator(".what")).to_have_text("didelis.mpf: failas nepriimtas.")
-    expect(card.locator(".why")).to_contain_text("iki 16,0 MB")
+    expect(card.locator(".why")).to_contain_text("iki 16,8 MB")
     assert [call for call in van.calls if call[0] == "PUT"] == []
 
 
@@ -369,6 +391,9 @@ def test_server_of_the_lab_is_told_beside_the_office(open_console: Open) -> None
     van.send({"type": "snapshot", "snapshot": world.snapshot(opcua_server=down)})
     expect(server).to_contain_text("Not listening")
     expect(server).to_contain_text("The port 4840 is taken.")
+    van.answers[("GET", "/api/snapshot")] = (200, world.snapshot(opcua_server=opcua.server(clients=0)))
+    spend(page, van, 5100)
+    expect(server).to_contain_text("nobody watches")
     van.send({"type": "snapshot", "snapshot": world.snapshot()})
     expect(server).to_have_count(0)
 
@@ -382,7 +407,7 @@ def _files(page: Page, then: str, _: str) -> None:
         case "removing":
             sheet.locator(".remove").nth(1).click()
         case "refused":
-            large: FilePayload = {"name": opcua.LONG, "mimeType": "text/plain", "buffer": bytes(16_000_001)}
+            large: FilePayload = {"name": opcua.LONG, "mimeType": "text/plain", "buffer": bytes(MAX_BYTES + 1)}
             page.locator("input[type=file]").set_input_files(large)
             expect(sheet.locator(".refusal")).to_be_visible()
 

@@ -6,6 +6,7 @@
 import type { Key } from "./words";
 
 export const SAID_OPCUA = {
+  "the certificate of the server {where} is refused: {reason}": "opcua.cert.server",
   "the certificate of {peer} is refused: {reason}": "opcua.cert.refused",
   "nobody has trusted it yet. Compare its thumbprint {print} with what the other side shows, then run: {command}": "opcua.cert.untrusted",
   "it is that of {names}, and the endpoint says {host}: set `endpoint` to the host that it names": "opcua.cert.host",
