@@ -161,6 +161,7 @@ def machine(supervisor: MachineSupervisor, lab: Lab) -> Json:
         "driver": info.driver,
         "controller": info.controller,
         "capabilities": sorted(capability.value for capability in info.capabilities),
+        "lacks": list(info.lacks),
         "travel": _travel(info),
         "availability": state.availability.value,
         "execution": state.execution.value,

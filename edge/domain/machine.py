@@ -216,7 +216,10 @@ class MachineState:
 
 @dataclass(frozen=True, slots=True)
 class MachineInfo:
-    """Who a machine is: set once at connect."""
+    """Who a machine is: set once at connect.
+
+    lacks says, in a person's words, what the machine should tell or offer and does not: the rest works.
+    """
 
     machine_id: str
     name: str
@@ -226,3 +229,4 @@ class MachineInfo:
     capabilities: frozenset[Capability] = frozenset()
     travel: Travel | None = None
     motion: Motion | None = None
+    lacks: tuple[str, ...] = ()

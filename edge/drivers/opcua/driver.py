@@ -244,7 +244,9 @@ class OpcUaDriver:
         missing += [f"{key} is not reported on change ({status})" for key, status in refused.items()]
         self._name_missing(missing)
         # A subscription may report its items one by one: the first state is of everything, read at once.
-        self._info = replace(self._info, controller=machine.controller, capabilities=programs.capabilities)
+        self._info = replace(
+            self._info, controller=machine.controller, capabilities=programs.capabilities, lacks=self._missing
+        )
         self._work_under_way = programs
         await self._read(connection, monitored, machine)
         self._programs = programs
