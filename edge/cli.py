@@ -62,8 +62,10 @@ def run(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )
-    for noisy in ("asyncua", "asyncio", "gpiozero", "uvicorn.error"):
+    for noisy in ("asyncio", "gpiozero", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # It logs each loss several times with tracebacks; the driver logs it once, in words.
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
     # Imported here: check-config and set-pin answer at once, without drivers and servers.
     from edge.app import run_edge
 
