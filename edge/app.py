@@ -149,7 +149,8 @@ class Edge:
                 bus=self._bus,
                 working=lambda machine_id: jobs.running_on(machine_id) is not None,
             )
-            files = MachineFiles(settings.lab.data_dir / "machine-files")
+            reserve = round(settings.store.reserve_mb * 1_000_000)
+            files = MachineFiles(settings.lab.data_dir / "machine-files", reserve)
             transfers = {
                 key: ProgramTransfer(machine, files, recorder, self._bus) for key, machine in self._machines.items()
             }

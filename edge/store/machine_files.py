@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -30,10 +31,11 @@ def require_name(name: str) -> None:
 
 
 class MachineFiles:
-    """The FileShelf of the transfers in one folder."""
+    """The FileShelf of the transfers in one folder; reserve bytes of the disk are left for the record of visits."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reserve: int = 0) -> None:
         self._folder = folder
+        self._reserve = reserve
         self._digests: dict[Path, tuple[int, int, str]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(f"*/{_PARTIAL}*"):
@@ -94,6 +96,8 @@ class MachineFiles:
             folder.mkdir(exist_ok=True)
             if not (folder / name).exists() and len(list(folder.iterdir())) >= MAX_FILES:
                 raise FileRefused(name=name, reason=f"{MAX_FILES} files are kept for this machine: remove some first")
+            if shutil.disk_usage(folder).free - len(data) < self._reserve:
+                raise StoreUnavailable(reason="what is left of the disk is kept for the record of visits")
             descriptor, partial = tempfile.mkstemp(dir=folder, prefix=_PARTIAL)
             try:
                 with os.fdopen(descriptor, "wb") as file:

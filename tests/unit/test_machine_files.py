@@ -57,7 +57,8 @@ async def test_a_file_that_somebody_changed_has_its_new_digest(shelf: MachineFil
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "a b", "ą.mpf", "a" * 65, "a.", "a..b", "-a", "a\n", "a\0"]
+    "name",
+    ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "a b", "ą.mpf", "a" * 65, "a.", "a..b", "-a", "a\n", "a\0"],
 )
 async def test_a_name_that_not_every_control_takes_is_refused(shelf: MachineFiles, name: str) -> None:
     with pytest.raises(FileRefused):
@@ -95,6 +96,13 @@ async def test_a_full_disk_is_told_in_words_and_leaves_the_old_file(
     monkeypatch.undo()
     assert await shelf.read("lathe", "a") == b"old"
     assert os.listdir(tmp_path / "machine-files" / "lathe") == ["a"]
+
+
+async def test_the_last_of_a_disk_is_left_for_the_record_of_visits(tmp_path: Path) -> None:
+    shelf = MachineFiles(tmp_path, reserve=2**60)
+    with pytest.raises(StoreUnavailable, match="kept for the record of visits"):
+        await shelf.put("lathe", "a", b"x")
+    assert await shelf.files("lathe") == []
 
 
 async def test_the_number_of_files_has_an_end(shelf: MachineFiles, monkeypatch: pytest.MonkeyPatch) -> None:
