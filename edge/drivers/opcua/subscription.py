@@ -96,6 +96,7 @@ class Subscription:
         self._sequence = Sequence32()
         self._acknowledge: list[Any] = []
         self._bad_messages = 0
+        self._requests = _REQUESTS_AT_SERVER
         self._decoding = asyncio.Lock()
         self._publishing: set[asyncio.Task[None]] = set()
 
@@ -119,7 +120,7 @@ class Subscription:
             settings, granted.RevisedPublishingInterval, granted.RevisedMaxKeepAliveCount
         )
         self.check_after_s = granted.RevisedMaxKeepAliveCount * granted.RevisedPublishingInterval / 1000 / 2
-        for number in range(_REQUESTS_AT_SERVER):
+        for number in range(self._requests):
             task = asyncio.create_task(self._publish(), name=f"opcua-publish-{number}")
             self._publishing.add(task)
             task.add_done_callback(self._publishing.discard)
@@ -230,7 +231,8 @@ class Subscription:
                 name = type(error).__name__ if isinstance(error, ua.UaStatusCodeError) else ""
                 if name == "BadTimeout":
                     continue  # a server may answer a request that waits for long like that
-                if name == "BadTooManyPublishRequests" and len(self._publishing) > 1:
+                if name == "BadTooManyPublishRequests" and self._requests > 1:
+                    self._requests -= 1
                     return
                 self._lose(LOST if isinstance(error, ConnectionError) else status_words(name or type(error).__name__))
                 return
