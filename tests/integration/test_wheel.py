@@ -51,3 +51,17 @@ def test_the_wheel_holds_no_tests_and_no_node(installed: Path) -> None:
     assert {name for name in names if not name.endswith(".dist-info")} == {"edge", "office", "wire"}
     assert (installed / "office" / "pages" / "index.html").is_file()
     assert not list(installed.rglob("node_modules"))
+
+
+def test_the_opc_ua_server_finds_its_nodesets_in_the_wheel(installed: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    ask = "from edge.opcua_server.nodesets import FILES, nodesets_dir; print(nodesets_dir(), *FILES.values())"
+    asked = subprocess.run(
+        [sys.executable, "-c", ask], cwd=installed, env=environment, check=True, capture_output=True, text=True
+    )
+    folder, *names = asked.stdout.split()
+    assert folder == str(installed / "edge" / "opcua_server" / "nodesets")
+    assert sorted(names) == sorted(path.name for path in Path(folder).iterdir())
+    for name in names:
+        notice = Path(folder, name).read_text(encoding="utf-8-sig")[:2_000]
+        assert "Permission is hereby granted" in notice, name

@@ -21,6 +21,7 @@ const {
   AddressSpace,
   AttributeIds,
   BrowseDirection,
+  DataType,
   MessageSecurityMode,
   NodeClass,
   OPCUACertificateManager,
@@ -238,6 +239,10 @@ async function compareDeclared(session, path, reference, declaration, type, ours
   differs("DataType", `${dataType.value.value}`, `${translate(declaration.dataType, ours, theirs)}`);
   differs("ValueRank", rank.value.value, declaration.valueRank);
   if (access.value.value & 2) problems.push(`${path}: it can be written`);
+  const builtIn = await session.getBuiltInDataType(reference.nodeId);
+  if (value.statusCode.equals(StatusCodes.Good) && builtIn !== DataType.Variant && value.value.dataType !== builtIn) {
+    problems.push(`${path}: its value is of the type ${DataType[value.value.dataType]}, not ${DataType[builtIn]}`);
+  }
   if (value.statusCode.equals(StatusCodes.Good) && value.value.value === null && value.value.dataType === 0) {
     problems.push(`${path}: Good without a value`);
   }
