@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from asyncua.common.utils import Buffer
-from asyncua.ua.ua_binary import from_binary, to_binary
+from asyncua.ua.ua_binary import from_binary, nodeid_from_binary, to_binary, unpack_uatype
 
 from edge.drivers.opcua.translate import FOREIGN, ua
 
 URI = "http://opcfoundation.org/UA/ISA95-JOBCONTROL_V2/"
 _JOB_ORDER_BINARY = 5014
+# OPC 10000-6, 5.2.2.16: the first byte of a Variant.
+_TYPE_MASK, _HAS_DIMENSIONS, _IS_ARRAY = 0x3F, 0x40, 0x80
 
 NOT_ALLOWED_TO_START, ALLOWED_TO_START, RUNNING, INTERRUPTED, ENDED, ABORTED = range(1, 7)
 """The state numbers of ISA95JobOrderReceiverObjectType."""
@@ -50,7 +52,14 @@ _STRUCTURES: Mapping[str, tuple[_Field, ...]] = {
         "EngineeringUnits: EUInformation?",
         "Subproperties: Property[]?",
     ),
-    "WorkMaster": _fields("ID: String", "Description: LocalizedText?", "Parameters: Property[]?"),
+    "Parameter": _fields(
+        "ID: String",
+        "Value: Variant",
+        "Description: LocalizedText[]?",
+        "EngineeringUnits: EUInformation?",
+        "Subparameters: Parameter[]?",
+    ),
+    "WorkMaster": _fields("ID: String", "Description: LocalizedText?", "Parameters: Parameter[]?"),
     "Personnel": _fields("ID: String", "Description: LocalizedText[]?", "PersonnelUse: String?", *_RESOURCE),
     "Equipment": _fields("ID: String", "Description: LocalizedText[]?", "EquipmentUse: String?", *_RESOURCE),
     "PhysicalAsset": _fields("ID: String", "Description: LocalizedText[]?", "PhysicalAssetUse: String?", *_RESOURCE),
@@ -70,7 +79,7 @@ _STRUCTURES: Mapping[str, tuple[_Field, ...]] = {
         "StartTime: DateTime?",
         "EndTime: DateTime?",
         "Priority: Int16?",
-        "JobOrderParameters: Property[]?",
+        "JobOrderParameters: Parameter[]?",
         "PersonnelRequirements: Personnel[]?",
         "EquipmentRequirements: Equipment[]?",
         "PhysicalAssetRequirements: PhysicalAsset[]?",
@@ -125,17 +134,49 @@ def _decode(kind: str, data: Buffer) -> dict[str, Any]:
         if one.optional and not mask & 1 << optional.index(one.name):
             continue
         if one.is_list:
-            count = from_binary(ua.Int32, data)
-            if count > len(data):
-                raise ValueError("more entries than bytes")
-            value[one.name] = [_decode_one(one.kind, data) for _ in range(count)]
+            value[one.name] = [_decode_one(one.kind, data) for _ in range(_count(data))]
         else:
             value[one.name] = _decode_one(one.kind, data)
     return value
 
 
 def _decode_one(kind: str, data: Buffer) -> Any:
+    if kind == "Variant":
+        return _variant(data)
     return _decode(kind, data) if kind in _STRUCTURES else from_binary(getattr(ua, kind), data)
+
+
+def _count(data: Buffer) -> int:
+    count: int = from_binary(ua.Int32, data)
+    if count > len(data):
+        raise ValueError("more entries than bytes")
+    return count
+
+
+def _variant(data: Buffer) -> Any:
+    # The library's own reading of a Variant takes any number of Nulls for an array, two thousand million, too.
+    encoding = data.read(1)[0]
+    kind = ua.VariantType(encoding & _TYPE_MASK)
+    if not encoding & _IS_ARRAY:
+        return ua.Variant(_scalar(kind, data), kind)
+    values = [_scalar(kind, data) for _ in range(_count(data))]
+    if encoding & _HAS_DIMENSIONS:
+        for _ in range(_count(data)):
+            from_binary(ua.Int32, data)
+    return ua.Variant(values, kind, is_array=True)
+
+
+def _scalar(kind: Any, data: Buffer) -> Any:
+    match kind:
+        case ua.VariantType.Variant:
+            return _variant(data)
+        case ua.VariantType.ExtensionObject:
+            type_id, has_body = nodeid_from_binary(data), data.read(1)[0]
+            return ua.ExtensionObject(TypeId=type_id, Body=from_binary(ua.ByteString, data) if has_body else None)
+        case ua.VariantType.DataValue:
+            raise ValueError("a DataValue is no value of a parameter")
+        case _:
+            return unpack_uatype(kind, data)
 
 
 def job_order(namespaces: Sequence[str], job_id: str, program: str, local_path: str, description: str) -> Any:

@@ -138,7 +138,13 @@ class Programs:
         except asyncio.CancelledError:
             abandoned.set()
             await asyncio.wait({work})
-            if not work.cancelled() and isinstance(error := work.exception(), TransferFailed) and error.selected:
+            if work.cancelled():
+                raise
+            error = work.exception()
+            if error is None and work.result():
+                # It was done in the very moment in which it was cancelled.
+                error = await self._take_back(file)
+            if isinstance(error, TransferFailed) and error.selected:
                 raise error from None
             raise
 
@@ -266,29 +272,35 @@ class Programs:
             return False
         tell(TransferStep.SELECTING, 0)
         try:
-            return await self._select(file, path, abandoned)
+            await self._select(file, path)
         except NotDone as error:
             self._refuse(f"to select {file.name}, which it has now", str(error.reason), error)
         except LinkError as error:
             reason = f"the link was lost ({error.reason}) while it was selected: look at its panel"
             raise self._failed(file, reason) from error
+        if abandoned.is_set():
+            raise await self._take_back(file)
+        return True
 
-    async def _select(self, file: ProgramFile, path: str, abandoned: asyncio.Event) -> bool:
+    async def _select(self, file: ProgramFile, path: str) -> None:
         if isinstance(self._store, SinumerikFiles):
             if self._state().execution in _BUSY:
                 raise NotDone(reason=_NOT_IN_RESET)
             await self._store.select(file.name)
-            if abandoned.is_set():
-                reason = "the load was cancelled too late: the machine has selected the program"
-                raise TransferFailed(name=file.name, machine_id=self._machine_id, reason=reason, selected=True)
-            return True
-        assert self._jobs is not None
-        job_id = await self._jobs.store(file.name, path)
-        if abandoned.is_set():
+        else:
+            assert self._jobs is not None
+            self._stored = await self._jobs.store(file.name, path)
+
+    async def _take_back(self, file: ProgramFile) -> TransferFailed:
+        if self._jobs is None or self._stored is None:
+            reason = "the load was cancelled too late: the machine has selected the program"
+            return TransferFailed(name=file.name, machine_id=self._machine_id, reason=reason, selected=True)
+        job_id, self._stored = self._stored, None
+        try:
             await self._jobs.cancel(job_id)
-            raise self._failed(file, "the load was cancelled; the file is on the machine, not selected")
-        self._stored = job_id
-        return True
+        except (NotDone, LinkError) as error:
+            _log.warning("%s: job order %s stays stored, not started: %s", self._machine_id, job_id, error.reason)
+        return self._failed(file, "the load was cancelled; the file is on the machine, not selected")
 
     async def _confirm(self, jobs: JobControl, calls: list[tuple[str, str, object]]) -> None:
         try:

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files into program memories over OPC UA: limits, slow lines, and what is left where a step fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edge.domain.errors import DriverRefused, TransferFailed
+from edge.domain.machine import Execution, MachineState
+from edge.domain.transfer import ProgramFile, TransferStep
+from edge.drivers.opcua import file_transfer
+from edge.drivers.opcua.file_transfer import OLD, Differs, FileStore, NotDone
+from edge.drivers.opcua.models.model import ProgramPath
+from edge.drivers.opcua.programs import Programs
+from edge.drivers.opcua.vendor_files import ONE_CALL_BYTES, ROOT
+from tests.support.opcua import settings
+from tests.support.opcua_memory import DIRECTORY, FILES, SELECT, Memory
+
+PROGRAM = ProgramFile("A.MPF", os.urandom(20_000))
+PATH = f"{ROOT}/Part Program/A.MPF"
+
+
+def ignore(*_: object) -> None:
+    """Let it pass."""
+
+
+async def stored(memory: Memory, file: ProgramFile = PROGRAM) -> str:
+    """Bring a file into the memory through its file system."""
+    return await FileStore(memory, DIRECTORY, "").store(file, ignore, ignore)
+
+
+def programs(memory: Memory, path: ProgramPath, *, state: MachineState | None = None, **changes: Any) -> Programs:
+    """Return the programs of a machine that the settings permit to write."""
+    allowed = settings("opc.tcp://127.0.0.1:4840/", write=True, **changes)
+    ready = MachineState(execution=Execution.READY)
+    return Programs("mill-1", allowed, path, memory, lambda: state or ready, ignore)
+
+
+SINUMERIK = ProgramPath(files=FILES, select=SELECT)
+
+
+async def test_no_write_is_larger_than_the_server_takes() -> None:
+    memory = Memory()
+    memory.limit = 1500
+    await stored(memory)
+    assert memory.files == {PROGRAM.name: PROGRAM.content}
+    assert max(len(data) for _, data in memory.called("Write")) == 1500
+    assert max(length for _, length in memory.called("Read")) == 1500
+
+
+@pytest.mark.parametrize("method", ["Write", "Read"])
+async def test_pieces_get_smaller_where_they_are_too_large(method: str) -> None:
+    memory = Memory()
+
+    def judge(_handle: int, what: Any) -> str | None:
+        size = what if isinstance(what, int) else len(what)
+        return "BadRequestTooLarge" if size > 5000 else None
+
+    memory.refuse[method] = judge
+    await stored(memory)
+    assert memory.files == {PROGRAM.name: PROGRAM.content}
+
+
+@pytest.mark.parametrize("method", ["Write", "Read"])
+async def test_a_server_that_takes_not_even_small_pieces_is_given_up(method: str) -> None:
+    memory = Memory()
+    memory.refuse[method] = lambda *_: "BadEncodingLimitsExceeded"
+    with pytest.raises(NotDone, match="the machine answered BadEncodingLimitsExceeded"):
+        await stored(memory)
+    assert memory.files == {}
+    assert memory.open_handles == 0
+
+
+async def test_pieces_get_smaller_on_a_slow_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_transfer, "_LONG_ANSWER_S", 0.0)
+    memory = Memory()
+    await stored(memory, ProgramFile("A.MPF", bytes(300_000)))
+    sizes = [len(data) for _, data in memory.called("Write")]
+    assert sizes[:3] == [60_000, 30_000, 15_000]
+    assert min(sizes[:-1]) == 1000
+
+
+async def test_an_old_program_comes_back_where_the_new_one_cannot_take_its_place() -> None:
+    memory = Memory()
+    memory.files[PROGRAM.name] = b"old"
+    memory.refuse["MoveOrCopy"] = lambda target, _to, _copied, name: (
+        "BadUserAccessDenied" if name == PROGRAM.name and "IMNEW" in str(target) else None
+    )
+    with pytest.raises(NotDone, match="does not permit it"):
+        await stored(memory)
+    assert memory.files == {PROGRAM.name: b"old"}
+
+
+async def test_an_old_program_that_cannot_be_deleted_waits_for_the_next_connection() -> None:
+    memory = Memory()
+    memory.files[PROGRAM.name] = b"old"
+    memory.refuse["Delete"] = lambda *_: "BadInvalidState"
+    await stored(memory)
+    assert memory.files == {PROGRAM.name: PROGRAM.content, f"{OLD}{PROGRAM.name}": b"old"}
+    memory.refuse.clear()
+    assert await FileStore(memory, DIRECTORY, "").sweep() == ["the former A.MPF is removed"]
+    assert memory.files == {PROGRAM.name: PROGRAM.content}
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        lambda content: content[:-1],
+        lambda content: content + b" ",
+        lambda content: content[:-1] + b"?",
+        lambda _: b"",
+        lambda content: content * 50,
+    ],
+    ids=["shorter", "longer", "other", "empty", "far longer"],
+)
+async def test_whatever_differs_is_removed(kept: Callable[[bytes], bytes]) -> None:
+    memory = Memory()
+    memory.kept = kept
+    with pytest.raises(Differs):
+        await stored(memory)
+    assert memory.files == {}
+    assert memory.open_handles == 0
+
+
+async def test_a_file_that_cannot_be_written_is_named() -> None:
+    memory = Memory()
+    memory.file_methods = ("Open", "Close")
+    with pytest.raises(NotDone, match="its file does not offer Read, Write"):
+        await stored(memory)
+    assert memory.files == {}
+
+
+async def test_a_close_that_is_refused_does_not_matter_where_the_file_reads_back() -> None:
+    memory = Memory()
+    memory.refuse["Close"] = lambda *_: "BadInvalidArgument"
+    await stored(memory)
+    assert memory.files == {PROGRAM.name: PROGRAM.content}
+
+
+async def test_a_sinumerik_gets_a_new_program_without_the_right_to_write_over() -> None:
+    memory = Memory()
+    assert await programs(memory, SINUMERIK, channel=2).load(PROGRAM, ignore) is True
+    assert memory.files == {PATH: PROGRAM.content}
+    assert memory.called("CopyFileToServer") == [(PATH, PROGRAM.content, False)]
+    assert memory.called("Select") == [(PATH, 2)]
+
+
+async def test_a_sinumerik_gets_its_old_program_back_where_the_new_one_differs() -> None:
+    memory = Memory()
+    memory.files[PATH] = b"old"
+    memory.kept = lambda content: content if content == b"old" else content[:-1]
+    with pytest.raises(TransferFailed, match="differs"):
+        await programs(memory, SINUMERIK).load(PROGRAM, ignore)
+    assert memory.files == {PATH: b"old"}
+    assert memory.called("Select") == []
+
+
+async def test_a_sinumerik_that_refuses_keeps_what_it_has() -> None:
+    memory = Memory()
+    memory.files[PATH] = b"old"
+    memory.refuse["CopyFileToServer"] = lambda *_: "BadUserAccessDenied"
+    with pytest.raises(DriverRefused, match="writing: the machine does not permit it to this user"):
+        await programs(memory, SINUMERIK).load(PROGRAM, ignore)
+    assert memory.files == {PATH: b"old"}
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (1, "no such channel"),
+        (2, "does not find the program"),
+        (3, "does not stand in reset"),
+        (4, "rejected it"),
+        (9, r"the control refused \(Select answered 9\)"),
+        (None, "the control refused"),
+    ],
+)
+async def test_what_select_answers_is_said(result: object, words: str) -> None:
+    memory = Memory()
+    memory.selected = result
+    with pytest.raises(DriverRefused, match=words):
+        await programs(memory, SINUMERIK).load(PROGRAM, ignore)
+
+
+@pytest.mark.parametrize("execution", [Execution.ACTIVE, Execution.INTERRUPTED, Execution.FEED_HOLD])
+async def test_nothing_is_selected_while_a_channel_is_busy(execution: Execution) -> None:
+    memory = Memory()
+    with pytest.raises(DriverRefused, match="its channel does not stand in reset"):
+        await programs(memory, SINUMERIK, state=MachineState(execution=execution)).load(PROGRAM, ignore)
+    assert memory.calls == []
+
+
+async def test_a_sinumerik_without_select_leaves_that_to_its_panel() -> None:
+    memory = Memory()
+    assert await programs(memory, ProgramPath(files=FILES)).load(PROGRAM, ignore) is False
+    assert memory.files == {PATH: PROGRAM.content}
+
+
+async def test_a_large_program_goes_into_a_sinumerik_in_pieces() -> None:
+    memory = Memory()
+    large = ProgramFile("A.MPF", os.urandom(ONE_CALL_BYTES + 1))
+    path = ProgramPath(directory=DIRECTORY, files=FILES, select=SELECT)
+    assert await programs(memory, path).load(large, ignore) is True
+    assert memory.files == {"A.MPF": large.content}
+    assert memory.called("CopyFileToServer") == []
+    assert memory.called("Select") == [(PATH, 1)]
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [("CopyFileToServer", None), ("CopyFileFromServer", None), ("Select", "was cancelled too late")],
+)
+async def test_a_cancelled_load_of_a_sinumerik_says_what_is_selected(method: str, words: str | None) -> None:
+    memory = Memory()
+    memory.files[PATH] = b"old"
+    work = programs(memory, SINUMERIK)
+    load = asyncio.create_task(work.load(PROGRAM, ignore))
+    memory.refuse[method] = lambda *_: load.cancel() and None  # type: ignore[func-returns-value]
+    with pytest.raises(asyncio.CancelledError if words is None else TransferFailed, match=words):
+        await load
+    assert len(memory.called("Select")) == (method == "Select")
+    assert memory.files == {PATH: PROGRAM.content if method == "Select" else b"old"}
+    await work.close()
+
+
+async def test_steps_are_told_in_their_order() -> None:
+    told: list[TransferStep] = []
+    await programs(Memory(), SINUMERIK).load(PROGRAM, lambda step, _: told.append(step))
+    assert list(dict.fromkeys(told)) == [TransferStep.UPLOADING, TransferStep.VERIFYING, TransferStep.SELECTING]
