@@ -136,6 +136,26 @@ async def test_a_server_that_shows_the_certificate_of_another_cannot_answer(host
         assert server.clients == []
 
 
+async def test_a_server_that_hangs_up_is_tried_again_soon(host: Host, pki: Pki) -> None:
+    made = make()
+    pki.trust_list.trust(made.certificate)
+
+    class Cutting(SecuredClient):
+        async def send_hello(self) -> None:
+            await super().send_hello()
+            protocol = self.uaclient.protocol
+            assert protocol is not None
+            assert protocol.transport is not None
+            protocol.transport.abort()
+
+    async with host.secured(made) as server:
+        client = Cutting(settings(server.endpoint, **SECURED), pki)
+        await client.prepare()
+        with pytest.raises(LinkLost, match="hung up as the channel was to be secured") as caught:
+            await client.connect()
+        assert pki.own().certificate.thumbprint in str(caught.value).replace(" ", "")
+
+
 async def test_a_server_that_does_not_trust_this_lab_is_told_with_our_thumbprint(host: Host, pki: Pki) -> None:
     made = make()
     pki.trust_list.trust(made.certificate)

@@ -105,7 +105,7 @@ class SecuredClient(Client):
         self.certificate_validator = self._still_the_same
 
     async def open_secure_channel(self, renew: bool = False) -> None:  # noqa: FBT001, FBT002 - asyncua's signature
-        """Open or renew the channel. Raises CertificateRefused, and what asyncua raises."""
+        """Open or renew the channel. Raises CertificateRefused, LinkLost, and what asyncua raises."""
         if renew:
             return await super().open_secure_channel(renew)
         try:
@@ -114,7 +114,12 @@ class SecuredClient(Client):
         except ConnectionError as error:
             if self._own is None:
                 raise
-            raise self._ours_refused(self._own, "by hanging up, unless it has not the key of its own") from error
+            # A lost link looks the same, and is tried again soon.
+            thumbprint = grouped(self._own.certificate.thumbprint)
+            raise LinkLost(
+                reason="the server hung up as the channel was to be secured. If it does so each time, it refuses this"
+                f" lab's certificate ({thumbprint}): trust it at the machine"
+            ) from error
 
     async def create_session(self) -> Any:
         """Create a session. Raises CertificateRefused, and what asyncua raises."""

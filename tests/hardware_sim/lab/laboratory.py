@@ -13,8 +13,10 @@ from typing import Any
 
 import serial
 
+from edge.pki import Pki
 from edge.store.pin import write_pin
 from tests.hardware_sim.lab.processes import NotReady, Process, find, free_port, port_answers, python
+from tests.support.certificates import make
 
 LAB_ID = "demo"
 SHAFT = "VELENAS.MPF"
@@ -153,6 +155,7 @@ class Laboratory:
         command = python(
             "tests.hardware_sim.opcua_lathe",
             *("--endpoint", self.endpoint, "--ctl", self.lathe_ctl, "--speed", self.options.speed),
+            *("--security", "--certificate", self.folder / "lathe.cert.pem", "--key", self.folder / "lathe.key.pem"),
         )
         return Process("lathe", command, self._log("lathe"), ready)
 
@@ -178,6 +181,7 @@ class Laboratory:
         settings = {"$20": "1", "$21": "1", "$22": "1", "$30": "12000", **self.options.router_settings}
         (self.folder / "router.json").write_text(json.dumps(settings), encoding="utf-8")
         if self.options.with_lathe:
+            self._make_lathe_trusted()
             shelf = self.data_dir / "machine-files" / "lathe"
             shelf.mkdir(parents=True, exist_ok=True)
             (shelf / SHAFT).write_bytes(SHAFT_PROGRAM)
@@ -190,6 +194,13 @@ class Laboratory:
         )
         self.edge_config.write_text(self._edge_toml(), encoding="utf-8")
 
+    def _make_lathe_trusted(self) -> None:
+        """Give the lathe a certificate and let the lab trust it, as its technician did when it was connected."""
+        made = make("lathe", uri="urn:freeopcua:python:server")
+        (self.folder / "lathe.cert.pem").write_bytes(made.pem)
+        (self.folder / "lathe.key.pem").write_bytes(made.key_pem)
+        Pki(self.data_dir / "opcua").trust_list.trust(made.certificate)
+
     def _edge_toml(self) -> str:
         lathe = f"""
 [[machine]]
@@ -199,7 +210,6 @@ kind = "lathe"
 [machine.connection]
 driver = "opcua"
 endpoint = "{self.endpoint}"
-security = "none"
 write = true
 """
         server = f"[opcua_server]\nport = {self.server_port}\nanonymous = true\n" if self.server_port else ""
