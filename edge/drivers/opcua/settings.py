@@ -57,7 +57,8 @@ class OpcUaSettings(BaseModel):
     publishing_ms and sampling_ms are milliseconds; watchdog_s is the silence after which nothing is known any more;
     timeout_s bounds each answer; refresh_s is the period in which the state, input_refresh_s that in which inputs are
     read besides being reported on change. Both keep a quiet machine's readings younger than safety's maximum ages:
-    1.5 s of a state, and twice input_refresh_s has to fit into that of an input.
+    1.5 s of a state, and twice input_refresh_s has to fit into that of an input. retry_min_s is the first pause between
+    two connections, retry_max_s the longest, which only a refusal reaches: an absent machine is looked for every 1.5 s.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
