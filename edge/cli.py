@@ -112,12 +112,15 @@ def _programs(connection: OpcUaSettings) -> str:
 
 
 def _require_files(settings: EdgeSettings) -> None:
-    """Read the files that machines on OPC UA name. Raises the errors of those that cannot be used."""
+    """Read the files that machines on OPC UA and the lab's own server name. Raises the errors of those that cannot be used."""
     # Imported here: a van without such machines needs neither.
     from edge.drivers.opcua.errors import NeedsPerson
     from edge.drivers.opcua.models.mapping_file import load_mapping
     from edge.drivers.opcua.secrets import identity_of
+    from edge.opcua_server.passwords import passwords_of
 
+    if settings.opcua_server is not None:
+        passwords_of({user.name: user.password_file for user in settings.opcua_server.users})
     for machine in settings.machine:
         if isinstance(machine.connection, OpcUaSettings):
             try:

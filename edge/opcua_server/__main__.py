@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.domain.errors import InfoMobilError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 SILENCE_S = 3.0
 NICENESS = 10
+OUT_OF_MEMORY = "500"
+"""Where memory runs short, the kernel ends this process long before the service."""
 _REPORT_S = 0.5
 _LINE = 1_048_576
 _FAILED = 1
@@ -106,6 +109,8 @@ def main() -> int:
     # The service may run before everything else on this computer: its clients' server does not.
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     os.nice(NICENESS)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(OUT_OF_MEMORY, encoding="ascii")
     # A Ctrl-C at the terminal is for the service, which then closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

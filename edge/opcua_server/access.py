@@ -7,7 +7,6 @@ import hmac
 import logging
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from asyncua.crypto.permission_rules import PermissionRuleset, User, UserRole
@@ -44,10 +43,6 @@ _READING = (
 )
 # These two are let through so that their answers say for each node and method that it is not for writing or calling.
 _REFUSED_ONE_BY_ONE = "Write Call"
-
-
-class PasswordMissing(InfoMobilError):
-    """The password of the OPC UA user {user} cannot be read from {path} ({reason})."""
 
 
 class ClientRefused(InfoMobilError):
@@ -124,20 +119,6 @@ class ReadingOnly(PermissionRuleset):
     def check_validity(self, user: Any, action_type: Any, body: Any) -> bool:
         """Return whether the service may be called; asyncua lets sessions that are not activated ask here as well."""
         return user is not None and user.role is UserRole.User and action_type in self._services
-
-
-def passwords_of(users: Mapping[str, Path]) -> dict[str, str]:
-    """Return the passwords by user, each the first line of its file. Raises PasswordMissing."""
-    found = {}
-    for user, path in users.items():
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise PasswordMissing(user=user, path=path, reason=str(error)) from error
-        if not lines or not lines[0]:
-            raise PasswordMissing(user=user, path=path, reason="it is empty")
-        found[user] = lines[0]
-    return found
 
 
 def _code(refusal: CertificateRefused) -> str:

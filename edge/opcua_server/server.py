@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.opcua_server.access import Clients, ReadingOnly, Users, passwords_of
+from edge.opcua_server.access import Clients, ReadingOnly, Users
 from edge.opcua_server.alarms import Alarms, plan_changed
 from edge.opcua_server.facts import MachineFacts, Plan
 from edge.opcua_server.jobs import PLAN
 from edge.opcua_server.machine_tool import MachineTool
 from edge.opcua_server.nodesets import MACHINE_TOOL, load_nodesets
+from edge.opcua_server.passwords import passwords_of
 from edge.opcua_server.readonly import ReadOnlyServer
 from edge.opcua_server.space import AttributeIds, Space
 from edge.opcua_server.stack import node_id, ua

@@ -165,6 +165,7 @@ async def test_it_runs_behind_everything_else(lab: Laboratory, operator: Operato
     pid = server_of(lab)
     assert os.sched_getscheduler(pid) == os.SCHED_OTHER
     assert os.getpriority(os.PRIO_PROCESS, pid) >= 10
+    assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) == 500
 
 
 async def test_it_ends_with_an_edge_that_is_killed(lab: Laboratory, operator: Operator) -> None:

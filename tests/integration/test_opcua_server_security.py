@@ -167,6 +167,7 @@ async def test_signing_alone_is_not_offered(served: Served, tmp_path: Path) -> N
 
 async def test_users_are_asked_for_their_passwords(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("users")
+    (folder / "ann").touch(0o600)
     (folder / "ann").write_text("turning-for-all\n", encoding="utf-8")
     async with Served(plan(folder, anonymous=False, users=(("ann", str(folder / "ann")),))) as served:
         served.show(heard())

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from edge.cli import cli
 from edge.domain.job import JobState
 from edge.domain.machine import ControllerMode, Execution
 from edge.opcua_server.facts import (
@@ -22,6 +24,7 @@ from edge.opcua_server.facts import (
     report_of,
     to_line,
 )
+from edge.opcua_server.passwords import PasswordMissing, passwords_of
 from edge.opcua_server.settings import IdentificationSettings, OpcUaServerSettings
 from edge.opcua_server.values import (
     ITEM_STATE,
@@ -172,6 +175,50 @@ def test_settings_make_a_plan_and_claim_nothing(tmp_path: Path) -> None:
     plan = settings.plan("demo", "Demo", "1", tmp_path, [plate])
     assert (plan.host, plan.anonymous, plan.machines) == ("127.0.0.1", False, (plate,))
     assert Path(plan.users[0][1]).is_absolute()
+
+
+def test_a_password_is_the_first_line_of_a_private_file(tmp_path: Path) -> None:
+    secret = tmp_path / "ann"
+    secret.touch(0o600)
+    secret.write_text("turning\nfor all\n", encoding="utf-8")
+    assert passwords_of({"ann": secret}) == {"ann": "turning"}
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "why"),
+    [
+        (b"turning", 0o644, "chmod 600"),
+        (b"", 0o600, "first line is empty"),
+        (b"\n", 0o600, "first line is empty"),
+        (b"\xff", 0o600, "not UTF-8"),
+        (None, 0, "No such file"),
+    ],
+)
+def test_a_password_that_cannot_be_used_is_told(tmp_path: Path, content: bytes | None, mode: int, why: str) -> None:
+    secret = tmp_path / "ann"
+    if content is not None:
+        secret.write_bytes(content)
+        secret.chmod(mode)
+    with pytest.raises(PasswordMissing, match=why):
+        passwords_of({"ann": secret})
+
+
+def test_check_config_reads_the_passwords(tmp_path: Path) -> None:
+    file = tmp_path / "edge.toml"
+    file.write_text(
+        '[lab]\nid = "a"\nname = "A"\ndata_dir = "d"\n[operator]\npin_file = "p"\n[opcua_server]\nport = 4855\n'
+        '[[opcua_server.users]]\nname = "ann"\npassword_file = "ann.secret"\n',
+        encoding="utf-8",
+    )
+    runner = CliRunner(env={"COLUMNS": "200"})
+    result = runner.invoke(cli, ["check-config", str(file)])
+    assert result.exit_code == 2
+    assert "ann.secret" in result.output
+    (tmp_path / "ann.secret").touch(0o600)
+    (tmp_path / "ann.secret").write_text("turning", encoding="utf-8")
+    result = runner.invoke(cli, ["check-config", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "OPC UA server: port 4855" in result.output
 
 
 @pytest.mark.parametrize(
