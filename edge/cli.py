@@ -112,7 +112,7 @@ def _programs(connection: OpcUaSettings) -> str:
 
 
 def _require_files(settings: EdgeSettings) -> None:
-    """Read the files that machines on OPC UA and the lab's own server name. Raises the errors of those that cannot be used."""
+    """Read the files that machines on OPC UA and the lab's own server name. Raises what is wrong with one."""
     # Imported here: a van without such machines needs neither.
     from edge.drivers.opcua.errors import NeedsPerson
     from edge.drivers.opcua.models.mapping_file import load_mapping
