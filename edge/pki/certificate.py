@@ -19,7 +19,7 @@ from edge.pki.errors import NotACertificate
 
 _LONG_FORM = 0x80
 _MAX_BYTES = 64 * 1024
-_UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension)
+_UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
@@ -113,7 +113,7 @@ class Certificate:
         """Return whether `other` signed this one."""
         try:
             self.x509.verify_directly_issued_by(other.x509)
-        except (InvalidSignature, ValueError, TypeError):
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
             return False
         return True
 
@@ -131,6 +131,7 @@ def from_der(der: bytes, what: str) -> Certificate:
         certificate = Certificate(der, x509.load_der_x509_certificate(der))
         # Everything is looked at now: what is damaged further in is refused here as well.
         _ = certificate.application_uris, certificate.is_authority, certificate.rsa_bits, certificate.name
+        _ = certificate.issuer, certificate.not_before, certificate.not_after
     except _UNREADABLE as error:
         raise NotACertificate(what=what, reason=_first_line(error)) from error
     return certificate

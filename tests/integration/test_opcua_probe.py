@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from asyncua import Client, ua
 from click.testing import Result
 from cryptography import x509
 from typer.testing import CliRunner
@@ -211,6 +212,24 @@ async def test_discovery_lists_the_servers_that_a_server_knows(lathe: Lathe) -> 
     said = await done(f"infomobil-edge opcua discover {lathe.endpoint}")
     assert "knows 1 server." in said
     assert lathe.endpoint in said
+
+
+async def test_discovery_lists_what_a_server_has_heard_of_on_the_network(
+    lathe: Lathe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = [
+        ua.ServerOnNetwork(ServerName="Lathe again", DiscoveryUrl=lathe.endpoint),
+        ua.ServerOnNetwork(ServerName="Mill", DiscoveryUrl="opc.tcp://mill.local:4840"),
+    ]
+
+    async def answer(_client: Client) -> ua.FindServersOnNetworkResult:
+        return ua.FindServersOnNetworkResult(Servers=heard)
+
+    monkeypatch.setattr(Client, "find_servers_on_network", answer)
+    said = await done(f"infomobil-edge opcua discover {lathe.endpoint}")
+    assert "the network knows 1 server." in said
+    assert "opc.tcp://mill.local:4840" in said
+    assert "Lathe again" not in said
 
 
 def look(model: str, programs: tuple[str, ...] = ()) -> Look:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -400,6 +401,20 @@ def test_everything_that_is_wrong_can_be_asked_for(pki: Pki) -> None:
 def test_what_is_no_certificate_is_said(pki: Pki, data: bytes) -> None:
     with pytest.raises(NotACertificate):
         pki.check(data, SERVER)
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+def test_whatever_is_changed_in_a_certificate_it_is_refused(pki: Pki) -> None:
+    fleet = make_authority()
+    pki.trust_list.trust(fleet.certificate)
+    right = make(issuer=fleet).der
+    dice = random.Random(40501)
+    for _ in range(400):
+        wrong = bytearray(right)
+        at = dice.randrange(len(wrong))
+        wrong[at] ^= dice.randrange(1, 256)
+        with pytest.raises((NotACertificate, CertificateRefused)):
+            pki.check(bytes(wrong), SERVER)
 
 
 def test_a_chain_is_taken_apart() -> None:
