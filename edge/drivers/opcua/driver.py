@@ -146,6 +146,9 @@ class OpcUaDriver:
                     await self._live()
                 except LinkError as error:
                     self._lose(str(error.reason))
+                    if (task := asyncio.current_task()) is not None and task.cancelling():
+                        # Python 3.11's TaskGroup lets a child's failure of the same moment take a cancel's place.
+                        raise asyncio.CancelledError from error
                     lived_s = 0.0 if self._live_since is None else loop.time() - self._live_since
                     await asyncio.sleep(pauses.after(error, lived_s))
         finally:
