@@ -117,9 +117,9 @@ async def test_an_opened_door_is_an_alarm(lab: Laboratory, operator: Operator, c
 
 async def test_the_labs_own_driver_reads_the_labs_own_server(lab: Laboratory, operator: Operator) -> None:
     async with watched(lab.server_endpoint, machine="router", security="none") as machine:
-        state = await machine.until_available()
-        assert state.execution is Execution.READY
-        assert state.mode is ControllerMode.MANUAL
+        await machine.until_available()
+        await machine.until(lambda state: state.execution is Execution.READY, "the router stands")
+        await machine.until(lambda state: state.mode is ControllerMode.MANUAL, "and waits for a person")
 
 
 async def test_the_console_counts_the_clients(lab: Laboratory, operator: Operator) -> None:
