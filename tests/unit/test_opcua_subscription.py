@@ -13,16 +13,18 @@ import pytest
 from asyncua import ua
 from asyncua.ua.ua_binary import struct_to_binary
 from asyncua.ua.uaerrors import (
+    BadDecodingError,
     BadMethodInvalid,
     BadNoSubscription,
     BadServiceUnsupported,
     BadSubscriptionIdInvalid,
     BadTimeout,
+    BadTooManyOperations,
     BadTooManyPublishRequests,
 )
 
 from edge.drivers.opcua.alarms import ConditionEvent
-from edge.drivers.opcua.errors import LinkError, LinkLost
+from edge.drivers.opcua.errors import LinkError, LinkLost, ServiceRefused
 from edge.drivers.opcua.models.model import AlarmSource, Item
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.opcua.subscription import Subscription
@@ -54,6 +56,8 @@ class ScriptedServer:
         self.published: asyncio.Queue[object] = asyncio.Queue()
         self.acknowledged: list[int] = []
         self.created: list[list[Any]] = []
+        self.most = 1_000
+        self.forgets = False
         self.refuse: set[str] = set()
         self.refreshed: object = status("Good")
         self.mode: object = status("Good")
@@ -76,13 +80,11 @@ class ScriptedServer:
         return ua.utils.Buffer(answer)
 
     async def create_monitored_items(self, create: Any) -> list[Any]:
+        if len(create.ItemsToCreate) > self.most:
+            raise BadTooManyOperations
         self.created.append(create.ItemsToCreate)
-        return [
-            SimpleNamespace(
-                StatusCode=status("BadNodeIdUnknown" if self._refuses(one) else "Good"),
-            )
-            for one in create.ItemsToCreate
-        ]
+        names = ["BadNodeIdUnknown" if self._refuses(one) else "Good" for one in create.ItemsToCreate]
+        return [SimpleNamespace(StatusCode=status(name)) for name in names[self.forgets :]]
 
     async def call(self, _methods: Sequence[Any]) -> list[Any]:
         self.refreshes += 1
@@ -179,6 +181,27 @@ async def test_items_are_created_in_pieces_and_refused_ones_are_told() -> None:
         assert refused == {"item 5": "BadNodeIdUnknown"}
 
 
+async def test_a_server_with_a_limit_that_it_does_not_tell_gets_smaller_pieces() -> None:
+    server = ScriptedServer()
+    server.most = 1
+    items = {f"item {number}": Item(f"ns=1;s={number}") for number in range(4)}
+    async with subscribed(server, items) as (_, _, refused):
+        assert [len(one) for one in server.created] == [1, 1, 1, 1]
+        assert refused == {}
+    server.most = 0
+    with pytest.raises(ServiceRefused):
+        async with subscribed(server, items):
+            raise AssertionError("not reached")
+
+
+async def test_too_few_answers_make_no_sense() -> None:
+    server = ScriptedServer()
+    server.forgets = True
+    with pytest.raises(LinkError, match="1 answers to 2 questions"):
+        async with subscribed(server, {"a": Item("ns=1;s=a"), "b": Item("ns=1;s=b")}):
+            raise AssertionError("not reached")
+
+
 async def test_a_missing_message_and_an_overflow_are_gaps() -> None:
     server = ScriptedServer()
     async with subscribed(server) as (_, reported, _):
@@ -247,6 +270,20 @@ async def test_alarms_come_without_their_number_where_the_server_does_not_know_i
         assert server.refreshes == 1
         await subscription.refresh_conditions()
         assert server.refreshes == 2
+
+
+async def test_a_server_that_does_not_understand_the_filter_reports_no_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ScriptedServer()
+    create_items = server.create_monitored_items
+
+    async def create(wanted: Any) -> list[Any]:
+        if wanted.ItemsToCreate[0].ItemToMonitor.AttributeId == ua.AttributeIds.EventNotifier:
+            raise BadDecodingError
+        return await create_items(wanted)
+
+    monkeypatch.setattr(server, "create_monitored_items", create)
+    async with subscribed(server, alarms=ALARMS) as (_, _, refused):
+        assert refused == {"alarms": "BadDecodingError"}
 
 
 async def test_refused_alarms_are_told_and_not_asked_for_again() -> None:

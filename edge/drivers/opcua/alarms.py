@@ -9,6 +9,9 @@ from enum import Enum, auto
 
 from edge.domain.machine import Alarm, Fault, MachineState
 
+ALARMS = "alarms"
+"""The key under which a subscription tells that a server refuses to report alarms."""
+
 # OPC 10000-5, 6.4.2 recommends 667 to 1000 for what is urgent.
 _URGENT = 667
 

@@ -10,7 +10,7 @@ from asyncua.ua.ua_binary import struct_from_binary
 
 from edge.drivers.opcua.errors import CallRefused
 from edge.drivers.opcua.models.model import Browser
-from edge.drivers.opcua.translate import plain, ua
+from edge.drivers.opcua.translate import exactly, plain, ua
 
 T = TypeVar("T")
 
@@ -88,7 +88,7 @@ class Calls:
         if not found:
             return ()  # a method without arguments has no such property
         request = self._client.uaclient.read_attributes([ua.NodeId.from_string(found[0])], ua.AttributeIds.Value)
-        (value,) = await self._ask("looking at a method", request)
+        (value,) = exactly(1, await self._ask("looking at a method", request))
         declared = value.Value.Value if value.Value is not None else None
         return [one for one in declared or () if hasattr(one, "DataType") and hasattr(one, "ValueRank")]
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from edge.drivers.opcua.calls import Calls
-from edge.drivers.opcua.errors import LinkError, LinkLost
+from edge.drivers.opcua.errors import LinkError, LinkLost, ServiceRefused
 from edge.drivers.opcua.leftover import Leftover
 from edge.drivers.opcua.models.model import AlarmSource, Item
 from edge.drivers.opcua.security import SecuredClient
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.opcua.subscription import Listener, Subscription
-from edge.drivers.opcua.translate import FOREIGN, LOST, link_error, reading_of, ua
+from edge.drivers.opcua.translate import FOREIGN, LOST, exactly, is_too_much, link_error, reading_of, ua
 from edge.drivers.opcua.values import Value
 
 if TYPE_CHECKING:
@@ -93,7 +93,10 @@ class Connection:
         await self._ask("opening a session", client._activate_with_credentials())  # noqa: SLF001
         self._leftover.keep(client)
         self._renewal = asyncio.create_task(self._renew_channel(), name="opcua-channel")
-        self.namespaces = tuple(await self._ask("reading the namespaces", client.get_namespace_array()))
+        found = await self._ask("reading the namespaces", client.get_namespace_array())
+        if not isinstance(found, list):
+            raise LinkError(reason="the server's answer makes no sense (it has no namespaces)")
+        self.namespaces = tuple(str(one) for one in found)
         await self._read_limits()
 
     async def close(self) -> None:
@@ -120,7 +123,10 @@ class Connection:
     async def browse(self, node_id: str) -> list[Reference]:
         """Return the hierarchical children of a node. Raises LinkError."""
         found = await self._references(node_id, _HIERARCHICAL_REFERENCES, ua.BrowseDirection.Forward)
-        return [Reference(one.BrowseName.Name, one.NodeId.to_string(), one.TypeDefinition.to_string()) for one in found]
+        return [
+            Reference(one.BrowseName.Name or "", one.NodeId.to_string(), one.TypeDefinition.to_string())
+            for one in found
+        ]
 
     async def supertype(self, type_id: str) -> str | None:
         """Return the type that `type_id` is derived from, or None. Raises LinkError."""
@@ -136,13 +142,19 @@ class Connection:
     async def read_values(self, node_ids: Sequence[str]) -> list[Value]:
         """Read values with their source timestamps in bulk, in order. Raises LinkError."""
         values: list[Value] = []
-        for start in range(0, len(node_ids), self._read_chunk):
+        while len(values) < len(node_ids):
             request = ua.ReadParameters()
             request.TimestampsToReturn = ua.TimestampsToReturn.Source
-            request.NodesToRead = [_to_read(one) for one in node_ids[start : start + self._read_chunk]]
-            async with self._at_once:
-                found = await self._ask("reading", self._client.uaclient.read(request))
-            values.extend(reading_of(one) for one in found)
+            request.NodesToRead = [_to_read(one) for one in node_ids[len(values) : len(values) + self._read_chunk]]
+            try:
+                async with self._at_once:
+                    found = await self._ask("reading", self._client.uaclient.read(request))
+            except ServiceRefused as error:
+                if not is_too_much(error, len(request.NodesToRead)):
+                    raise
+                self._read_chunk = len(request.NodesToRead) // 2
+                continue
+            values.extend(reading_of(one) for one in exactly(len(request.NodesToRead), found))
         return values
 
     async def subscribe(
@@ -253,12 +265,12 @@ class Connection:
         request.RequestedMaxReferencesPerNode = _BROWSE_PAGE
         request.NodesToBrowse = [description]
         async with self._at_once:
-            (result,) = await self._ask("browsing", self._client.uaclient.browse(request))
+            (result,) = exactly(1, await self._ask("browsing", self._client.uaclient.browse(request)))
             found = list(result.References or ())
             while result.ContinuationPoint:
                 further = ua.BrowseNextParameters()
                 further.ContinuationPoints = [result.ContinuationPoint]
-                (result,) = await self._ask("browsing", self._client.uaclient.browse_next(further))
+                (result,) = exactly(1, await self._ask("browsing", self._client.uaclient.browse_next(further)))
                 found.extend(result.References or ())
         return found
 

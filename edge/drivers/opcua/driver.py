@@ -18,6 +18,7 @@ from edge.domain.inputs import InputSample
 from edge.domain.machine import Capability, MachineInfo, MachineState
 from edge.domain.ports import Clock, ProgramText
 from edge.domain.transfer import ProgramFile, TransferStep
+from edge.drivers.opcua.alarms import ALARMS
 from edge.drivers.opcua.errors import LinkError
 from edge.drivers.opcua.models.find import find
 from edge.drivers.opcua.models.model import FoundMachine, Item
@@ -244,6 +245,8 @@ class OpcUaDriver:
         self._refresh_alarms = False
         self._told_gap = False
         refused = await connection.subscribe(monitored, machine.alarms, self._on_report)
+        if (status := refused.pop(ALARMS, None)) is not None:
+            missing.append(f"the server reports no alarms ({status})")
         missing += [f"{key} is not reported on change ({status})" for key, status in refused.items()]
         self._name_missing(missing)
         # A subscription may report its items one by one: the first state is of everything, read at once.

@@ -10,6 +10,10 @@ class LinkError(InfoMobilError):
     """The link cannot be used: {reason}."""
 
 
+class ServiceRefused(LinkError):
+    """The link cannot be used: {reason}."""  # by the status of that name (`status`), with the connection intact
+
+
 class LinkLost(LinkError):
     """The link cannot be used: {reason}."""  # the network or the server is away: it may be back at any moment
 

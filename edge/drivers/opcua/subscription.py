@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 from asyncua.ua.ua_binary import struct_from_binary
 
-from edge.drivers.opcua.alarms import ConditionEvent
+from edge.drivers.opcua.alarms import ALARMS, ConditionEvent
 from edge.drivers.opcua.calls import Asking
-from edge.drivers.opcua.errors import LinkError, LinkLost
+from edge.drivers.opcua.errors import LinkLost, ServiceRefused
 from edge.drivers.opcua.events import CONDITION_REFRESH, CONDITION_TYPE, condition_event, event_filter
 from edge.drivers.opcua.models.model import AlarmSource, Item
 from edge.drivers.opcua.settings import KEEP_ALIVE_COUNT, OpcUaSettings
-from edge.drivers.opcua.translate import FOREIGN, LOST, reading_of, status_words, ua
+from edge.drivers.opcua.translate import FOREIGN, LOST, exactly, is_too_much, reading_of, status_words, ua
 from edge.drivers.opcua.values import Value
 
 COUNTER_QUEUE = 100
@@ -101,7 +101,7 @@ class Subscription:
         self._publishing: set[asyncio.Task[None]] = set()
 
     async def start(self, items: Mapping[str, Item], alarms: AlarmSource | None) -> dict[str, str]:
-        """Subscribe; return what the server refuses to report and why, by key ("alarms" for the alarms).
+        """Subscribe; return what the server refuses to report and why, by key (ALARMS for the alarms).
 
         Raises LinkError.
         """
@@ -126,7 +126,7 @@ class Subscription:
             task.add_done_callback(self._publishing.discard)
         refused = await self._monitor(items)
         if alarms is not None and (status := await self._monitor_alarms(len(items) + 1, alarms)) is not None:
-            refused["alarms"] = status
+            refused[ALARMS] = status
         return refused
 
     async def end(self, seconds: float) -> None:
@@ -147,12 +147,9 @@ class Subscription:
         wanted.PublishingEnabled = True
         wanted.SubscriptionIds = [self._id]
         try:
-            (status,) = await self._ask(
-                "asking for the subscription", self._client.uaclient.session.set_publishing_mode(wanted)
-            )
-        except LinkLost:
-            raise
-        except LinkError as error:
+            answer = self._client.uaclient.session.set_publishing_mode(wanted)
+            (status,) = exactly(1, await self._ask("asking for the subscription", answer))
+        except ServiceRefused as error:
             _log.debug("the server does not say whether it has the subscription: %s", error)
         else:
             if not status.is_good():
@@ -168,10 +165,8 @@ class Subscription:
         call.InputArguments = [ua.Variant(self._id, ua.VariantType.UInt32)]
         # Optional in the standard: without it alarms raised before we came stay unknown.
         try:
-            (result,) = await self._ask("asking for alarms", self._client.uaclient.call([call]))
-        except LinkError as error:
-            if not isinstance(error.__cause__, ua.UaStatusCodeError):
-                raise
+            (result,) = exactly(1, await self._ask("asking for alarms", self._client.uaclient.call([call])))
+        except ServiceRefused as error:
             _log.debug("no condition refresh: %s", error)
         else:
             if not result.StatusCode.is_good():
@@ -186,34 +181,47 @@ class Subscription:
             request.RequestedParameters.QueueSize = COUNTER_QUEUE if item.counter else 1
             requests.append(request)
         refused = {}
-        for start in range(0, len(requests), self._chunk):
-            chunk = requests[start : start + self._chunk]
-            for request, one in zip(chunk, await self._create(chunk), strict=True):
+        while requests:
+            chunk = requests[: self._chunk]
+            try:
+                results = await self._create(chunk)
+            except ServiceRefused as error:
+                if not is_too_much(error, self._chunk):
+                    raise
+                self._chunk //= 2
+                continue
+            requests = requests[self._chunk :]
+            for request, one in zip(chunk, results, strict=True):
                 if not one.StatusCode.is_good():
                     refused[self._keys[request.RequestedParameters.ClientHandle]] = one.StatusCode.name
         return refused
 
     async def _monitor_alarms(self, handle: int, alarms: AlarmSource) -> str | None:
         # A server may not know the field of an alarm's number; then the alarms come without it.
+        status = ""
         for source in (alarms, AlarmSource(alarms.node_id)):
             request = _item_request(handle, source.node_id, ua.AttributeIds.EventNotifier)
             request.RequestedParameters.QueueSize = COUNTER_QUEUE
             request.RequestedParameters.Filter = event_filter(source)
-            (result,) = await self._create([request])
+            try:
+                (result,) = await self._create([request])
+            except ServiceRefused as error:
+                status = str(error.status)
+                continue
             if result.StatusCode.is_good():
                 self._has_alarms = True
                 await self.refresh_conditions()
                 return None
-        name: str = result.StatusCode.name
-        return name
+            status = result.StatusCode.name
+        return status
 
     async def _create(self, requests: Sequence[Any]) -> Sequence[Any]:
         create = ua.CreateMonitoredItemsParameters()
         create.SubscriptionId = self._id
         create.ItemsToCreate = list(requests)
         create.TimestampsToReturn = ua.TimestampsToReturn.Source
-        results: Sequence[Any] = await self._ask("subscribing", self._client.uaclient.create_monitored_items(create))
-        return results
+        results = await self._ask("subscribing", self._client.uaclient.create_monitored_items(create))
+        return exactly(len(requests), results)
 
     async def _request(self, what: str, request: Any, response: Any) -> Any:
         async def answer() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 import asyncua
 import asyncua.ua.uaerrors
 
-from edge.drivers.opcua.errors import CredentialsRefused, LinkError, LinkLost, ServerBusy
+from edge.drivers.opcua.errors import CredentialsRefused, LinkError, LinkLost, ServerBusy, ServiceRefused
 from edge.drivers.opcua.values import Value
 
 # asyncua's own types cannot be written down strictly: NodeIds and status codes are NewTypes that it does not keep to.
@@ -52,6 +53,10 @@ _AWAY = frozenset(
         "BadServerHalted",
         "BadTimeout",
     )
+)
+# Some servers have limits that they do not tell.
+_TOO_MUCH = frozenset(
+    ("BadTooManyOperations", "BadResponseTooLarge", "BadRequestTooLarge", "BadEncodingLimitsExceeded")
 )
 _STATUS_WORDS = {
     "BadTooManySessions": "the server has no free session",
@@ -106,7 +111,20 @@ def _refusal(name: str) -> LinkError:
         return ServerBusy(reason=status_words(name))
     if name in _AWAY:
         return LinkLost(reason=status_words(name))
-    return LinkError(reason=status_words(name))
+    return ServiceRefused(reason=status_words(name), status=name)
+
+
+def exactly(count: int, answers: Sequence[Any] | None) -> list[Any]:
+    """Return the answers of a server to `count` questions. Raises LinkError where it answered others."""
+    found = list(answers or ())
+    if len(found) != count:
+        raise LinkError(reason=f"the server's answer makes no sense ({len(found)} answers to {count} questions)")
+    return found
+
+
+def is_too_much(error: ServiceRefused, asked: int) -> bool:
+    """Return whether a server refused a request because it asked for `asked` things at once, and fewer may do."""
+    return error.status in _TOO_MUCH and asked > 1
 
 
 def plain(value: Any) -> object:
