@@ -27,6 +27,7 @@ from edge.pki.errors import (
     WrongHost,
     WrongUse,
 )
+from edge.pki.own import host_name
 
 _DEPTH = 6
 _RSA_BITS = range(2048, 4097)
@@ -74,14 +75,33 @@ def refusals(
 
 
 def names_host(certificate: Certificate, host: str) -> bool:
-    """Return whether the certificate names a host; an address may stand among the names, as some servers write it."""
-    wanted = host.rstrip(".").casefold()
-    if wanted in (one.rstrip(".").casefold() for one in certificate.hosts):
-        return True
+    """Return whether the certificate names a host; an address may stand among the names, as some servers write it.
+
+    A loopback endpoint is this computer, under whichever of its names.
+    """
+    wanted = _plain(host)
+    named = {_plain(one) for one in certificate.hosts}
+    return wanted in named or (_is_loopback(wanted) and any(map(_is_this_computer, named)))
+
+
+def _plain(host: str) -> str:
+    """Return a host name or an address in the one way to write it."""
+    host = host.rstrip(".").casefold()
     try:
-        return str(ip_address(wanted)) in certificate.hosts
+        return str(ip_address(host))
     except ValueError:
-        return False
+        return host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_this_computer(host: str) -> bool:
+    return _is_loopback(host) or host == host_name().casefold()
 
 
 def _way_to_trust(chain: Sequence[Certificate], trusted: Collection[Certificate]) -> list[Certificate] | None:

@@ -328,6 +328,11 @@ def test_a_certificate_of_tomorrow_tells_both_dates(tmp_path: Path) -> None:
         (("192.0.2.7",), "192.0.2.8", False),
         (("2001:db8::7",), "2001:DB8:0::7", True),
         (("lathe.local",), "127.0.0.1", False),
+        (("localhost",), "127.0.0.1", True),
+        (("127.0.0.1",), "localhost", True),
+        ((host_name(),), "::1", True),
+        (("localhost",), "192.0.2.7", False),
+        ((host_name(),), "192.0.2.7", False),
         ((), "lathe.local", False),
     ],
 )
