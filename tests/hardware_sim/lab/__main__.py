@@ -41,6 +41,7 @@ def _addresses(lab: Laboratory) -> Table:
     table.add_row("lathe (OPC UA)", lab.endpoint)
     table.add_row("all machines (OPC UA, to read)", lab.server_endpoint)
     table.add_row("open the router's door", f"echo door open > {lab.router_ctl}")
+    table.add_row("stop the lathe, to load it", f"echo stop > {lab.lathe_ctl}")
     return table
 
 
