@@ -34,6 +34,10 @@ class ServerProcessEnded(InfoMobilError):
     """The process of the OPC UA server ended with the status {status}."""
 
 
+class FeedFailed(InfoMobilError):
+    """What feeds the OPC UA server failed: {reason}."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
     """How the server does: error says in a person's words why it does not listen."""
@@ -91,12 +95,21 @@ class OpcUaServerFeed:
             self._on_end(str(error))
             return
         telling = asyncio.create_task(self._tell(child), name="opcua server feed")
+        ended = asyncio.create_task(child.ended(), name="opcua server process")
         try:
-            status = await child.ended()
-            self._on_end(str(ServerProcessEnded(status=status)))
+            await asyncio.wait({telling, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                self._on_end(str(ServerProcessEnded(status=ended.result())))
+            else:
+                # A defect in here must not take the machines' service along.
+                defect = telling.exception()
+                log.error("the feed of the OPC UA server failed", exc_info=defect)
+                self._on_end(str(FeedFailed(reason=repr(defect))))
         finally:
-            telling.cancel()
             self._child = None
+            for task in (telling, ended):
+                task.cancel()
+            await asyncio.gather(telling, ended, return_exceptions=True)
             await child.stop()
 
     def _on_report(self, report: Report) -> None:
@@ -126,10 +139,11 @@ class OpcUaServerFeed:
                 # Also of machines that nothing was heard of: that their values have grown old is news.
                 beaten = loop.time()
                 self._fresh.update(self._machines)
-            if child.has_room:
-                for machine_id in sorted(self._fresh):
-                    child.write(to_line(self.facts(machine_id)))
-                self._fresh.clear()
+            for machine_id in sorted(self._fresh) if child.has_room else ():
+                self._fresh.discard(machine_id)
+                child.write(to_line(self.facts(machine_id)))
+                # An input that has to stop a machine waits for one line at most.
+                await asyncio.sleep(0)
             await asyncio.sleep(PERIOD_S)
 
     def facts(self, machine_id: str) -> MachineFacts:

@@ -161,11 +161,15 @@ async def test_an_edge_that_hangs_leaves_no_old_value_behind(lab: Laboratory, op
         await client.until(CHANNEL, 2)
 
 
+def memory_score(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
 async def test_it_runs_behind_everything_else(lab: Laboratory, operator: Operator) -> None:
     pid = server_of(lab)
     assert os.sched_getscheduler(pid) == os.SCHED_OTHER
     assert os.getpriority(os.PRIO_PROCESS, pid) >= 10
-    assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) == 500
+    assert memory_score(pid) == 500
 
 
 async def test_it_ends_with_an_edge_that_is_killed(lab: Laboratory, operator: Operator) -> None:

@@ -251,6 +251,22 @@ async def test_a_process_that_says_nothing_is_reported_by_its_status(bench: Benc
         await eventually(lambda: "status 7" in bench.feed.status().error, "its status")
 
 
+async def test_a_defect_of_the_feed_is_told_and_it_goes_on(
+    bench: Bench, runs: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = runs(KEEPS)
+
+    def broken() -> None:
+        raise KeyError("broken")
+
+    async with running(bench):
+        with monkeypatch.context() as defect:
+            defect.setattr(bench.machine, "facts", broken)
+            bench.bus.publish(MachineChanged(bench.id))
+            await eventually(lambda: "broken" in bench.feed.status().error, "the defect")
+        await eventually(lambda: told(kept), "it feeds again")
+
+
 async def test_a_program_that_is_missing_is_reported(
     bench: Bench, runs: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
