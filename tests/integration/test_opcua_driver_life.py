@@ -261,5 +261,5 @@ async def test_a_report_that_cannot_be_decoded_is_read_instead(
         await watch.until(lambda state: state.overrides is not None and state.overrides.feed == 55, "override 55")
         await watch.until(lambda _state: "reports were lost" in caplog.text, "the loss is told")
         broken = 3
-        await watch.until(lambda state: "make no sense" in state.fault_reason, "given up")
+        await watch.until(lambda state: "makes no sense" in state.fault_reason, "given up")
         await watch.until_available()

@@ -197,7 +197,7 @@ async def test_a_server_with_a_limit_that_it_does_not_tell_gets_smaller_pieces()
 async def test_too_few_answers_make_no_sense() -> None:
     server = ScriptedServer()
     server.forgets = True
-    with pytest.raises(LinkError, match="1 answers to 2 questions"):
+    with pytest.raises(LinkError, match="answers: 1 to 2 questions"):
         async with subscribed(server, {"a": Item("ns=1;s=a"), "b": Item("ns=1;s=b")}):
             raise AssertionError("not reached")
 
@@ -231,7 +231,7 @@ async def test_messages_keep_their_order_where_one_is_decoded_elsewhere() -> Non
         ([BadSubscriptionIdInvalid()], "the server has forgotten our subscription"),
         ([ConnectionError()], "the connection was lost"),
         ([BadTooManyPublishRequests(), BadTooManyPublishRequests()], "the server answered BadTooManyPublishRequests"),
-        ([b"nonsense"] * 3, "the server's reports make no sense"),
+        ([b"nonsense"] * 3, "the server's answer makes no sense (reports: they cannot be decoded)"),
     ],
 )
 async def test_what_ends_a_subscription(answers: list[object], words: str) -> None:

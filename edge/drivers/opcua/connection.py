@@ -95,7 +95,7 @@ class Connection:
         self._renewal = asyncio.create_task(self._renew_channel(), name="opcua-channel")
         found = await self._ask("reading the namespaces", client.get_namespace_array())
         if not isinstance(found, list):
-            raise LinkError(reason="the server's answer makes no sense (it has no namespaces)")
+            raise LinkError(reason="the server's answer makes no sense (namespaces: it has none)")
         self.namespaces = tuple(str(one) for one in found)
         await self._read_limits()
 

@@ -246,7 +246,7 @@ class OpcUaDriver:
         self._told_gap = False
         refused = await connection.subscribe(monitored, machine.alarms, self._on_report)
         if (status := refused.pop(ALARMS, None)) is not None:
-            missing.append(f"the server reports no alarms ({status})")
+            missing.append(f"an alarm is not reported on change ({status})")
         missing += [f"{key} is not reported on change ({status})" for key, status in refused.items()]
         self._name_missing(missing)
         # A subscription may report its items one by one: the first state is of everything, read at once.

@@ -247,7 +247,7 @@ class Subscription:
             if response is None:
                 self._bad_messages += 1
                 if self._bad_messages >= _BAD_MESSAGES:
-                    self._lose("the server's reports make no sense")
+                    self._lose("the server's answer makes no sense (reports: they cannot be decoded)")
                     return
                 self._loop.call_soon(partial(self._tell, (), gap=True))
             elif response.Parameters.SubscriptionId == self._id:

@@ -118,7 +118,7 @@ def exactly(count: int, answers: Sequence[Any] | None) -> list[Any]:
     """Return the answers of a server to `count` questions. Raises LinkError where it answered others."""
     found = list(answers or ())
     if len(found) != count:
-        raise LinkError(reason=f"the server's answer makes no sense ({len(found)} answers to {count} questions)")
+        raise LinkError(reason=f"the server's answer makes no sense (answers: {len(found)} to {count} questions)")
     return found
 
 
