@@ -87,6 +87,7 @@ def router(**changes: Any) -> Json:
             "override",
             "settings",
         ],
+        "lacks": [],
         "travel": {"low": [-300, -200, -60], "high": [0, 0, 0], "max_feed": 3000, "max_spindle": 12000},
         "availability": "AVAILABLE",
         "execution": "READY",

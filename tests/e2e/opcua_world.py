@@ -115,6 +115,10 @@ def troubled() -> Json:
             },
             {"code": "14080", "text": "Channel 1 block N240 jump destination not found", "position_kept": True},
         ],
+        lacks=[
+            "input door: the server has no node 4:Door/Closed",
+            "part_count is not reported on change (BadNotSupported)",
+        ],
         source_time="2019-03-01T07:12:09Z",
         clock_off_s=-243_734_400.0,
         last_gap={"ended": "2026-11-23T12:03:20Z", "seconds": 58.4, "parts": 3, "reason": "the server fell silent"},

@@ -140,6 +140,15 @@ def test_gap_says_when_nobody_saw_the_machine_and_what_it_counted(open_console: 
     )
 
 
+def test_what_the_server_does_not_tell_is_named(open_console: Open) -> None:
+    page, van = lathe_page(open_console, opcua.troubled())
+    lacks = page.locator(".lacks li")
+    expect(lacks.first).to_have_text("įėjimas door: serveryje nėra mazgo 4:Door/Closed")
+    expect(lacks.nth(1)).to_contain_text("apie pokyčius nepranešama (BadNotSupported)")
+    told(van, opcua.lathe())
+    expect(lacks).to_have_count(0)
+
+
 def test_file_is_chosen_and_sent_on_its_way(open_console: Open) -> None:
     page, van = at_files(open_console)
     van.answers[("POST", LOAD)] = (202, opcua.resting(transfer=opcua.transfer("UPLOADING")))

@@ -194,6 +194,8 @@ export interface Machine {
   driver: string;
   controller: string;
   capabilities: Capability[];
+  /** What the machine's server should tell or offer and does not, in a person's words. */
+  lacks: string[];
   travel: { low: Position; high: Position; max_feed: number; max_spindle: number } | null;
   availability: Availability;
   execution: Execution;
