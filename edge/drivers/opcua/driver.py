@@ -25,6 +25,7 @@ from edge.drivers.opcua.models.model import FoundMachine, Item
 from edge.drivers.opcua.models.paths import resolve
 from edge.drivers.opcua.pauses import Pauses
 from edge.drivers.opcua.settings import OpcUaSettings
+from edge.drivers.opcua.together import together
 from edge.drivers.opcua.values import Value
 from edge.drivers.opcua.view import View, input_key
 
@@ -147,9 +148,6 @@ class OpcUaDriver:
                     await self._live()
                 except LinkError as error:
                     self._lose(str(error.reason))
-                    if (task := asyncio.current_task()) is not None and task.cancelling():
-                        # Python 3.11's TaskGroup lets a child's failure of the same moment take a cancel's place.
-                        raise asyncio.CancelledError from error
                     lived_s = 0.0 if self._live_since is None else loop.time() - self._live_since
                     await asyncio.sleep(pauses.after(error, lived_s))
         finally:
@@ -257,14 +255,12 @@ class OpcUaDriver:
         await self._read(connection, monitored, machine)
         self._programs = programs
         self._recover()
-        try:
-            async with asyncio.TaskGroup() as group:
-                machine_id = self._info.machine_id
-                group.create_task(connection.watch(), name=f"{machine_id}-watchdog")
-                group.create_task(self._refresh(connection, monitored), name=f"{machine_id}-refresh")
-                group.create_task(self._refresh_inputs(connection, inputs), name=f"{machine_id}-inputs")
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        await together(
+            connection.watch(),
+            self._refresh(connection, monitored),
+            self._refresh_inputs(connection, inputs),
+            name=self._info.machine_id,
+        )
 
     def _programs_of(self, connection: Connection, machine: FoundMachine) -> ProgramWork:
         from edge.drivers.opcua.programs import Programs

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from edge.drivers.opcua.errors import LinkError
 from edge.drivers.opcua.models.model import Browser, Reference
+from edge.drivers.opcua.together import together
 
 _SUPERTYPE_DEPTH = 8
 _AT_ONCE = 16
@@ -123,15 +123,8 @@ async def children_of(browser: Browser, parents: Sequence[tuple[str, str]]) -> l
     """Return the children of nodes, given as path and NodeId, with the paths of the children. Raises LinkError."""
     found: list[tuple[str, Reference]] = []
     for start in range(0, len(parents), _AT_ONCE):
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(_children(browser, path, node_id))
-                    for path, node_id in parents[start : start + _AT_ONCE]
-                ]
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        found.extend(pair for task in tasks for pair in task.result())
+        asked = [_children(browser, path, node_id) for path, node_id in parents[start : start + _AT_ONCE]]
+        found.extend(pair for pairs in await together(*asked, name="opcua-browse") for pair in pairs)
     return found
 
 
