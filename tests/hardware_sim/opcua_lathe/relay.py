@@ -75,6 +75,8 @@ class Relay:
                 there_writer.close()
         except OSError:
             pass  # the server behind is away: the client sees a closed connection
+        except asyncio.CancelledError:
+            pass  # `stop` waits for this task; asyncio's streams would report it as an error
         finally:
             self._writers.discard(writer)
             self._tasks.discard(task)
