@@ -248,3 +248,11 @@ async def test_who_asks_and_does_not_read_the_answers_is_let_go(tmp_path_factory
             one.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
         await deaf.disconnect()
+
+
+async def test_nobody_guesses_the_token_of_another_session(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with Served(plan(tmp_path_factory.mktemp("tokens"))) as served:
+        async with umati(served.endpoint) as one, umati(served.endpoint) as other:
+            tokens = [each.client.uaclient.session.authentication_token for each in (one, other)]
+        assert all(len(token.Identifier) == 32 for token in tokens)
+        assert tokens[0] != tokens[1]
