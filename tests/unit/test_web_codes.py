@@ -175,6 +175,32 @@ def test_every_reason_of_an_end_a_stop_and_a_fault_is_known() -> None:
     assert alike(said()) - known_said() == set()
 
 
+# Each whole that they make has a form of its own.
+LINK_COMPOSED = {"the link was lost ({}); {}", "the server has no {} {}"}
+LINK = {
+    "LinkLost",
+    "LinkError",
+    "ServerBusy",
+    "NeedsPerson",
+    "CertificateRefused",
+    "CredentialsRefused",
+    "NotDone",
+    "Differs",
+    "TransferFailed",
+    "FileRefused",
+}
+
+
+def test_every_reason_of_a_lost_link_and_of_a_failed_load_is_known() -> None:
+    rooms = ("drivers/opcua/*.py", "drivers/opcua/models/*.py", "services/*.py", "store/*.py")
+    found = {argument(call, -1, "reason") for name, call in calls(*rooms) if name in LINK}
+    found |= {argument(call, 1, "reason") for name, call in calls(rooms[0]) if name in ("_failed", "_refuse")}
+    texts = {text for text in found if text is not None and re.search(r"\w", BARE.sub("", text))}
+    assert len(texts) > len(LINK)
+    forms = [re.escape(form).replace(r"\{\}", ".+") for form in known_said()]
+    assert {text for text in texts if not re.fullmatch("|".join(forms), BARE.sub("1", text))} - LINK_COMPOSED == set()
+
+
 @pytest.mark.parametrize(
     "kind",
     [
@@ -184,8 +210,10 @@ def test_every_reason_of_an_end_a_stop_and_a_fault_is_known() -> None:
         errors.ProgramInterrupted,
         errors.DriverUnavailable,
         errors.DriverRefused,
+        errors.FileRefused,
         errors.StopNotDelivered,
         errors.StoreUnavailable,
+        errors.TransferFailed,
     ],
 )
 def test_every_error_that_carries_a_reason_is_known(kind: type[errors.InfoMobilError]) -> None:
