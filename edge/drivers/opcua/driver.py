@@ -237,6 +237,7 @@ class OpcUaDriver:
         missing = list(machine.missing)
         inputs = await self._resolve_inputs(connection, machine, missing)
         programs = self._programs_of(connection, machine)
+        self._work_under_way = programs
         await programs.prepare()
         monitored = {**machine.monitored(), **inputs, **programs.monitored()}
         self._reread.clear()
@@ -251,7 +252,6 @@ class OpcUaDriver:
         self._info = replace(
             self._info, controller=machine.controller, capabilities=programs.capabilities, lacks=self._missing
         )
-        self._work_under_way = programs
         await self._read(connection, monitored, machine)
         self._programs = programs
         self._recover()
