@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine on a secured connection, on both stacks: what the driver says, and the command that lets it in."""
+"""A machine on a secured connection, on both stacks: the command that lets it in, every policy, and users.
+
+Certificates that must not be accepted are tried in test_opcua_security and test_opcua_faults_certificates.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ import re
 import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from edge.domain.machine import MachineState
 from edge.drivers.opcua.driver import OpcUaDriver
 from edge.pki import Pki
 from edge.services.clock import SystemClock
-from tests.support.certificates import DAY, Made, make, make_authority
+from tests.support.certificates import Made, make, make_authority
 from tests.support.opcua import PATIENCE_S, Lathe, Watched, lathe_process, settings
 from tests.support.opcua_node import node_lathe_process
 
@@ -102,25 +104,6 @@ async def test_all_policies_and_modes_reach_the_machine(stack: Stack, tmp_path: 
         assert facts["sessions"] == 0
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"begin": datetime.now(UTC) - 9 * DAY, "end": datetime.now(UTC) - DAY}, "it has expired on"),
-        ({"hosts": ("192.0.2.9",)}, "it is that of 192.0.2.9, and the endpoint says 127.0.0.1"),
-        ({"uri": "urn:another:machine"}, "it is that of urn:another:machine, and the server calls itself"),
-    ],
-)
-async def test_a_trusted_certificate_that_is_wrong_reaches_nothing(
-    stack: Stack, tmp_path: Path, pki: Pki, changes: dict[str, Any], words: str
-) -> None:
-    made = make(**{"uri": stack.uri, **changes})
-    pki.trust_list.trust(made.certificate)
-    async with stack.lathe(tmp_path, made) as lathe, watched(lathe, pki) as watch:
-        await watch.until(says(words))
-        facts = await lathe.ctl("state")
-        assert facts["sessions"] == 0
-
-
 async def test_a_machine_without_security_is_not_reached_by_settings_that_want_it(tmp_path: Path, pki: Pki) -> None:
     async with lathe_process(tmp_path, "--idle") as lathe, watched(lathe, pki) as watch:
         await watch.until(says("the server does not offer basic256sha256 with sign_and_encrypt; it offers None none"))
@@ -145,13 +128,3 @@ async def test_a_user_comes_in_with_a_password_over_a_secured_channel(stack: Sta
                 await watch.until_available()
         async with watched(lathe, pki) as watch:
             await watch.until(says("the server lets nobody in without a user"))
-
-
-async def test_a_machine_that_does_not_trust_this_lab_is_told_with_our_thumbprint(tmp_path: Path, pki: Pki) -> None:
-    made = make(uri=NODE_URI)
-    pki.trust_list.trust(made.certificate)
-    node = Stack(node_lathe_process, NODE_URI)
-    async with node.lathe(tmp_path, made, "--strict", "--pki", str(tmp_path / "node")) as lathe:
-        async with watched(lathe, pki) as watch:
-            state = await watch.until(says("the server refuses this lab's certificate (BadSecurityChecksFailed)"))
-            assert pki.own().certificate.thumbprint in state.fault_reason.replace(" ", "")
