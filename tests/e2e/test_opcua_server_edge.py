@@ -19,7 +19,7 @@ from tests.hardware_sim.lab.laboratory import LAB_ID, Laboratory, Options
 from tests.hardware_sim.lab.people import Operator, until
 from tests.support.grbl import eventually
 from tests.support.opcua import watched
-from tests.support.opcua_server import Umati, umati
+from tests.support.opcua_server import START_S, Umati, umati
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -46,7 +46,7 @@ async def operator(lab: Laboratory) -> AsyncIterator[Operator]:
     lab.tell_router("door closed")
     async with Operator(lab.console_url) as person:
         await person.login(lab.pin)
-        await until("the OPC UA server listens", lambda: listening(person))
+        await until("the OPC UA server listens", lambda: listening(person), seconds=START_S)
         yield person
 
 
@@ -138,7 +138,7 @@ async def test_a_server_that_is_killed_comes_back(lab: Laboratory, operator: Ope
     first = server_of(lab)
     os.kill(first, signal.SIGKILL)
     await until("it is missed", lambda: missed(operator))
-    await until("it listens again", lambda: listening(operator))
+    await until("it listens again", lambda: listening(operator), seconds=START_S)
     assert server_of(lab) != first
     async with umati(lab.server_endpoint, own=OWN) as client:
         await client.until(CHANNEL, 2)

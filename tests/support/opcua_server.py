@@ -22,6 +22,8 @@ from tests.support.grbl import eventually
 from tests.support.opcua import free_port
 
 OWN = "urn:infomobil:test"
+START_S = 60.0
+"""It starts at low priority: other tests come first."""
 TOOL = "http://opcfoundation.org/UA/MachineTool/"
 ROUTER = Nameplate("router", "Router", "router", "grbl")
 LATHE = Nameplate("lathe", "Lathe", "lathe", "opcua", "Maker", "T 1", "S-1", "urn:maker:t1:1", 2019, "Vilnius")
@@ -71,7 +73,7 @@ class Served:
         self.child = await Child.start(self.plan, self.reports.append)
         self._ended = asyncio.create_task(self.child.ended())
         self._beat = asyncio.create_task(self._beats())
-        await eventually(lambda: self.reports or self._ended.done(), "the server reports")
+        await eventually(lambda: self.reports or self._ended.done(), "the server reports", START_S)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -102,7 +104,7 @@ class Served:
 
     async def exit_status(self) -> int:
         """Wait until the process has ended."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(START_S):
             return await asyncio.shield(self._ended)
 
     @property
