@@ -8,6 +8,7 @@ server had one session of ours at any time and has none at the end (`trial` chec
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from edge.domain.errors import TransferFailed
 from edge.domain.machine import Availability, Execution
-from tests.support.opcua import Lathe, settings
-from tests.support.opcua_load import STACKS
+from edge.domain.transfer import ProgramFile
+from tests.support.opcua import PATIENCE_S, Lathe, settings
+from tests.support.opcua_load import STACKS, Told, digest, kept
 from tests.support.opcua_trial import Trial, trial
 from tests.support.proxy import Way
 
@@ -77,6 +80,24 @@ async def test_a_silent_network_is_noticed_and_comes_back(lathe: Lathe, ways: tu
         await one.watch.until_available()
         await one.check_parts(before)
         assert len(one.gaps) == 1
+
+
+async def test_a_session_that_the_server_still_believes_in_is_ended_before_another_begins(lathe: Lathe) -> None:
+    # The server forgets a session that is silent for 8 s: here it comes back before that.
+    async with trial(lathe, partial(settings, watchdog_s=6.0)) as one:
+        before = await producing(one)
+        one.proxy.half_open = True
+        one.proxy.silence()
+        await one.watch.until_unavailable()
+        # The driver has given the connection up; the server has not heard of it.
+        async with asyncio.timeout(PATIENCE_S):
+            while one.proxy.accepted < 2:
+                await asyncio.sleep(0.02)
+        assert (await one.census.ctl("state"))["sessions"] == 1
+        one.proxy.talk()
+        await one.watch.until_available()
+        assert (await one.census.ctl("state"))["connections"] == 2
+        await one.check_parts(before)
 
 
 async def test_a_slow_network_is_no_outage(lathe: Lathe) -> None:
@@ -203,3 +224,36 @@ async def test_a_missing_node_of_a_mapping_is_named_and_the_rest_works(lathe: La
         await one.watch.until(lambda _state: len(one.gaps) == 1, "a gap")
         await one.check_parts(before)
         assert one.driver.state().feed is None
+
+
+async def test_an_alarm_that_came_and_one_that_went_while_nobody_saw_are_known_afterwards(lathe: Lathe) -> None:
+    async with trial(lathe, settings) as one:
+        await one.watch.until_available()
+        await one.census.ctl("alarm Bar feeder empty")
+        await one.watch.until(lambda state: [alarm.text for alarm in state.alarms] == ["Bar feeder empty"], "an alarm")
+        await one.proxy.refuse()
+        await one.watch.until_unavailable()
+        await one.census.ctl("alarm")
+        await one.census.ctl("alarm Coolant low")
+        await one.proxy.accept()
+        await one.watch.until(
+            lambda state: [alarm.text for alarm in state.alarms] == ["Coolant low"], "the other alarm"
+        )
+        await one.census.ctl("alarm")
+        await one.watch.until(lambda state: state.alarms == (), "no alarm")
+
+
+async def test_an_upload_that_the_network_cuts_is_never_selected(lathe: Lathe) -> None:
+    file = ProgramFile("SHAFT.NC", os.urandom(1_000_000))
+    async with trial(lathe, partial(settings, write=True, job_control=True)) as one:
+        await one.watch.until_available()
+        one.proxy.cut_after = 500_000
+        with pytest.raises(TransferFailed, match="the link was lost"):
+            await one.driver.load(file, Told())
+        await one.watch.until(lambda _state: len(one.gaps) == 1, "a gap")
+        facts = await one.census.until(lambda facts: facts["files"] == [], "the rest removed")
+        assert "Store" not in facts["calls"]
+        assert facts["jobs"] == []
+        # And then it works.
+        assert await one.driver.load(file, Told()) is True
+        assert kept(await one.census.ctl("state")) == {file.name: digest(file.content)}

@@ -130,26 +130,44 @@ class Trial:
         assert not any(one.body["doubtful"] for one in self.facts if one.kind is EventType.PARTS_MADE)
 
 
+Settings = Callable[[str], OpcUaSettings]
+"""Settings for an endpoint."""
+
+
 @asynccontextmanager
-async def trial(
-    lathe: Lathe, settings: Callable[[str], OpcUaSettings], pki: Pki | None = None, most_sessions: int = 1
-) -> AsyncIterator[Trial]:
-    """Run a driver behind a proxy; at the end check that the lathe never had more sessions, and holds nothing."""
+async def counted(lathe: Lathe, most_sessions: int = 1) -> AsyncIterator[Census]:
+    """Watch who is connected; at the end check that nobody is and that there never were more sessions."""
+    census = Census(lathe)
+    asking = asyncio.create_task(census.run(), name="census")
+    try:
+        yield census
+    finally:
+        census.end()
+        await asyncio.wait({asking})
+    await asking
+    if lathe.is_running:
+        await census.until_nothing_is_held()
+    assert census.most_sessions <= most_sessions, census.most_sessions
+
+
+@asynccontextmanager
+async def followed(lathe: Lathe, census: Census, settings: Settings, pki: Pki | None = None) -> AsyncIterator[Trial]:
+    """Run a driver behind a proxy of its own."""
     async with proxied(lathe.endpoint) as proxy:
         driver = OpcUaDriver("lathe-1", "Lathe", "lathe", settings(proxy.endpoint), SystemClock(), pki=pki)
-        census = Census(lathe)
         one = Trial(Watched(driver), proxy, census)
         driver.subscribe(one.note)
-        asking = asyncio.create_task(census.run(), name="census")
         running = asyncio.create_task(driver.run(), name="lathe-1")
         try:
             yield one
         finally:
             running.cancel()
-            census.end()
-            await asyncio.wait({asking, running})
-        await asking
-        if lathe.is_running:
-            await census.until_nothing_is_held()
-        assert census.most_sessions <= most_sessions, census.most_sessions
-        assert one.driver.state().availability is Availability.UNAVAILABLE
+            await asyncio.wait({running})
+        assert driver.state().availability is Availability.UNAVAILABLE
+
+
+@asynccontextmanager
+async def trial(lathe: Lathe, settings: Settings, pki: Pki | None = None) -> AsyncIterator[Trial]:
+    """Run one driver behind a proxy, which may have one session at a time and leaves nothing."""
+    async with counted(lathe) as census, followed(lathe, census, settings, pki) as one:
+        yield one

@@ -27,27 +27,25 @@ _RESET = struct.pack("ii", 1, 0)
 class Proxy:
     """Between clients and the server at `port` of loopback; `endpoint` is where clients connect.
 
-    delay_s is how late everything arrives. cut_after cuts all connections once so many further bytes went up.
-    accepted counts connections, refused ones not; upstream the bytes that went up.
+    delay_s is how late everything arrives. cut_after cuts all connections once so many further bytes went up. With
+    half_open a connection that was silent stays so: neither side learns of the other's end, as where a network is away
+    for so long that TCP gives up.
+    accepted counts connections, refused ones not.
     """
 
     port: int
     path: str = ""
     delay_s: float = 0.0
     cut_after: int | None = None
+    half_open: bool = False
     accepted: int = 0
-    upstream: int = 0
     endpoint: str = ""
     _server: asyncio.Server | None = None
     _listening_at: int = 0
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _serving: set[asyncio.Task[None]] = field(default_factory=set)
+    _pumps: set[asyncio.Task[None]] = field(default_factory=set)
     _talks: dict[Way, asyncio.Event] = field(default_factory=lambda: {"up": asyncio.Event(), "down": asyncio.Event()})
-
-    @property
-    def open(self) -> int:
-        """How many connections of clients there are."""
-        return len(self._tasks)
 
     async def start(self) -> None:
         """Listen."""
@@ -58,9 +56,11 @@ class Proxy:
     async def stop(self) -> None:
         """Stop listening and end every connection."""
         await self.refuse()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.talk()
+        while self._serving:
+            for pump in self._pumps:
+                pump.cancel()
+            await asyncio.wait(self._serving)
 
     def silence(self, *ways: Way) -> None:
         """Forward nothing, or nothing in the ways named; connections are accepted and stay open."""
@@ -100,43 +100,50 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)
+        self._serving.add(task)
         self._writers.add(writer)
         self.accepted += 1
         try:
             await self._talks["up"].wait()
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            pass  # the server is away: the client sees its connection end
+        else:
             self._writers.add(there_writer)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._pump("up", reader, there_writer))
-                    group.create_task(self._pump("down", there_reader, writer))
-            finally:
-                self._writers.discard(there_writer)
-                there_writer.close()
-        except* OSError:
-            pass  # one side is away: the other sees its connection end
+            pumps = {
+                asyncio.create_task(self._pump("up", reader, there_writer)),
+                asyncio.create_task(self._pump("down", there_reader, writer)),
+            }
+            self._pumps |= pumps
+            await asyncio.wait(pumps)
+            self._pumps -= pumps
+            self._writers.discard(there_writer)
+            there_writer.close()
         finally:
             self._writers.discard(writer)
-            self._tasks.discard(task)
+            self._serving.discard(task)
             writer.close()
 
     async def _pump(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with suppress(OSError):
             while data := await reader.read(_CHUNK):
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
-                await self._talks[way].wait()
+                await self._silence_ends(way)
                 writer.write(data)
                 await writer.drain()
                 if way == "up":
                     self._count(len(data))
-        finally:
-            await self._talks[way].wait()
-            writer.close()
+        await self._silence_ends(way)
+        writer.close()
+
+    async def _silence_ends(self, way: Way) -> None:
+        if self.half_open and not self._talks[way].is_set():
+            # For this connection it never does.
+            await asyncio.get_running_loop().create_future()
+        await self._talks[way].wait()
 
     def _count(self, sent: int) -> None:
-        self.upstream += sent
         if self.cut_after is not None:
             self.cut_after -= sent
             if self.cut_after <= 0:

@@ -140,6 +140,7 @@ export class UaServer {
       ...(without.includes("jobs") ? [] : JOB_NODES),
     ];
     const { addressSpace } = this.#server.engine;
+    addressSpace.installAlarmsAndConditionsService();
     this.#model = new Model(addressSpace, this.machine, this.options.name, updated, optionals);
     if (!without.includes("files")) {
       this.#files = new FileSystem(this.#model, this.machine, !without.includes("move"));
