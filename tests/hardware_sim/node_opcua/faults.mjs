@@ -55,7 +55,8 @@ export class Faults {
   }
 
   /**
-   * Bind a method of `object`: `work` gets the arguments' values and the session, and returns pairs of type and value.
+   * Bind a method of `object`: `work` gets the arguments' values and the session, and returns pairs of type and
+   * value or throws a Refusal.
    */
   bind(object, name, work) {
     object.getMethodByName(name).bindMethod(async (inputs, context) => {
@@ -73,7 +74,11 @@ export class Faults {
             : [returnStatus(Number(refused))];
         return {
           statusCode: StatusCodes.Good,
-          outputArguments: outputs.map(([dataType, value]) => ({ dataType, arrayType: VariantArrayType.Scalar, value })),
+          outputArguments: outputs.map(([dataType, value]) => ({
+            dataType,
+            arrayType: VariantArrayType.Scalar,
+            value,
+          })),
         };
       } catch (error) {
         if (error instanceof Refusal) return { statusCode: error.statusCode };

@@ -34,7 +34,9 @@ const METHODS = [
 ];
 
 /** Paths, with dots, of the optional nodes that the receiver is made of. */
-export const JOB_NODES = [CONTROL, ...METHODS.map((name) => `${CONTROL}/${name}`)].map((path) => path.replaceAll("/", "."));
+export const JOB_NODES = [CONTROL, ...METHODS.map((name) => `${CONTROL}/${name}`)].map((path) =>
+  path.replaceAll("/", "."),
+);
 
 /** The states of ISA95JobOrderReceiverObjectType in the published nodeset, and their state numbers. */
 const STATE_NUMBERS = {

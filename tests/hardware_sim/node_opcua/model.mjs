@@ -57,7 +57,8 @@ export class Model {
   node(path) {
     let node = this.machine;
     for (const name of path.split("/")) {
-      const next = node.findReferencesExAsObject("HierarchicalReferences", BrowseDirection.Forward).find((one) => one.browseName.name === name);
+      const children = node.findReferencesExAsObject("HierarchicalReferences", BrowseDirection.Forward);
+      const next = children.find((one) => one.browseName.name === name);
       if (next === undefined) throw new Error(`the lathe has no node ${path}`);
       node = next;
     }

@@ -2,8 +2,8 @@
 /**
  * The wire between client and server, with the faults that wires have.
  *
- * Clients connect here, the OPC UA server listens behind. A silent wire keeps connections open and lets nothing through,
- * as a pulled cable or a frozen control does; a cut wire resets its connections.
+ * Clients connect here, the OPC UA server listens behind. A silent wire keeps connections open and lets nothing
+ * through, as a pulled cable or a frozen control does; a cut wire resets its connections.
  */
 
 import { once } from "node:events";
