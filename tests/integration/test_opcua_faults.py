@@ -255,5 +255,6 @@ async def test_an_upload_that_the_network_cuts_is_never_selected(lathe: Lathe) -
         assert "Store" not in facts["calls"]
         assert facts["jobs"] == []
         # And then it works.
+        await one.watch.until_available()
         assert await one.driver.load(file, Told()) is True
         assert kept(await one.census.ctl("state")) == {file.name: digest(file.content)}
