@@ -55,7 +55,7 @@ async def _lathe(browser: Browser, lab: Laboratory, operator: Operator) -> None:
     await page.locator(".left .card").nth(1).click()
     await page.locator(".commands .load").click()
     await page.get_by_role("radio").first.click()
-    await page.screenshot(path=IMAGES / "lathe.png")
+    await page.screenshot(path=IMAGES / "lathe.png", animations="disabled")
     lab.tell_lathe("start")
     await operator.until_machine("lathe", "the lathe goes on", lambda m: m["execution"] == "ACTIVE")
 
