@@ -89,10 +89,15 @@ class JobControl:
 
     async def start(self, job_id: str) -> None:
         """Let the machine begin an order. Raises NotDone, LinkError."""
-        # Said before it is asked: whatever becomes of the answer, a hold is for this order from now on.
+        before = self._ours, self._ours_listed
+        # Said before it is asked: unless it is refused, a hold is for this order from now on.
         self._ours = job_id
         self._ours_listed = self._state(job_id) is not None
-        await self._command("Start", job_id)
+        try:
+            await self._command("Start", job_id)
+        except NotDone:
+            self._ours, self._ours_listed = before
+            raise
 
     def begin_hold(self) -> list[tuple[str, str, Any]]:
         """Write to the wire what holds every order that runs; return order, method and call of each.

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Job orders of several systems on one machine: which of them a start, a hold, a stop and a resume are for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from edge.drivers.opcua import isa95
+from edge.drivers.opcua.errors import LinkLost
+from edge.drivers.opcua.file_transfer import NotDone
+from edge.drivers.opcua.job_control import JobControl
+from edge.drivers.opcua.models.model import Methods, Reference
+from edge.drivers.opcua.translate import ua
+
+METHODS = ("Store", "Start", "Pause", "Resume", "Stop", "Cancel", "RevokeStart")
+DONE, NOT_IN_A_STATE_FOR_THAT = 1, 1 << 2
+PANEL, OURS, OTHER_OURS = "panel-order", "infomobil-1", "infomobil-2"
+
+
+class Receiver:
+    """A machine's job order receiver behind a link.
+
+    `written` has the calls in their order on the wire; `answer` says what each returns, DONE unless told otherwise;
+    `answered` waits, before a call's answer comes, for what a test wants to have happened.
+    """
+
+    def __init__(self) -> None:
+        self.namespaces: tuple[str, ...] = (isa95.URI,)
+        self.written: list[tuple[str, object]] = []
+        self.answer: Callable[[str, object], int] = lambda method, order: DONE
+        self.answered: Callable[[str, object], None] = lambda method, order: None
+        self.lost = False
+
+    async def browse(self, node_id: str) -> Sequence[Reference]:
+        """Return no children: there is no list."""
+        return ()
+
+    async def read(self, node_ids: Sequence[str]) -> list[object]:
+        """Know no value."""
+        return [None for _ in node_ids]
+
+    async def call(
+        self, object_id: str, method_id: str, *arguments: object, seconds: float | None = None
+    ) -> list[object]:
+        """Call a method."""
+        return await self.finish_call(method_id, self.begin_call(object_id, method_id, *arguments), seconds)
+
+    async def prepare_call(self, method_id: str) -> None:
+        """Know every method."""
+
+    def begin_call(self, object_id: str, method_id: str, *arguments: object) -> tuple[str, object]:
+        """Write a call."""
+        if self.lost:
+            raise LinkLost(reason="the connection was lost")
+        self.written.append((method_id, arguments[0]))
+        return method_id, arguments[0]
+
+    async def finish_call(
+        self, method_id: str, begun: tuple[str, object], seconds: float | None = None
+    ) -> list[object]:
+        """Answer a call that was written."""
+        await asyncio.sleep(0)
+        self.answered(*begun)
+        return [self.answer(*begun)]
+
+
+def job_list(states: Mapping[str, int]) -> list[object]:
+    """Return a machine's list of job orders."""
+    return [
+        ua.ExtensionObject(
+            TypeId=ua.NodeId(5015, 1),
+            Body=isa95.encode(
+                "JobOrderAndState",
+                {
+                    "JobOrder": {"JobOrderID": order},
+                    "State": [
+                        {"BrowsePath": ua.RelativePath(), "StateText": ua.LocalizedText(""), "StateNumber": state}
+                    ],
+                },
+            ),
+        )
+        for order, state in states.items()
+    ]
+
+
+def control(receiver: Receiver, states: Mapping[str, int], methods: Sequence[str] = METHODS) -> JobControl:
+    """Return the job control of a machine that has told of job orders in these states."""
+    jobs = JobControl(receiver, Methods("jobs", {name: name for name in methods}))
+    jobs.take(job_list(states))
+    return jobs
+
+
+async def test_a_refused_start_is_not_held() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {})
+    receiver.answer = lambda method, order: NOT_IN_A_STATE_FOR_THAT
+    with pytest.raises(NotDone, match="did not take Start"):
+        await jobs.start(OURS)
+    assert jobs.begin_hold() == []
+    assert receiver.written == [("Start", OURS)]
+
+
+async def test_a_refused_start_leaves_the_order_before_it_to_the_hold() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {})
+    await jobs.start(OURS)
+    receiver.answer = lambda method, order: NOT_IN_A_STATE_FOR_THAT
+    with pytest.raises(NotDone):
+        await jobs.start(OTHER_OURS)
+    jobs.begin_hold()
+    assert ("Pause", OURS) in receiver.written
+    assert ("Pause", OTHER_OURS) not in receiver.written
+
+
+async def test_a_start_without_an_answer_is_held() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {})
+
+    def lose(method: str, order: object) -> None:
+        raise LinkLost(reason="no answer in time")
+
+    receiver.answered = lose
+    with pytest.raises(LinkLost):
+        await jobs.start(OURS)
+    jobs.begin_hold()
+    assert ("Pause", OURS) in receiver.written
