@@ -127,3 +127,46 @@ async def test_a_start_without_an_answer_is_held() -> None:
         await jobs.start(OURS)
     jobs.begin_hold()
     assert ("Pause", OURS) in receiver.written
+
+
+async def test_a_stop_reaches_every_order_though_the_first_refuses() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {PANEL: isa95.INTERRUPTED, OURS: isa95.RUNNING})
+    receiver.answer = lambda method, order: NOT_IN_A_STATE_FOR_THAT if order == PANEL else DONE
+    with pytest.raises(NotDone, match=r"panel-order: .* Stop: .* Cancel") as raised:
+        await jobs.stop()
+    assert OURS not in str(raised.value)
+    assert receiver.written == [("Stop", PANEL), ("Stop", OURS), ("Cancel", PANEL)]
+
+
+async def test_a_stop_is_written_for_every_order_before_an_answer_comes() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {PANEL: isa95.RUNNING, OURS: isa95.RUNNING})
+    written: list[int] = []
+    receiver.answered = lambda method, order: written.append(len(receiver.written))
+    await jobs.stop()
+    assert written == [2, 2]
+
+
+async def test_a_stop_whose_answer_is_lost_is_said_of_its_order() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {PANEL: isa95.RUNNING, OURS: isa95.RUNNING})
+
+    def lose(method: str, order: object) -> None:
+        if order == OURS:
+            raise LinkLost(reason="no answer in time")
+
+    receiver.answered = lose
+    with pytest.raises(NotDone, match="infomobil-1: no answer in time"):
+        await jobs.stop()
+    receiver.lost = True
+    with pytest.raises(LinkLost):
+        await jobs.stop()
+
+
+async def test_an_order_that_ended_by_itself_needs_no_stop() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {OURS: isa95.RUNNING})
+    receiver.answer = lambda method, order: NOT_IN_A_STATE_FOR_THAT
+    receiver.answered = lambda method, order: jobs.take(job_list({OURS: isa95.ENDED}))
+    await jobs.stop()

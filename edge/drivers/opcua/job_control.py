@@ -113,7 +113,7 @@ class JobControl:
 
     async def confirm(self, calls: Sequence[tuple[str, str, Any]]) -> None:
         """Wait until each order's hold is confirmed by one of its calls. Raises NotDone, LinkError."""
-        answers = await asyncio.gather(*(self._answer(job_id, method, begun) for job_id, method, begun in calls))
+        answers = await self._answers(calls)
         for job_id in {job_id for job_id, _, _ in calls}:
             reasons = [reason for one, reason in answers if one == job_id]
             if not all(reasons) and self._states is not None and self._states.get(job_id) == isa95.RUNNING:
@@ -124,21 +124,20 @@ class JobControl:
     async def stop(self) -> None:
         """End every order that runs; one of ours that has not begun is taken back. Raises NotDone, LinkError.
 
-        NotDone is raised, too, where there is no order to end.
+        All are asked before any answer is awaited: an order that is refused or answered late keeps no other running.
+        NotDone says of each that was not ended why; it is raised, too, where there is no order to end.
         """
         running = self._running()
         if not running:
             raise NotDone(reason="no job order is running that could be stopped")
-        for job_id in running:
-            methods = [name for name in ("Stop", "Cancel") if self.offers(name)]
-            for method in methods:
-                try:
-                    await self._command(method, job_id)
-                    break
-                except NotDone as error:
-                    if method == methods[-1] and not self._is_over(job_id):
-                        raise
-                    _log.debug("%s of %s: %s", method, job_id, error)
+        refusals: dict[str, list[str]] = {job_id: [] for job_id in running}
+        for method in ("Stop", "Cancel"):
+            if self.offers(method):
+                calls = [(job_id, method, self._begin(method, job_id)) for job_id in refusals]
+                refusals = {job_id: [*refusals[job_id], why] for job_id, why in await self._answers(calls) if why}
+        reasons = [f"{job_id}: {', '.join(why)}" for job_id, why in refusals.items() if not self._is_over(job_id)]
+        if reasons:
+            raise NotDone(reason="; ".join(reasons))
 
     async def resume(self) -> None:
         """Go on with every interrupted order. Raises NotDone, LinkError."""
@@ -200,6 +199,10 @@ class JobControl:
         status = outputs[0] if outputs else _NO_ERROR
         if not isinstance(status, int) or not status & _NO_ERROR:
             raise NotDone(reason=f"its job control did not take {method}: {_status_words(status)}")
+
+    async def _answers(self, calls: Sequence[tuple[str, str, Any]]) -> list[tuple[str, str]]:
+        """Return each call's order and why it was not taken, empty where it was."""
+        return await asyncio.gather(*(self._answer(job_id, method, begun) for job_id, method, begun in calls))
 
     async def _answer(self, job_id: str, method: str, begun: Any) -> tuple[str, str]:
         try:
