@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from edge.domain.errors import DriverRefused, TransferFailed
-from edge.domain.machine import Execution, MachineState
+from edge.domain.machine import Capability, Execution, MachineState
 from edge.domain.transfer import ProgramFile, TransferStep
 from edge.drivers.opcua import file_transfer
 from edge.drivers.opcua.file_transfer import OLD, Differs, FileStore, NotDone
-from edge.drivers.opcua.models.model import ProgramPath
+from edge.drivers.opcua.models.model import Methods, ProgramPath
 from edge.drivers.opcua.programs import Programs
 from edge.drivers.opcua.vendor_files import ONE_CALL_BYTES, ROOT
 from tests.support.opcua import settings
@@ -232,3 +232,15 @@ async def test_steps_are_told_in_their_order() -> None:
     told: list[TransferStep] = []
     await programs(Memory(), SINUMERIK).load(PROGRAM, lambda step, _: told.append(step))
     assert list(dict.fromkeys(told)) == [TransferStep.UPLOADING, TransferStep.VERIFYING, TransferStep.SELECTING]
+
+
+@pytest.mark.parametrize("lacking", ["Store", "Start", "Stop"])
+async def test_a_job_control_that_cannot_store_start_and_stop_is_not_used(lacking: str) -> None:
+    jobs = Methods("ns=1;s=j", {name: f"ns=1;s=j.{name}" for name in ("Store", "Start", "Stop", "Pause")})
+    some = Methods(jobs.node_id, {name: one for name, one in jobs.methods.items() if name != lacking})
+
+    def offered(one: Methods) -> frozenset[Capability]:
+        return programs(Memory(), ProgramPath(directory=DIRECTORY, jobs=one), job_control=True).capabilities
+
+    assert offered(jobs) == {Capability.LOAD_PROGRAM, Capability.JOB_CONTROL, Capability.HOLD, Capability.STOP}
+    assert offered(some) == {Capability.LOAD_PROGRAM}

@@ -21,7 +21,8 @@ from edge.drivers.opcua.models.model import Methods
 from edge.drivers.opcua.translate import ua
 
 PREFIX = "infomobil-"
-NEEDED = ("Store", "Start")
+NEEDED = ("Store", "Start", "Stop")
+"""Without these nothing is started from here: what could not be stopped from here is not begun from here."""
 
 _LIST = "JobOrderList"
 _NO_ERROR = 1

@@ -98,11 +98,9 @@ class Programs:
         if self._store is not None:
             found.add(Capability.LOAD_PROGRAM)
         if self._jobs is not None:
-            found.add(Capability.JOB_CONTROL)
+            found |= {Capability.JOB_CONTROL, Capability.STOP}
             if self._jobs.offers("Pause"):
                 found.add(Capability.HOLD)
-            if self._jobs.offers("Stop"):
-                found.add(Capability.STOP)
         return frozenset(found)
 
     async def prepare(self) -> None:
