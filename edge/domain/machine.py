@@ -218,7 +218,9 @@ class MachineState:
 class MachineInfo:
     """Who a machine is: set once at connect.
 
-    lacks says, in a person's words, what the machine should tell or offer and does not: the rest works.
+    lacks says, in a person's words, what the machine should tell or offer and does not: the rest works. part_counter is
+    which of its counters part_count is, as its driver names it, the same name after each connect: the totals of two
+    counters have nothing to do with each other.
     """
 
     machine_id: str
@@ -230,3 +232,4 @@ class MachineInfo:
     travel: Travel | None = None
     motion: Motion | None = None
     lacks: tuple[str, ...] = ()
+    part_counter: str = ""

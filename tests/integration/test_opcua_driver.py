@@ -65,6 +65,7 @@ async def test_states_come_through(lathe: Lathe) -> None:
         assert state.program == "O2101_SHAFT"
         assert state.part_count == 1200
         assert watch.driver.info().controller == "InfoMobil Training lathe"
+        assert watch.driver.info().part_counter == "Production/Statistics/PartsProducedInLifetime"
 
         await lathe.ctl("start")
         await watch.until(lambda state: state.execution is Execution.ACTIVE, "active")

@@ -310,6 +310,25 @@ async def test_a_counter_that_says_nothing_is_not_preferred() -> None:
     assert (await umati.find(shelf, None)).parts == PARTS
 
 
+async def test_the_counter_stays_the_same_over_connections_though_it_is_silent() -> None:
+    shelf = shelf_with({f"{CHANNEL}/ChannelState": 2, PARTS: 5000, OLD_PARTS: 200})
+    counter, counts = "", []
+    for value in (5000, None, 5003):
+        shelf.values[f"lathe/{PARTS}"] = value
+        found = await umati.find(shelf, None, counter)
+        counter = found.part_counter
+        values = {key: shelf.values.get(item.node_id) for key, item in found.monitored().items()}
+        counts.append(found.state_of(values, 5).part_count)
+    assert counts == [5000, None, 5003]
+    assert counter == PARTS
+
+
+async def test_another_counter_bears_another_name() -> None:
+    shelf = shelf_with({f"{CHANNEL}/ChannelState": 2, OLD_PARTS: 200})
+    assert (await umati.find(shelf, None, PARTS)).part_counter == OLD_PARTS
+    assert (await umati.find(shelf_with({f"{CHANNEL}/ChannelState": 2}), None, PARTS)).part_counter == ""
+
+
 async def test_add_ins_may_stand_with_the_other_building_blocks() -> None:
     shelf = shelf_with({"MachineryBuildingBlocks/MachineryItemState/CurrentState": "Executing"})
     assert (await state_of(shelf)).execution is Execution.ACTIVE

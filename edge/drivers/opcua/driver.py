@@ -233,7 +233,7 @@ class OpcUaDriver:
                 self._work_under_way = None
 
     async def _follow(self, connection: Connection) -> None:
-        machine = await find(connection, self._settings)
+        machine = await find(connection, self._settings, self._info.part_counter)
         missing = list(machine.missing)
         inputs = await self._resolve_inputs(connection, machine, missing)
         programs = self._programs_of(connection, machine)
@@ -250,7 +250,11 @@ class OpcUaDriver:
         self._name_missing(missing)
         # A subscription may report its items one by one: the first state is of everything, read at once.
         self._info = replace(
-            self._info, controller=machine.controller, capabilities=programs.capabilities, lacks=self._missing
+            self._info,
+            controller=machine.controller,
+            capabilities=programs.capabilities,
+            lacks=self._missing,
+            part_counter=machine.part_counter,
         )
         await self._read(connection, monitored, machine)
         self._programs = programs

@@ -94,6 +94,11 @@ class CncMachine:
         code = ((self.namespace, "AlarmIdentifier"),)
         return AlarmSource(self.node_id, f"ns={self.namespace};i={_ALARM_TYPE}", code)
 
+    @property
+    def part_counter(self) -> str:
+        """Return that there is none."""
+        return ""
+
     def monitored(self) -> dict[str, Item]:
         """Return the nodes that `state_of` looks at, those that this machine has, by their paths."""
         wanted = [f"{channel}/{word}" for channel in self.channels for word in _CHANNEL_WORDS]

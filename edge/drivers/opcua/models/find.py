@@ -10,11 +10,14 @@ from edge.drivers.opcua.models.model import Browser, FoundMachine, Offer
 from edge.drivers.opcua.settings import OpcUaSettings
 
 
-async def find(browser: Browser, settings: OpcUaSettings) -> FoundMachine:
-    """Find the machine that `settings` mean, on this connection. Raises LinkError."""
+async def find(browser: Browser, settings: OpcUaSettings, counter: str = "") -> FoundMachine:
+    """Find the machine that `settings` mean, on this connection; its parts go on from `counter` where it has that.
+
+    Raises LinkError.
+    """
     match settings.model:
         case "umati":
-            return await umati.find(browser, settings.machine)
+            return await umati.find(browser, settings.machine, counter)
         case "cnc":
             return await cnc.find(browser, settings.machine)
         case "sinumerik":

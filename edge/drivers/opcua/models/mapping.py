@@ -46,6 +46,11 @@ class MappedMachine:
     programs: ProgramPath = field(default_factory=ProgramPath)
     missing: tuple[str, ...] = ()
 
+    @property
+    def part_counter(self) -> str:
+        """Return the node of the counter as the mapping says it."""
+        return self.signals["part_count"].node if "part_count" in self.nodes else ""
+
     def monitored(self) -> dict[str, Item]:
         """Return the nodes of the signals, by the signals' names."""
         return {name: Item(node_id, name == "part_count") for name, node_id in self.nodes.items()}

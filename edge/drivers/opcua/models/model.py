@@ -124,6 +124,11 @@ class FoundMachine(Protocol):
         ...
 
     @property
+    def part_counter(self) -> str:
+        """Return which counter `state_of` takes parts from, by a name that outlives the server; empty without one."""
+        ...
+
+    @property
     def programs(self) -> ProgramPath:
         """Return how programs get in."""
         ...

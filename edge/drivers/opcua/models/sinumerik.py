@@ -72,6 +72,11 @@ class SinumerikMachine:
     programs: ProgramPath = field(default_factory=ProgramPath)
     missing: tuple[str, ...] = ()
 
+    @property
+    def part_counter(self) -> str:
+        """Return the channel's own counter of all parts."""
+        return f"/Channel/State/totalParts[u{self.channel},1]"
+
     def monitored(self) -> dict[str, Item]:
         """Return the nodes that `state_of` looks at. What a control has not it answers with a Bad status."""
         u = f"u{self.channel}"

@@ -98,6 +98,11 @@ class UmatiMachine:
         tool = self.tool_namespace
         return AlarmSource(messages, f"ns={tool};i={_ALERT_TYPE}", ((tool, "ErrorCode"),))
 
+    @property
+    def part_counter(self) -> str:
+        """Return the path of the counter that is watched."""
+        return self.parts or ""
+
     def monitored(self) -> dict[str, Item]:
         """Return the nodes that `state_of` looks at, those that this machine has, by their paths."""
         wanted = [_OPERATION_MODE, _TOOL_FEED_OVERRIDE, _PROGRAM_NAME, *States.nodes(_PROGRAM_STATE)]
@@ -168,9 +173,13 @@ def _ended(execution: Execution, program: Execution | None) -> Execution:
     return execution
 
 
-async def find(browser: Browser, machine: str | None) -> UmatiMachine:
-    """Find the machine tool called `machine`, or the only one. Raises LinkError."""
-    return await _explore(browser, chosen(await _machines(browser), machine, "machine tool", "in its folder Machines"))
+async def find(browser: Browser, machine: str | None, counter: str = "") -> UmatiMachine:
+    """Find the machine tool called `machine`, or the only one; counter is the path of the one watched before.
+
+    Raises LinkError.
+    """
+    found = chosen(await _machines(browser), machine, "machine tool", "in its folder Machines")
+    return await _explore(browser, found, counter)
 
 
 async def offer(browser: Browser) -> Offer:
@@ -209,7 +218,7 @@ async def _machines(browser: Browser) -> list[Reference]:
     ]
 
 
-async def _explore(browser: Browser, root: Reference) -> UmatiMachine:
+async def _explore(browser: Browser, root: Reference, counter: str = "") -> UmatiMachine:
     found = await walk(browser, root.node_id, _is_worth_a_look)
     nodes = {path: one.node_id for path, one in found.items()}
     item_state = first(path if f"{path}/CurrentState" in nodes else None for path in _ITEM_STATE_PLACES)
@@ -229,14 +238,14 @@ async def _explore(browser: Browser, root: Reference) -> UmatiMachine:
         spindles=tuple(path.rpartition("/")[0] for path in nodes if path.endswith("/IsRotating")),
         item_state=item_state,
         tool_mode=first(path if f"{path}/CurrentState" in nodes else None for path in _TOOL_MODE_PLACES),
-        parts=await _counter(browser, nodes),
+        parts=counter if counter in nodes else await _counter(browser, nodes),
         programs=ProgramPath(directory=_directory(nodes), jobs=_jobs(nodes)),
         missing=tuple(missing),
     )
 
 
 async def _counter(browser: Browser, nodes: Mapping[str, str]) -> str | None:
-    """Return the counter that says something now: two counters, now one and now the other, would count wrong."""
+    """Return the counter that says something now, for as long as the machine has it: it may be silent meanwhile."""
     there = [path for path in _COUNTERS if path in nodes]
     values = await browser.read([nodes[path] for path in there])
     speaking = [path for path, value in zip(there, values, strict=True) if whole(value) is not None]
