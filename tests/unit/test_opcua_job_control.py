@@ -170,3 +170,35 @@ async def test_an_order_that_ended_by_itself_needs_no_stop() -> None:
     receiver.answer = lambda method, order: NOT_IN_A_STATE_FOR_THAT
     receiver.answered = lambda method, order: jobs.take(job_list({OURS: isa95.ENDED}))
     await jobs.stop()
+
+
+async def test_only_orders_from_here_are_resumed() -> None:
+    receiver = Receiver()
+    await control(receiver, {PANEL: isa95.INTERRUPTED, OURS: isa95.INTERRUPTED}).resume()
+    assert receiver.written == [("Resume", OURS)]
+    with pytest.raises(NotDone, match="no job order is interrupted that was begun from here"):
+        await control(receiver, {PANEL: isa95.INTERRUPTED, OURS: isa95.RUNNING}).resume()
+    assert receiver.written == [("Resume", OURS)]
+
+
+async def test_a_hold_between_two_answers_ends_a_resume() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {OURS: isa95.INTERRUPTED, OTHER_OURS: isa95.INTERRUPTED})
+
+    def hold(method: str, order: object) -> None:
+        jobs.begin_hold()
+
+    receiver.answered = hold
+    with pytest.raises(NotDone, match="a hold or a stop came in between"):
+        await jobs.resume()
+    assert ("Resume", OTHER_OURS) not in receiver.written
+
+
+async def test_a_stop_between_two_answers_ends_a_resume() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {OURS: isa95.INTERRUPTED, OTHER_OURS: isa95.INTERRUPTED})
+    stopping = asyncio.create_task(jobs.stop())
+    with pytest.raises(NotDone, match="a hold or a stop came in between"):
+        await jobs.resume()
+    await stopping
+    assert receiver.written == [("Resume", OURS), ("Stop", OURS), ("Stop", OTHER_OURS)]

@@ -51,6 +51,7 @@ class JobControl:
         self._states: dict[str, int] | None = None
         self._ours: str | None = None
         self._ours_listed = False
+        self._holds = 0
 
     def offers(self, method: str) -> bool:
         """Tell whether the machine has a method."""
@@ -106,6 +107,7 @@ class JobControl:
         An order of ours that the machine has not begun yet loses its permission to start. Nothing is returned where
         there is no order to hold. Raises LinkError.
         """
+        self._holds += 1
         calls = []
         for job_id in self._running():
             for method in self._hold_methods(job_id):
@@ -128,6 +130,7 @@ class JobControl:
         All are asked before any answer is awaited: an order that is refused or answered late keeps no other running.
         NotDone says of each that was not ended why; it is raised, too, where there is no order to end.
         """
+        self._holds += 1
         running = self._running()
         if not running:
             raise NotDone(reason="no job order is running that could be stopped")
@@ -141,12 +144,22 @@ class JobControl:
             raise NotDone(reason="; ".join(reasons))
 
     async def resume(self) -> None:
-        """Go on with every interrupted order. Raises NotDone, LinkError."""
-        interrupted = [job_id for job_id in self._running() if self._state(job_id) in (isa95.INTERRUPTED, None)]
+        """Go on with every interrupted order of ours, unless a hold or a stop comes in between.
+
+        Raises NotDone, LinkError.
+        """
+        interrupted = [job_id for job_id in self._running() if self._is_resumable(job_id)]
         if not interrupted:
-            raise NotDone(reason="no job order is interrupted")
+            raise NotDone(reason="no job order is interrupted that was begun from here")
+        holds = self._holds
         for job_id in interrupted:
             await self._command("Resume", job_id)
+            if self._holds != holds:
+                raise NotDone(reason="a hold or a stop came in between")
+
+    def _is_resumable(self, job_id: str) -> bool:
+        # What another system began it goes on with itself: nobody here knows why it was interrupted.
+        return job_id.startswith(PREFIX) and self._state(job_id) in (isa95.INTERRUPTED, None)
 
     def _running(self) -> list[str]:
         begun = [
