@@ -38,7 +38,7 @@ _CODES = {
 }
 _READING = (
     "Read Browse BrowseNext TranslateBrowsePathsToNodeIds RegisterNodes UnregisterNodes CreateSubscription"
-    " ModifySubscription DeleteSubscriptions TransferSubscriptions SetPublishingMode CreateMonitoredItems"
+    " ModifySubscription DeleteSubscriptions SetPublishingMode CreateMonitoredItems"
     " ModifyMonitoredItems DeleteMonitoredItems SetMonitoringMode Publish Republish CloseSession CloseSecureChannel"
 )
 # These two are let through so that their answers say for each node and method that it is not for writing or calling.

@@ -16,15 +16,12 @@ from asyncua.server.internal_session import InternalSession
 from asyncua.server.subscription_service import SubscriptionService
 from asyncua.server.user_managers import UserManager
 
+from edge.opcua_server.sessions import REFRESH, Session
 from edge.opcua_server.stack import NodeId, node_id, status, ua
 
 _ADMIN = User(role=UserRole.Admin)
 _NOBODY = User(role=UserRole.Anonymous)
 _SERVER = node_id(ua.ObjectIds.Server)
-_REFRESH = (
-    node_id(ua.ObjectIds.ConditionType_ConditionRefresh),
-    node_id(ua.ObjectIds.ConditionType_ConditionRefresh2),
-)
 _SUBSCRIPTIONS_EACH = 4
 _ITEMS_AT_ONCE = 5_000
 _QUEUE = 1_000
@@ -52,7 +49,7 @@ class _Methods(MethodService):
         """Answer every call."""
         return [
             (await super(_Methods, self).call([one]))[0]
-            if one.MethodId in _REFRESH
+            if one.MethodId in REFRESH
             else ua.CallMethodResult(StatusCode=status("BadUserAccessDenied"))
             for one in methods
         ]
@@ -142,7 +139,7 @@ class ReadOnlyServer(InternalServer):
 
     def create_session(self, name: str, user: User = _NOBODY, external: bool = False) -> InternalSession:  # noqa: FBT001, FBT002
         """Create a session with a token that nobody guesses: who has it takes the session over (OPC 10000-4, 5.7.2)."""
-        session = super().create_session(name, user, external)
+        session = Session(self, self.aspace, self.subscription_service, name, user=user, external=external)
         if external:
             self.unregister_external_session(session)
             session.auth_token = ua.NodeId(secrets.token_bytes(_TOKEN_BYTES), 0, ua.NodeIdType.ByteString)

@@ -45,7 +45,8 @@ def _service(name: str) -> Any:
 
 _CREATE_SESSION = _service("CreateSession")
 _DISCOVERY = (_service("GetEndpoints"), _service("FindServers"), _service("CloseSecureChannel"))
-_REGISTER = (_service("RegisterServer"), _service("RegisterServer2"))
+# A subscription stays with the session that made it: a client that comes back in another one makes its own anew.
+_NOT_SERVED = (_service("RegisterServer"), _service("RegisterServer2"), _service("TransferSubscriptions"))
 
 
 class _Processor(UaProcessor):
@@ -85,7 +86,7 @@ class _Processor(UaProcessor):
         super().open_secure_channel(algohdr, seqhdr, body)  # type: ignore[no-untyped-call]  # asyncua leaves it untyped
 
     async def _process_message(self, typeid: Any, requesthdr: Any, seqhdr: Any, body: Any) -> bool:
-        if typeid in _REGISTER:
+        if typeid in _NOT_SERVED:
             raise ServiceError(ua.StatusCodes.BadServiceUnsupported)
         if self._is_open_to_all and not self._anonymous and typeid not in _DISCOVERY:
             raise ServiceError(ua.StatusCodes.BadSecurityModeInsufficient)

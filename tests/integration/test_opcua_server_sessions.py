@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one client of the lab's own OPC UA server can do to another, and how much it may ask for at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from asyncua import ua
+from asyncua.common.subscription import Subscription
+
+from tests.support.grbl import eventually
+from tests.support.opcua_server import Served, Umati, heard, plan, umati
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+CHANNEL = "router/Monitoring/Channel/ChannelState"
+NOT_THERE = ua.StatusCodes.BadSubscriptionIdInvalid
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    async with Served(plan(tmp_path_factory.mktemp("served"))) as server:
+        server.show(heard())
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def victim(served: Served) -> AsyncIterator[Umati]:
+    async with umati(served.endpoint) as client:
+        await client.until(CHANNEL, 2)
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def watched(victim: Umati) -> Subscription:
+    """Subscribe as the one whom the other would disturb."""
+    subscription: Subscription = await victim.subscribe(CHANNEL)
+    await eventually(lambda: victim.changes, "its first value")
+    return subscription
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def other(served: Served) -> AsyncIterator[Umati]:
+    async with umati(served.endpoint) as client:
+        await client.subscribe(CHANNEL)
+        yield client
+
+
+def items_to_create(other: Umati, number: int, subscription: int) -> Any:
+    wanted = ua.ReadValueId(NodeId=other.node(CHANNEL).nodeid, AttributeId=ua.AttributeIds.Value)
+    asked = ua.MonitoredItemCreateRequest(ItemToMonitor=wanted, MonitoringMode=ua.MonitoringMode.Reporting)
+    return ua.CreateMonitoredItemsParameters(SubscriptionId=subscription, ItemsToCreate=[asked] * number)
+
+
+Service = Callable[[], Awaitable[Any]]
+
+
+def naming(other: Umati, number: int) -> dict[str, Service]:
+    """Return every service that names one subscription, as `other` asks for it."""
+    session = other.client.uaclient.session
+    items = [1, 2, 3]
+    disable = ua.SetMonitoringModeParameters(number, ua.MonitoringMode.Disabled, items)
+    return {
+        "modify": lambda: session.update_subscription(ua.ModifySubscriptionParameters(number)),
+        "create items": lambda: session.create_monitored_items(items_to_create(other, 1, number)),
+        "modify items": lambda: session.modify_monitored_items(ua.ModifyMonitoredItemsParameters(number)),
+        "delete items": lambda: session.delete_monitored_items(ua.DeleteMonitoredItemsParameters(number, items)),
+        "monitoring mode": lambda: session.set_monitoring_mode(disable),
+        "republish": lambda: session.republish(number, 1),
+        "refresh": lambda: other.client.get_node(ua.NodeId(2782)).call_method(
+            ua.NodeId(3875), ua.Variant(number, ua.VariantType.UInt32)
+        ),
+    }
+
+
+async def test_no_client_reaches_the_subscription_of_another(
+    served: Served, victim: Umati, watched: Subscription, other: Umati
+) -> None:
+    number = watched.subscription_id
+    assert number is not None
+    for name, ask in naming(other, number).items():
+        with pytest.raises(ua.UaStatusCodeError) as refused:
+            await ask()
+        assert refused.value.code == NOT_THERE, name
+    session = other.client.uaclient.session
+    assert [one.value for one in await session.delete_subscriptions([number])] == [NOT_THERE]
+    mute = ua.SetPublishingModeParameters(False, [number])
+    assert [one.value for one in await session.set_publishing_mode(mute)] == [NOT_THERE]
+    served.show(heard(execution="ACTIVE"))
+    await eventually(lambda: (CHANNEL, 0, "Good") in victim.changes, "the other one still hears of changes")
+
+
+async def test_no_subscription_goes_over_to_another_session(
+    served: Served, victim: Umati, watched: Subscription, other: Umati
+) -> None:
+    wanted = ua.TransferSubscriptionsParameters([watched.subscription_id], True)
+    for client in (other, victim):
+        with pytest.raises(ua.UaStatusCodeError) as refused:
+            await client.client.uaclient.session.transfer_subscriptions(wanted)
+        assert refused.value.code == ua.StatusCodes.BadServiceUnsupported
+    served.show(heard(execution="INTERRUPTED"))
+    await eventually(lambda: (CHANNEL, 1, "Good") in victim.changes, "the other one still hears of changes")
+
+
+async def test_a_client_does_with_its_own_what_it_likes(served: Served) -> None:
+    async with umati(served.endpoint) as client:
+        subscription = await client.subscribe(CHANNEL)
+        await eventually(lambda: client.changes, "its first value")
+        session, number = client.client.uaclient.session, subscription.subscription_id
+        await session.update_subscription(ua.ModifySubscriptionParameters(number))
+        foreign = 1
+        assert foreign != number
+        on = ua.SetPublishingModeParameters(True, [foreign, number])
+        assert [one.value for one in await session.set_publishing_mode(on)] == [NOT_THERE, 0]
+        made = await session.create_monitored_items(items_to_create(client, 1, number))
+        items = [made[0].MonitoredItemId]
+        mode = ua.SetMonitoringModeParameters(number, ua.MonitoringMode.Disabled, items)
+        assert [one.value for one in await session.set_monitoring_mode(mode)] == [0]
+        gone = ua.DeleteMonitoredItemsParameters(number, items)
+        assert [one.value for one in await session.delete_monitored_items(gone)] == [0]
+        assert [one.value for one in await session.delete_subscriptions([foreign, number])] == [NOT_THERE, 0]
