@@ -38,6 +38,7 @@ class NodeLathe(Lathe):
     def __init__(self, folder: Path, port: int, *arguments: str) -> None:
         super().__init__(folder, port, *arguments)
         self._remarks = folder / "node.stderr"
+        self._pki = folder / "node.pki"
 
     async def start(self) -> None:
         """Start the process and wait until it is ready."""
@@ -47,7 +48,7 @@ class NodeLathe(Lathe):
         with self._remarks.open("ab") as remarks:
             self._process = await asyncio.create_subprocess_exec(
                 node(),
-                *("server.mjs", "--endpoint", self.endpoint, *self._arguments),
+                *("server.mjs", "--endpoint", self.endpoint, "--pki", str(self._pki), *self._arguments),
                 cwd=FOLDER,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
