@@ -102,7 +102,8 @@ code_type = "nsu=urn:maker:press;i=3001"
 
 [programs]
 directory = "Files"
-select = "Files"
+files = "Memory"
+select = "Memory"
 """
 
 
@@ -129,8 +130,10 @@ def press(mapped: str = WHOLE) -> tuple[Shelf, MachineMapping]:
     )
     shelf.values["ns=2;s=Circuit"] = True
     shelf.put("ns=2;s=Press", "Files", "i=13353", "files")
-    for name in ("CreateFile", "Select"):
-        shelf.put("files", name, "i=0")
+    shelf.put("files", "CreateFile", "i=0")
+    shelf.put("ns=2;s=Press", "Memory", "i=58", "memory")
+    for name in ("CopyFileToServer", "CopyFileFromServer", "Select"):
+        shelf.put("memory", name, "i=0")
     return shelf, parse_mapping(mapped, FILE)
 
 
@@ -164,15 +167,17 @@ async def test_a_mapping_tells_of_alarms_and_of_ways_for_programs() -> None:
     assert found.alarms == AlarmSource("i=2253", "ns=2;i=3001", ((2, "Number"),))
     assert found.programs.directory is not None
     assert found.programs.select is not None
-    assert dict(found.programs.select.methods) == {"Select": "files/Select"}
-    assert (found.programs.files, found.programs.jobs) == (None, None)
+    assert dict(found.programs.select.methods) == {"Select": "memory/Select"}
+    assert found.programs.files is not None
+    assert found.programs.jobs is None
     assert found.monitored()["part_count"] == Item("ns=2;s=Press/Program/Parts", counter=True)
     assert found.monitored()["emergency_stop"] == Item("ns=2;s=Circuit")
 
 
 async def test_what_the_server_lacks_is_named_and_the_rest_works() -> None:
     text = WHOLE.replace('"Axes/Feed"', '"Axes/Nothing"').replace('"Program/Line"', '"nsu=urn:nobody;i=7"')
-    text = text.replace('directory = "Files"', 'directory = "Folder"\nfiles = "Files"').replace("i=2253", "Alarms")
+    text = text.replace('directory = "Files"', 'directory = "Folder"').replace('files = "Memory"', 'files = "Files"')
+    text = text.replace("i=2253", "Alarms")
     shelf, mapped = press(text)
     shelf.values["ns=2;s=Circuit"] = None
     found = await mapping.resolved(shelf, mapped)
@@ -261,6 +266,7 @@ def test_availability_is_what_its_signal_says() -> None:
         (EXECUTION + '[alarms]\nnode = "A"\ncode = "B"', 5, "alarms", "go together"),
         ("alarm = 1\n" + EXECUTION, 1, "alarm", "did you mean alarms?"),
         (EXECUTION + "[programs]\nselekt = 'A'", 6, "programs.selekt", "did you mean select?"),
+        (EXECUTION + "[programs]\ndirectory = 'A'\nselect = 'B'", 7, "programs.select", "`select` goes with `files`"),
         ("root = 2026-11-23\n" + EXECUTION, 1, "root", "valid string"),
     ],
 )

@@ -41,6 +41,7 @@ def programs(memory: Memory, path: ProgramPath, *, state: MachineState | None = 
     return Programs("mill-1", allowed, path, memory, lambda: state or ready, ignore)
 
 
+JOBS = Methods("ns=1;s=j", {name: f"ns=1;s=j.{name}" for name in ("Store", "Start", "Stop", "Pause")})
 SINUMERIK = ProgramPath(files=FILES, select=SELECT)
 
 
@@ -240,11 +241,28 @@ async def test_steps_are_told_in_their_order() -> None:
 
 @pytest.mark.parametrize("lacking", ["Store", "Start", "Stop"])
 async def test_a_job_control_that_cannot_store_start_and_stop_is_not_used(lacking: str) -> None:
-    jobs = Methods("ns=1;s=j", {name: f"ns=1;s=j.{name}" for name in ("Store", "Start", "Stop", "Pause")})
-    some = Methods(jobs.node_id, {name: one for name, one in jobs.methods.items() if name != lacking})
+    some = Methods(JOBS.node_id, {name: one for name, one in JOBS.methods.items() if name != lacking})
 
     def offered(one: Methods) -> frozenset[Capability]:
         return programs(Memory(), ProgramPath(directory=DIRECTORY, jobs=one), job_control=True).capabilities
 
-    assert offered(jobs) == {Capability.LOAD_PROGRAM, Capability.JOB_CONTROL, Capability.HOLD, Capability.STOP}
+    assert offered(JOBS) == {Capability.LOAD_PROGRAM, Capability.JOB_CONTROL, Capability.HOLD, Capability.STOP}
     assert offered(some) == {Capability.LOAD_PROGRAM}
+
+
+async def test_a_select_that_knows_no_paths_of_the_file_system_is_left_to_the_panel() -> None:
+    memory = Memory()
+    work = programs(memory, ProgramPath(directory=DIRECTORY, select=SELECT))
+    assert await work.load(PROGRAM, ignore) is False
+    assert memory.files == {PROGRAM.name: PROGRAM.content}
+    assert memory.called("Select") == []
+
+
+@pytest.mark.parametrize("select", [SELECT, None])
+async def test_job_control_begins_only_what_it_stored(select: Methods | None) -> None:
+    memory = Memory()
+    work = programs(memory, ProgramPath(files=FILES, select=select, jobs=JOBS), job_control=True)
+    assert work.capabilities == {Capability.LOAD_PROGRAM, Capability.HOLD, Capability.STOP}
+    assert await work.load(PROGRAM, ignore) is (select is not None)
+    with pytest.raises(DriverRefused, match="does not store what is loaded"):
+        await work.start_loaded()

@@ -83,7 +83,9 @@ class Programs:
         if settings.write and settings.job_control and path.jobs is not None:
             if all(name in path.jobs.methods for name in NEEDED):
                 self._jobs = JobControl(link, path.jobs)
-        self._selects = path.select is not None
+        self._selects = isinstance(self._store, SinumerikFiles) and path.select is not None
+        # What job control begins is what it stored itself: a file from where its order can name it.
+        self._orders = self._jobs is not None and isinstance(self._store, FileStore)
         self._loading: asyncio.Task[bool] | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self._memory = asyncio.Lock()
@@ -98,7 +100,9 @@ class Programs:
         if self._store is not None:
             found.add(Capability.LOAD_PROGRAM)
         if self._jobs is not None:
-            found |= {Capability.JOB_CONTROL, Capability.STOP}
+            found.add(Capability.STOP)
+            if self._orders:
+                found.add(Capability.JOB_CONTROL)
             if self._jobs.offers("Pause"):
                 found.add(Capability.HOLD)
         return frozenset(found)
@@ -154,6 +158,8 @@ class Programs:
         jobs = self._need_jobs("start")
         if self._loading is not None and not self._loading.done():
             self._refuse("start", "a program is being loaded")
+        if not self._orders:
+            self._refuse("start", "its job control does not store what is loaded: " + _USE_PANEL)
         if self._stored is None:
             self._refuse("start", "no program was loaded since the last start or since the link is there: load it")
         # Once, whatever becomes of it.
@@ -266,7 +272,7 @@ class Programs:
             raise self._failed(file, f"the link was lost ({error.reason}); {rest}") from error
         if abandoned.is_set():
             raise self._failed(file, "the load was cancelled; the file is on the machine, not selected")
-        if self._jobs is None and not self._selects:
+        if not self._orders and not self._selects:
             return False
         tell(TransferStep.SELECTING, 0)
         try:
@@ -285,8 +291,7 @@ class Programs:
             if self._state().execution in _BUSY:
                 raise NotDone(reason=_NOT_IN_RESET)
             await self._store.select(file.name)
-        else:
-            assert self._jobs is not None
+        elif self._jobs is not None:
             self._stored = await self._jobs.store(file.name, path)
 
     async def _take_back(self, file: ProgramFile) -> TransferFailed:

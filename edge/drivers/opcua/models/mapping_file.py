@@ -132,13 +132,20 @@ class Programs(_Frozen):
     """Objects through which programs get in; their methods are found by browse name.
 
     directory is an OPC UA file system; files has CopyFileToServer and CopyFileFromServer, and select Select, as a
-    Sinumerik has them; jobs is an ISA-95 job order receiver.
+    Sinumerik has them; jobs is an ISA-95 job order receiver. select goes with files: it selects by their paths. Where
+    files go through them, jobs serves to hold and to stop.
     """
 
     directory: Node | None = None
     files: Node | None = None
     select: Node | None = None
     jobs: Node | None = None
+
+    @model_validator(mode="after")
+    def _select_has_files(self) -> Self:
+        if self.select is not None and self.files is None:
+            raise _misfit(("programs", "select"), "`select` goes with `files`: it selects by the paths that these use")
+        return self
 
 
 class MachineMapping(_Frozen):
