@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from asyncua.common.methods import uamethod
-from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.address_space import AttributeService, MethodService
 from asyncua.server.internal_server import InternalServer
@@ -23,7 +22,6 @@ _ADMIN = User(role=UserRole.Admin)
 _NOBODY = User(role=UserRole.Anonymous)
 _SERVER = node_id(ua.ObjectIds.Server)
 _SUBSCRIPTIONS_EACH = 4
-_ITEMS_AT_ONCE = 5_000
 _QUEUE = 1_000
 _TOKEN_BYTES = 32
 _ACTIVATION_S = 10.0
@@ -68,12 +66,6 @@ class Subscriptions(SubscriptionService):
         """Create a subscription that publishes no faster than is good for the computer (OPC 10000-4, 5.14.2)."""
         params.RequestedPublishingInterval = max(params.RequestedPublishingInterval, self.publishing_min_ms)
         return await super().create_subscription(params, *arguments, **more)
-
-    async def create_monitored_items(self, params: Any) -> list[Any]:
-        """Create monitored items. Raises ServiceError for more at once than a machine has nodes."""
-        if len(params.ItemsToCreate) > _ITEMS_AT_ONCE:
-            raise ServiceError(ua.StatusCodes.BadTooManyOperations)
-        return list(await super().create_monitored_items(params))
 
     async def tell(self, event: Any, notifiers: Sequence[NodeId]) -> None:
         """Send an event of a condition to whoever subscribed to one of `notifiers`; keep it while it is retained."""

@@ -16,6 +16,7 @@ from edge.opcua_server.machine_tool import MachineTool
 from edge.opcua_server.nodesets import MACHINE_TOOL, load_nodesets
 from edge.opcua_server.passwords import passwords_of
 from edge.opcua_server.readonly import ReadOnlyServer
+from edge.opcua_server.sessions import LIMITS
 from edge.opcua_server.space import AttributeIds, Space
 from edge.opcua_server.stack import node_id, ua
 from edge.opcua_server.transport import GuardedServer
@@ -64,6 +65,7 @@ class LabServer:
         offered = [*_ENCRYPTED, *([_POLICY.NoSecurity] if plan.anonymous else [])]
         server.set_security_policy(offered)
         server.permit_only(ReadingOnly())
+        await self._tell_limits()
         await load_nodesets(server)
         await self._build()
         await server.start()
@@ -93,6 +95,12 @@ class LabServer:
         yield
         if machine.plan_version != version:
             await self._services.subscriptions.announce(plan_changed(machine.node(PLAN)))
+
+    async def _tell_limits(self) -> None:
+        for name, most in LIMITS.items():
+            place = getattr(ua.ObjectIds, f"Server_ServerCapabilities_OperationLimits_{name}")
+            told = ua.DataValue(ua.Variant(most, ua.VariantType.UInt32))
+            await self._server.get_node(node_id(place)).write_attribute(AttributeIds.Value, told)
 
     async def _build(self) -> None:
         uri = f"urn:infomobil:{self._plan.lab_id}"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One client's session: it reaches its own subscriptions only, and asks for so many nodes at once.
+"""One client's session: it reaches its own subscriptions only, and asks for no more than so many nodes at once.
 
-asyncua finds a subscription by its number alone, whoever asks, and the numbers count up.
+asyncua finds a subscription by its number alone, whoever asks, and the numbers count up; and it does whatever fits into
+a message.
 """
 
 from __future__ import annotations
@@ -18,6 +19,17 @@ REFRESH = (
     node_id(ua.ObjectIds.ConditionType_ConditionRefresh),
     node_id(ua.ObjectIds.ConditionType_ConditionRefresh2),
 )
+LIMITS = {
+    "MaxNodesPerRead": 1_000,
+    "MaxNodesPerBrowse": 500,
+    "MaxNodesPerTranslateBrowsePathsToNodeIds": 500,
+    "MaxNodesPerMethodCall": 10,
+    "MaxMonitoredItemsPerCall": 1_000,
+}
+"""How much is done at one request, by the name of the node that tells clients (OPC 10000-5, 6.3.11).
+
+Each request is answered in one piece, while the others wait: a thousand values take some ten milliseconds.
+"""
 
 
 class Session(InternalSession):
@@ -29,6 +41,21 @@ class Session(InternalSession):
         made = self.subscription_service.subscriptions
         return frozenset(number for number, one in made.items() if one.session_id == self.session_id)
 
+    async def read(self, params: Any) -> list[Any]:
+        """Read attributes. Raises ServiceError, as all below, for more at once than LIMITS says."""
+        _bound("MaxNodesPerRead", params.NodesToRead)
+        return list(await super().read(params))
+
+    async def browse(self, params: Any) -> list[Any]:
+        """Return references."""
+        _bound("MaxNodesPerBrowse", params.NodesToBrowse)
+        return list(await super().browse(params))
+
+    async def translate_browsepaths_to_nodeids(self, params: list[Any]) -> list[Any]:
+        """Return where paths lead."""
+        _bound("MaxNodesPerTranslateBrowsePathsToNodeIds", params)
+        return list(await super().translate_browsepaths_to_nodeids(params))
+
     def modify_subscription(self, params: Any) -> Any:
         """Modify a subscription. Raises ServiceError, as all below, for one that is not the session's."""
         self._require(params.SubscriptionId)
@@ -37,21 +64,28 @@ class Session(InternalSession):
     async def create_monitored_items(self, params: Any) -> list[Any]:
         """Watch nodes."""
         self._require(params.SubscriptionId)
+        _bound("MaxMonitoredItemsPerCall", params.ItemsToCreate)
         return list(await super().create_monitored_items(params))
 
     async def modify_monitored_items(self, params: Any) -> list[Any]:
-        """Watch otherwise."""
+        """Watch otherwise, with queues no longer than those of new items."""
         self._require(params.SubscriptionId)
+        _bound("MaxMonitoredItemsPerCall", params.ItemsToModify)
+        most = self.iserver.max_monitored_item_queue_size
+        for one in params.ItemsToModify:
+            one.RequestedParameters.QueueSize = min(one.RequestedParameters.QueueSize or most, most)
         return list(await super().modify_monitored_items(params))
 
     async def delete_monitored_items(self, params: Any) -> list[Any]:
         """Watch no more."""
         self._require(params.SubscriptionId)
+        _bound("MaxMonitoredItemsPerCall", params.MonitoredItemIds)
         return list(await super().delete_monitored_items(params))
 
     async def set_monitoring_mode(self, params: Any) -> list[Any]:
         """Turn reporting of items on or off."""
         self._require(params.SubscriptionId)
+        _bound("MaxMonitoredItemsPerCall", params.MonitoredItemIds)
         return list(await super().set_monitoring_mode(params))
 
     def republish(self, params: Any) -> Any:
@@ -86,6 +120,7 @@ class Session(InternalSession):
 
     async def call(self, params: list[Any]) -> list[Any]:
         """Call methods; the alarms that stand are told again to subscriptions of this session only."""
+        _bound("MaxNodesPerMethodCall", params)
         return [
             ua.CallMethodResult(StatusCode=_not_there())
             if one.MethodId in REFRESH and not self._is_refreshed_by(one)
@@ -105,6 +140,11 @@ class Session(InternalSession):
         own = self.own
         done = iter(await act([one for one in ids if one in own]))
         return [next(done) if one in own else _not_there() for one in ids]
+
+
+def _bound(limit: str, asked: Sequence[Any] | None) -> None:
+    if len(asked or ()) > LIMITS[limit]:
+        raise ServiceError(ua.StatusCodes.BadTooManyOperations)
 
 
 def _not_there() -> Any:

@@ -11,6 +11,7 @@ import pytest_asyncio
 from asyncua import ua
 from asyncua.common.subscription import Subscription
 
+from edge.opcua_server.sessions import LIMITS
 from tests.support.grbl import eventually
 from tests.support.opcua_server import Served, Umati, heard, plan, umati
 
@@ -122,3 +123,68 @@ async def test_a_client_does_with_its_own_what_it_likes(served: Served) -> None:
         gone = ua.DeleteMonitoredItemsParameters(number, items)
         assert [one.value for one in await session.delete_monitored_items(gone)] == [0]
         assert [one.value for one in await session.delete_subscriptions([foreign, number])] == [NOT_THERE, 0]
+
+
+def at_once(client: Umati, number: int) -> dict[str, Service]:
+    """Return the services that name many nodes or items, by the limit of each, with `number` of them."""
+    session = client.client.uaclient.session
+    here = client.node(CHANNEL).nodeid
+    read = ua.ReadParameters(NodesToRead=[ua.ReadValueId(here, ua.AttributeIds.Value)] * number)
+    browse = ua.BrowseParameters(NodesToBrowse=[ua.BrowseDescription(here)] * number)
+    path = ua.BrowsePath(here, ua.RelativePath([ua.RelativePathElement(TargetName=ua.QualifiedName("None"))]))
+    call = ua.CallMethodRequest(here, here)
+    return {
+        "MaxNodesPerRead": lambda: session.read(read),
+        "MaxNodesPerBrowse": lambda: session.browse(browse),
+        "MaxNodesPerTranslateBrowsePathsToNodeIds": lambda: session.translate_browsepaths_to_nodeids([path] * number),
+        "MaxNodesPerMethodCall": lambda: session.call([call] * number),
+    }
+
+
+def with_items(client: Umati, subscription: int, ids: list[int]) -> list[Service]:
+    """Return the services that name items of a subscription."""
+    session = client.client.uaclient.session
+    wanted = ua.MonitoringParameters(QueueSize=2**31)
+    modify = ua.ModifyMonitoredItemsParameters(subscription)
+    modify.ItemsToModify = [ua.MonitoredItemModifyRequest(one, wanted) for one in ids]
+    mode = ua.SetMonitoringModeParameters(subscription, ua.MonitoringMode.Reporting, ids)
+    return [
+        lambda: session.modify_monitored_items(modify),
+        lambda: session.set_monitoring_mode(mode),
+        lambda: session.delete_monitored_items(ua.DeleteMonitoredItemsParameters(subscription, ids)),
+    ]
+
+
+async def told_limit(client: Umati, name: str) -> int:
+    place = getattr(ua.ObjectIds, f"Server_ServerCapabilities_OperationLimits_{name}")
+    return int(await client.client.get_node(ua.NodeId(place)).read_value())
+
+
+async def refuses(ask: Service) -> None:
+    with pytest.raises(ua.UaStatusCodeError) as refused:
+        await ask()
+    assert refused.value.code == ua.StatusCodes.BadTooManyOperations
+
+
+@pytest.mark.parametrize("limit", [name for name in LIMITS if name != "MaxMonitoredItemsPerCall"])
+async def test_as_much_at_once_as_is_told_and_no_more(other: Umati, limit: str) -> None:
+    most = await told_limit(other, limit)
+    assert most == LIMITS[limit]
+    assert len(await at_once(other, most)[limit]()) == most
+    await refuses(at_once(other, most + 1)[limit])
+
+
+async def test_as_many_items_at_once_as_is_told_and_no_more(served: Served) -> None:
+    async with umati(served.endpoint) as client:
+        number = (await client.subscribe()).subscription_id
+        session, most = client.client.uaclient.session, await told_limit(client, "MaxMonitoredItemsPerCall")
+        await refuses(lambda: session.create_monitored_items(items_to_create(client, most + 1, number)))
+        made = [
+            one.MonitoredItemId for one in await session.create_monitored_items(items_to_create(client, most, number))
+        ]
+        for ask in with_items(client, number, [*made, made[0]]):
+            await refuses(ask)
+        modify, *others = with_items(client, number, made)
+        assert [one.RevisedQueueSize for one in await modify()] == [1_000] * most
+        for ask in others:
+            assert [one.value for one in await ask()] == [0] * most
