@@ -82,6 +82,7 @@ class ScriptedServer:
     async def create_monitored_items(self, create: Any) -> list[Any]:
         if len(create.ItemsToCreate) > self.most:
             raise BadTooManyOperations
+        assert create.TimestampsToReturn == ua.TimestampsToReturn.Both
         self.created.append(create.ItemsToCreate)
         names = ["BadNodeIdUnknown" if self._refuses(one) else "Good" for one in create.ItemsToCreate]
         return [SimpleNamespace(StatusCode=status(name)) for name in names[self.forgets :]]

@@ -144,7 +144,7 @@ class Connection:
         values: list[Value] = []
         while len(values) < len(node_ids):
             request = ua.ReadParameters()
-            request.TimestampsToReturn = ua.TimestampsToReturn.Source
+            request.TimestampsToReturn = ua.TimestampsToReturn.Both
             request.NodesToRead = [_to_read(one) for one in node_ids[len(values) : len(values) + self._read_chunk]]
             try:
                 async with self._at_once:

@@ -219,7 +219,7 @@ class Subscription:
         create = ua.CreateMonitoredItemsParameters()
         create.SubscriptionId = self._id
         create.ItemsToCreate = list(requests)
-        create.TimestampsToReturn = ua.TimestampsToReturn.Source
+        create.TimestampsToReturn = ua.TimestampsToReturn.Both
         results = await self._ask("subscribing", self._client.uaclient.create_monitored_items(create))
         return exactly(len(requests), results)
 

@@ -145,11 +145,12 @@ def reading_of(data: Any) -> Value:
     value = None
     if data.Value is not None and (status is None or status.is_good()):
         value = plain(data.Value.Value)
-    stamp = data.SourceTimestamp
-    return Value(value, None if stamp is None else _unix_ns(stamp), overflowed)
+    return Value(value, _unix_ns(data.SourceTimestamp), overflowed, _unix_ns(data.ServerTimestamp))
 
 
-def _unix_ns(stamp: datetime) -> int:
+def _unix_ns(stamp: datetime | None) -> int | None:
+    if stamp is None:
+        return None
     if stamp.tzinfo is None:
         stamp = stamp.replace(tzinfo=UTC)
     return (stamp - _EPOCH) // _MICROSECOND * 1000

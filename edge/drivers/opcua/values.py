@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,19 +11,30 @@ from typing import NamedTuple
 class Value(NamedTuple):
     """A plain value, None where unknown.
 
-    source_ns is when its source says that it came to be (UTC ns, by a clock that may be wrong by years), None where it
-    says nothing; overflowed tells that others before it were lost.
+    source_ns is when its source says that it came to be, server_ns when the server says that it had it (UTC ns, by
+    clocks that may be wrong by years), None where they say nothing; overflowed tells that others before it were lost.
     """
 
     value: object
     source_ns: int | None = None
     overflowed: bool = False
+    server_ns: int | None = None
+
+    def age_to(self, other: Value) -> int | None:
+        """Return how much younger than `other` it is, ns, by one clock; None where no clock tells of both.
+
+        The server's clock is asked only where the source's says nothing.
+        """
+        if self.source_ns is not None and other.source_ns is not None:
+            return self.source_ns - other.source_ns
+        if self.server_ns is not None and other.server_ns is not None:
+            return self.server_ns - other.server_ns
+        return None
 
 
 @dataclass(slots=True)
 class _Held:
-    value: object
-    source_ns: int | None
+    value: Value
     received_ns: int
 
 
@@ -38,30 +49,34 @@ class Values:
         self.newest_ns: int | None = None
         self._held: dict[str, _Held] = {}
 
-    def report(self, values: Mapping[str, Value], now_ns: int) -> set[str]:
+    def report(self, values: Mapping[str, Value], now_ns: int, always: Collection[str] = ()) -> set[str]:
         """Take values that the server reported; return the keys that were taken.
 
         A report may carry what was sampled before a reading that overtook it: a counter must not go back for that.
+        The values of `always` are taken whenever they came to be.
         """
         taken = set()
         for key, one in values.items():
             held = self._held.get(key)
-            if held is None or one.source_ns is None or held.source_ns is None or one.source_ns >= held.source_ns:
+            younger_ns = None if held is None or key in always else one.age_to(held.value)
+            if younger_ns is None or younger_ns >= 0:
                 taken.add(key)
         self._hold({key: values[key] for key in taken}, now_ns)
         return taken
 
-    def read(self, values: Mapping[str, Value], asked_ns: int, now_ns: int) -> set[str]:
+    def read(self, values: Mapping[str, Value], asked_ns: int, now_ns: int, always: Collection[str] = ()) -> set[str]:
         """Take values that were read at once, asked for at `asked_ns`; return the keys that were taken.
 
-        A reading counts even where its source timestamp is older: a server's clock may be set back. What was reported
-        while the answer was on its way may be newer; there the timestamps decide, and without them the report stays.
+        A reading counts even where its timestamp is older: a server's clock may be set back. What was reported while
+        the answer was on its way may be newer; there the timestamps decide, and without them the report stays. The
+        values of `always` are taken all the same.
         """
         taken = set()
         for key, one in values.items():
             held = self._held.get(key)
-            if held is not None and held.received_ns > asked_ns and held.value is not None:
-                if one.source_ns is None or held.source_ns is None or one.source_ns < held.source_ns:
+            if held is not None and held.received_ns > asked_ns and held.value.value is not None and key not in always:
+                younger_ns = one.age_to(held.value)
+                if younger_ns is None or younger_ns < 0:
                     continue
             taken.add(key)
         self._hold({key: values[key] for key in taken}, now_ns)
@@ -71,9 +86,9 @@ class Values:
         changed_ns = []
         for key, one in values.items():
             held = self._held.get(key)
-            if one.source_ns is not None and (held is None or one.source_ns != held.source_ns):
+            if one.source_ns is not None and (held is None or one.source_ns != held.value.source_ns):
                 changed_ns.append(one.source_ns)
             self.known[key] = one.value
-            self._held[key] = _Held(one.value, one.source_ns, now_ns)
+            self._held[key] = _Held(one, now_ns)
         if changed_ns:
             self.newest_ns = max(changed_ns)

@@ -77,14 +77,18 @@ class View:
         """Take what the server reported by itself; return whether it has to be asked for all its alarms anew."""
         refresh = self._alarms.take(events)
         now_ns = self._clock.boot_ns()
-        self._tell(self._values.report(values, now_ns), now_ns)
+        self._tell(self._values.report(values, now_ns, self._not_healthy(values)), now_ns)
         return refresh
 
     def read(self, values: Mapping[str, Value], asked_ns: int) -> None:
         """Take what was read, asked for at `asked_ns`."""
-        taken = self._values.read(values, asked_ns, self._clock.boot_ns())
+        taken = self._values.read(values, asked_ns, self._clock.boot_ns(), self._not_healthy(values))
         # An input that was reported meanwhile is confirmed by a reading that says the same.
         self._tell(taken, asked_ns)
+
+    def _not_healthy(self, values: Mapping[str, Value]) -> set[str]:
+        """Return the inputs that are not healthy: that counts though a clock was set back, or a reading overtook it."""
+        return {key for key, one in self._inputs.items() if key in values and not _is_healthy(one, values[key].value)}
 
     def _tell(self, keys: set[str], taken_ns: int) -> None:
         for key, one in self._inputs.items():
@@ -114,7 +118,7 @@ class View:
         before = self._samples.get(one.name)
         sample = InputSample(
             name=one.name,
-            healthy=value == one.healthy_when if isinstance(value, bool) else None,
+            healthy=_is_healthy(one, value),
             # What was read now is not older than what was reported before, whenever it was asked for.
             taken_ns=taken_ns if before is None else max(taken_ns, before.taken_ns),
             source=f"{self._name}, OPC UA {one.node}",
@@ -135,6 +139,10 @@ class View:
 def input_key(one: OpcUaInputSettings) -> str:
     """Return the key of an input's value."""
     return f"input:{one.name}"
+
+
+def _is_healthy(one: OpcUaInputSettings, value: object) -> bool | None:
+    return value == one.healthy_when if isinstance(value, bool) else None
 
 
 def _subscribe(listeners: dict[object, Listener], listener: Listener) -> Callable[[], None]:
