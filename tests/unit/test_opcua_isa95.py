@@ -11,7 +11,9 @@ from asyncua import ua
 from asyncua.ua.ua_binary import struct_to_binary
 from hypothesis import given, strategies
 
+from edge.domain.machine import Execution
 from edge.drivers.opcua import isa95
+from edge.drivers.opcua.models import jobs
 from tests.hardware_sim.opcua_lathe import isa95 as library
 from tests.support.opcua_shelf import ANYTHING
 
@@ -108,3 +110,42 @@ def test_a_body_that_is_cut_or_changed_is_refused_or_read(data: strategies.DataO
         isa95.decode("JobOrderAndState", bytes(body[:cut]))
     body[data.draw(strategies.integers(0, len(body) - 1))] = data.draw(strategies.integers(0, 255))
     isa95.job_states([ua.ExtensionObject(Body=bytes(body))])
+
+
+def job_orders(*states: int) -> list[Any]:
+    """Return a list with an order in each of these states, as it comes off the wire: nothing is the same object."""
+    return [entry(library.JobOrder(JobOrderID=f"J{index}"), state) for index, state in enumerate(states)]
+
+
+def test_what_both_look_at_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+    decode = isa95.decode
+
+    def counted(kind: str, body: bytes) -> dict[str, Any]:
+        decoded.append(body)
+        return decode(kind, body)
+
+    monkeypatch.setattr(isa95, "decode", counted)
+    isa95.listed.cache_clear()
+    states = [isa95.ENDED] * (jobs.MOST - 1) + [isa95.RUNNING]
+    for _ in range(3):
+        isa95.job_states(job_orders(*states))
+        assert jobs.active(job_orders(*states)) == jobs.Job(f"J{jobs.MOST - 1}", Execution.ACTIVE)
+    assert len(decoded) == jobs.MOST
+    isa95.job_states(job_orders(*states[:-1], isa95.ENDED))
+    assert len(decoded) == jobs.MOST + 1
+
+
+def test_of_a_long_list_only_the_last_are_looked_at() -> None:
+    listed = job_orders(isa95.RUNNING, *[isa95.ENDED] * jobs.MOST)
+    assert len(isa95.job_states(listed)) == jobs.MOST
+    assert "J0" not in isa95.job_states(listed)
+    assert jobs.active(listed) == jobs.Job(None, Execution.PROGRAM_COMPLETED)
+
+
+def test_a_name_that_is_no_unicode_is_shown_and_stays_what_the_machine_calls_it() -> None:
+    name = b"WELLE_\xd820".decode(errors="surrogateescape")
+    order = library.JobOrder(JobOrderID=name, WorkMasterID=[library.WorkMaster(ID=name)])
+    listed = [entry(order, isa95.RUNNING)]
+    assert isa95.job_states(listed) == {name: isa95.RUNNING}
+    assert jobs.active(listed) == jobs.Job("WELLE_?20", Execution.ACTIVE)

@@ -12,6 +12,7 @@ from edge.drivers.opcua import isa95
 from edge.drivers.opcua.errors import LinkLost
 from edge.drivers.opcua.file_transfer import NotDone
 from edge.drivers.opcua.job_control import JobControl
+from edge.drivers.opcua.models.jobs import MOST
 from edge.drivers.opcua.models.model import Methods, Reference
 from edge.drivers.opcua.translate import ua
 
@@ -202,3 +203,17 @@ async def test_a_stop_between_two_answers_ends_a_resume() -> None:
         await jobs.resume()
     await stopping
     assert receiver.written == [("Resume", OURS), ("Stop", OURS), ("Stop", OTHER_OURS)]
+
+
+async def test_an_order_that_a_long_list_does_not_tell_of_is_held(caplog: pytest.LogCaptureFixture) -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {})
+    await jobs.start(OURS)
+    jobs.take(job_list({OURS: isa95.RUNNING}))
+    for _ in range(2):
+        jobs.take(job_list({OURS: isa95.RUNNING, **{f"panel-{index}": isa95.ENDED for index in range(MOST)}}))
+    jobs.begin_hold()
+    assert ("Pause", OURS) in receiver.written
+    assert len(caplog.records) == 1
+    jobs.take(job_list({PANEL: isa95.ENDED}))
+    assert jobs.begin_hold() == []

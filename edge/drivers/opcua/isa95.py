@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import from_binary, nodeid_from_binary, to_binary, unpack_uatype
 
+from edge.drivers.opcua.models.jobs import MOST
 from edge.drivers.opcua.translate import FOREIGN, ua
 
 URI = "http://opcfoundation.org/UA/ISA95-JOBCONTROL_V2/"
@@ -196,20 +198,46 @@ def job_order(namespaces: Sequence[str], job_id: str, program: str, local_path: 
     return ua.ExtensionObject(TypeId=type_id, Body=encode("JobOrder", order))
 
 
-def job_states(value: object) -> dict[str, int]:
-    """Return the top states of job orders by their ids; entries that make no sense are left out.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry of a job order list: the order's id, the id of its first work master, and its top state (7.3.3).
 
-    value is that of JobOrderList: an entry's first state is the top one (7.3.3).
+    Texts are as the machine wrote them, by which alone it knows them: they may be no Unicode.
+    """
+
+    job_id: str | None
+    work_master: str | None
+    state: int | None
+
+
+@lru_cache(maxsize=10 * MOST)
+def listed(body: bytes) -> Listed | None:
+    """Return what an entry of a job order list says, None where it makes no sense.
+
+    Remembered, because a list is looked at with each report of any value and by two, and seldom changes.
+    """
+    try:
+        fields = decode("JobOrderAndState", body)
+    except ValueError:
+        return None
+    order, states = fields["JobOrder"], fields["State"]
+    masters = order.get("WorkMasterID")
+    return Listed(
+        order["JobOrderID"],
+        masters[0]["ID"] if masters else None,
+        int(states[0]["StateNumber"]) if states else None,
+    )
+
+
+def job_states(value: object) -> dict[str, int]:
+    """Return the states of the newest MOST job orders of a JobOrderList by their ids.
+
+    Entries that make no sense are left out.
     """
     states: dict[str, int] = {}
-    for entry in value if isinstance(value, list) else ():
+    for entry in value[-MOST:] if isinstance(value, list) else ():
         body = getattr(entry, "Body", None)
-        if not isinstance(body, bytes):
-            continue
-        try:
-            fields = decode("JobOrderAndState", body)
-        except ValueError:
-            continue
-        if fields["State"]:
-            states[str(fields["JobOrder"]["JobOrderID"])] = int(fields["State"][0]["StateNumber"])
+        one = listed(body) if isinstance(body, bytes) else None
+        if one is not None and one.state is not None:
+            states[str(one.job_id)] = one.state
     return states

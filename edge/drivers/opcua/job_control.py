@@ -17,6 +17,7 @@ from typing import Any
 from edge.drivers.opcua import isa95
 from edge.drivers.opcua.errors import CallRefused, LinkError
 from edge.drivers.opcua.file_transfer import Link, NotDone, refused
+from edge.drivers.opcua.models.jobs import MOST, shown
 from edge.drivers.opcua.models.model import Methods
 from edge.drivers.opcua.translate import ua
 
@@ -52,6 +53,7 @@ class JobControl:
         self._ours: str | None = None
         self._ours_listed = False
         self._holds = 0
+        self._is_cut = False
 
     def offers(self, method: str) -> bool:
         """Tell whether the machine has a method."""
@@ -69,6 +71,10 @@ class JobControl:
     def take(self, job_order_list: object) -> None:
         """Take a value of the job order list; None where it is unknown."""
         self._states = None if job_order_list is None else isa95.job_states(job_order_list)
+        is_cut = isinstance(job_order_list, list) and len(job_order_list) > MOST
+        if is_cut and not self._is_cut:
+            _log.warning("the machine lists more than %d job orders: only the last are looked at", MOST)
+        self._is_cut = is_cut
         self._ours_listed = self._ours_listed or self._state(self._ours or "") is not None
 
     async def store(self, program: str, path: str) -> str:
@@ -139,9 +145,9 @@ class JobControl:
             if self.offers(method):
                 calls = [(job_id, method, self._begin(method, job_id)) for job_id in refusals]
                 refusals = {job_id: [*refusals[job_id], why] for job_id, why in await self._answers(calls) if why}
-        reasons = [f"{job_id}: {', '.join(why)}" for job_id, why in refusals.items() if not self._is_over(job_id)]
-        if reasons:
-            raise NotDone(reason="; ".join(reasons))
+        left = {job_id: why for job_id, why in refusals.items() if not self._is_over(job_id)}
+        if left:
+            raise NotDone(reason="; ".join(f"{shown(job_id)}: {', '.join(why)}" for job_id, why in left.items()))
 
     async def resume(self) -> None:
         """Go on with every interrupted order of ours, unless a hold or a stop comes in between.
@@ -176,8 +182,10 @@ class JobControl:
 
     def _is_over(self, job_id: str) -> bool:
         state = self._state(job_id)
-        # An order of ours that has left the list has ended; one that the list has not told of yet may run.
-        left = state is None and job_id == self._ours and self._ours_listed and self._states is not None
+        # An order of ours that has left the list has ended; one that the list has not told of yet may run, and so may
+        # one of which a list that is too long does not tell.
+        left = state is None and job_id == self._ours and self._ours_listed and not self._is_cut
+        left = left and self._states is not None
         return left or state in _OVER
 
     def _hold_methods(self, job_id: str) -> list[str]:

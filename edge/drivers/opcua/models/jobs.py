@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from edge.domain.machine import Execution
 from edge.drivers.opcua.models.values import text, word_of
@@ -19,6 +18,11 @@ METHODS = (
     *("Store", "StoreAndStart", "Update", "Start", "RevokeStart"),
     *("Stop", "Pause", "Resume", "Abort", "Cancel", "Clear"),
 )
+
+MOST = 200
+"""How many orders of a list are looked at: the last, since machines keep what has ended for long."""
+
+_LONGEST = 1_000
 
 _EXECUTIONS = {
     1: Execution.READY,
@@ -44,7 +48,7 @@ def active(order_list: object) -> Job | None:
 
     Structures are objects or mappings with the fields of their types, or extension objects in their binary encoding.
     """
-    found = [job for job in map(_job, items(order_list)) if job is not None]
+    found = [job for job in map(_job, items(order_list)[-MOST:]) if job is not None]
     for execution in _BEGUN:
         for job in found:
             if job.execution is execution:
@@ -55,7 +59,7 @@ def active(order_list: object) -> Job | None:
 
 def _job(entry: object) -> Job | None:
     if isinstance(body := part(entry, "Body"), bytes):
-        entry = _decoded(body)
+        return _listed(body)
     order, states = part(entry, "JobOrder"), items(part(entry, "State"))
     execution = word_of(_EXECUTIONS, part(states[0], "StateNumber")) if states else None
     if execution is None:
@@ -65,16 +69,20 @@ def _job(entry: object) -> Job | None:
     return Job(master or text(part(order, "JobOrderID")), execution)
 
 
-@lru_cache(maxsize=256)
-def _decoded(body: bytes) -> object:
-    # Remembered, because the list is looked at with each report of any value and seldom changes. Imported here: who has
-    # such a body has asyncua loaded, a van without such a machine need not.
-    from edge.drivers.opcua.isa95 import decode
+def _listed(body: bytes) -> Job | None:
+    # Here: who has such a body has asyncua loaded, a van without such a machine need not.
+    from edge.drivers.opcua.isa95 import listed
 
-    try:
-        return decode("JobOrderAndState", body)
-    except ValueError:
+    one = listed(body)
+    execution = None if one is None else word_of(_EXECUTIONS, one.state)
+    if one is None or execution is None:
         return None
+    return Job(text(shown(one.work_master)) or text(shown(one.job_id)), execution)
+
+
+def shown(name: str | None) -> str:
+    """Return a name as screens and files can take it: a machine's bytes may be no UTF-8."""
+    return (name or "")[:_LONGEST].encode(errors="replace").decode()
 
 
 def part(structure: object, name: str) -> object:
