@@ -17,6 +17,7 @@ import pytest_asyncio
 from asyncua import Client, ua
 from asyncua.crypto.security_policies import (
     SecurityPolicyAes128Sha256RsaOaep,
+    SecurityPolicyBasic128Rsa15,
     SecurityPolicyBasic256Sha256,
 )
 
@@ -178,6 +179,22 @@ async def test_users_are_asked_for_their_passwords(tmp_path_factory: pytest.Temp
             with pytest.raises(REFUSED):
                 await read_channel(served, prepare, wrong)
         await read_at_last(served, prepare, ("ann", "turning-for-all"))
+        oaep, pkcs_1 = (encrypting(prepare, one) for one in (SecurityPolicyBasic256Sha256, SecurityPolicyBasic128Rsa15))
+        assert await read_channel(served, oaep, ("ann", "turning-for-all")) == 2
+        with pytest.raises(ua.UaStatusCodeError) as refused:
+            await read_channel(served, pkcs_1, ("ann", "turning-for-all"))
+        assert refused.value.code == ua.StatusCodes.BadIdentityTokenRejected
+
+
+def encrypting(prepare: Any, policy: type[Any]) -> Any:
+    """Return what has a client encrypt its password as `policy` does."""
+
+    async def prepared(client: Client) -> None:
+        await prepare(client)
+        asked = ua.UserTokenPolicy("username", ua.UserTokenType.UserName, SecurityPolicyUri=policy.URI)
+        client.server_policy = lambda _: asked  # type: ignore[method-assign]
+
+    return prepared
 
 
 async def read_at_last(served: Served, prepare: Any, user: tuple[str, str]) -> None:
