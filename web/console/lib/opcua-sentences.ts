@@ -143,6 +143,8 @@ export const SAID_OPCUA = {
   "the server has no {what} among its Objects": "opcua.no.cnc",
   "the server hung up as the channel was to be secured. If it does so each time, it refuses this lab's certificate ({print}): trust it at the machine": "opcua.cert.hung.up",
   "the user certificate {path} cannot be read ({error})": "opcua.file.certificate",
+  "no job order is interrupted that was begun from here": "opcua.jobs.resume.here",
+  "a hold or a stop came in between": "opcua.came.between",
   "stopped as it began": "opcua.as.began",
   "The file {name} is not taken: {reason}.": "opcua.file.refused",
   "it is empty": "opcua.file.empty",
