@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge.domain.errors import MotionRefused
 from edge.domain.machine import Fault, MachineInfo, MachineState
 from edge.safety.interlock import Interlock, Reading
 from edge.safety.permissives import Command, Facts, Refusal, refusals
@@ -35,4 +37,15 @@ def view_of(info: MachineInfo, facts: Facts) -> MachineView:
         fault=facts.own_fault or (facts.state.fault_reason if facts.state.fault is Fault.FAULT else ""),
         busy=facts.busy,
         refusals={command: refusals(command, facts) for command in Command},
+    )
+
+
+def refused(info: MachineInfo, command: Command, reasons: Sequence[Refusal]) -> MotionRefused:
+    """Return the refusal of a command with all its reasons."""
+    return MotionRefused(
+        machine_id=info.machine_id,
+        command=command.value,
+        reasons=" ".join(reason.why for reason in reasons),
+        refusals=tuple(reasons),
+        machine=info.name,
     )

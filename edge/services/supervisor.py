@@ -13,7 +13,6 @@ from typing import TypeVar
 from edge.domain.errors import (
     DriverRefused,
     DriverUnavailable,
-    MotionRefused,
     ProbeFailed,
     ProgramAborted,
     ProgramFailed,
@@ -21,15 +20,16 @@ from edge.domain.errors import (
     StopNotDelivered,
 )
 from edge.domain.inputs import InputRule, InputSample
-from edge.domain.machine import Availability, Capability, Execution, Fault, MachineInfo, MachineState
+from edge.domain.machine import Capability, Execution, Fault, MachineInfo, MachineState
 from edge.domain.ports import Clock, Guardian, MachineDriver, ProgramText
 from edge.safety import interlock as latch
 from edge.safety.interlock import InputStatus, Interlock, LatchState, Reading
 from edge.safety.permissives import Command, Facts, refusals
+from edge.services.begun import Begun
 from edge.services.bus import EventBus, MachineHomed
 from edge.services.driver_care import keep_running
 from edge.services.machine_record import MachineRecord, cause_text
-from edge.services.machine_view import MachineView, view_of
+from edge.services.machine_view import MachineView, refused, view_of
 from edge.services.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -73,8 +73,8 @@ class MachineSupervisor:
         self._decided = False
         self._blind = False
         self._closing = False
-        self.begun_here = False
-        """Whether a machine that runs programs by itself runs one that was begun from here."""
+        self.begun = Begun()
+        """What an order from here has to do with the motion of a machine that runs programs by itself."""
         self.stops = 0
         """How often a stop was asked for: what was asked for before one must not begin after it."""
         self._stop_task: asyncio.Task[None] | None = None
@@ -128,8 +128,17 @@ class MachineSupervisor:
 
     @property
     def moving(self) -> bool:
-        """Return whether the machine may move: by its own word or by a command of ours under way."""
-        return (bool(self._busy) and not self._still) or self._driver.state().in_motion
+        """Return whether the machine may move: by its own word, by a command of ours, or by an order of ours.
+
+        After an order a machine that can be heard counts as moving while it does not say that it stands.
+        """
+        state = self._driver.state()
+        return (bool(self._busy) and not self._still) or state.in_motion or self.begun.moves_untold(state)
+
+    @property
+    def may_move(self) -> bool:
+        """Return whether the machine may move now or later by something from here, also where nobody hears it."""
+        return self.moving or self.begun.may_move(self._driver.state())
 
     @property
     def stoppable(self) -> bool:
@@ -150,7 +159,7 @@ class MachineSupervisor:
         self._interlock = latch.step(before, readings)
         if self._interlock.state is before.state:
             return
-        moving = self.moving
+        moving = self.may_move
         cause = self._interlock.cause
         if before.state is LatchState.PERMITTED and moving and self.stoppable:
             self._blind = not self._stop_reason and cause is not None and cause.status is InputStatus.UNKNOWN
@@ -199,8 +208,8 @@ class MachineSupervisor:
 
     def _on_state(self, state: MachineState) -> None:
         self._evaluate()
-        stands = state.availability is Availability.AVAILABLE and not state.in_motion and not self._busy
-        self.begun_here = self.begun_here and not stands
+        self.begun.look(state, busy=bool(self._busy))
+        self._stop_what_slipped(state)
         words = (state.availability.value, state.execution.value)
         now = self._clock.boot_ns()
         due = state.in_motion and now - self._last_metrics_ns >= METRICS_EVERY_NS
@@ -208,6 +217,15 @@ class MachineSupervisor:
             self._last_words, self._last_metrics_ns = words, now
             self._record.state(state)
         self._record.changed()
+
+    def _stop_what_slipped(self, state: MachineState) -> None:
+        """Stop what was begun from here and moves though the latch is not reset: it began late, or was out of reach."""
+        if self._interlock.state is LatchState.PERMITTED or not self.begun.slipped(state):
+            return
+        if not self.stoppable or (self._stop_task is not None and not self._stop_task.done()):
+            return
+        self.begun.tried()
+        self._stop_now(cause_text(self._interlock.cause), origin="interlock")
 
     def facts(self, *, far: bool = False) -> Facts:
         """Return what the permissives look at, now; far as `Facts` explains it."""
@@ -235,13 +253,7 @@ class MachineSupervisor:
         self._evaluate()
         reasons = refusals(command, self.facts(far=far))
         if reasons:
-            raise MotionRefused(
-                machine_id=self.machine_id,
-                command=command.value,
-                reasons=" ".join(reason.why for reason in reasons),
-                refusals=reasons,
-                machine=self.info.name,
-            )
+            raise refused(self.info, command, reasons)
 
     def hold(self, origin: str) -> None:
         """Ask for a feed hold, now and whatever the state; motion by hand ends with it. Raises StopNotDelivered."""
@@ -254,22 +266,28 @@ class MachineSupervisor:
         if self._by_hand:
             self._stop_now(f"held by {origin}", origin=origin)
 
-    async def stop(self, origin: str) -> None:
-        """Stop and keep the position where that is possible. Never gated. Raises StopNotDelivered."""
+    async def stop(self, origin: str, reason: str = "") -> None:
+        """Stop and keep the position where that is possible. Never gated. Raises StopNotDelivered.
+
+        reason says why where that was no person's decision: a command that is under way ends with it once delivered.
+        """
         self.stops += 1
         if not self._stop_reason:
-            self._stop_reason, self._decided = f"stopped by {origin}", origin != "shutdown"
+            self._decided = not reason and origin != "shutdown"
+            self._stop_reason = reason or f"stopped by {origin}"
         try:
             await self._driver.stop()
         except StopNotDelivered as error:
             self._record.stop("stop", origin, delivered=False)
+            self._stop_reason = "" if reason else self._stop_reason
             # A machine that runs programs by itself and stands has nothing that could be stopped: that is no fault.
-            if self._guardian is not None or (self._rules and self.stoppable and (self.moving or self.begun_here)):
+            if self._guardian is not None or (self._rules and self.stoppable and self.may_move):
                 self._set_fault(str(error))
             raise
         finally:
             if not self._busy:
                 self._stop_reason = ""
+        self.begun.stopped()
         self._record.stop("stop", origin, delivered=True)
 
     async def resume(self) -> None:
@@ -393,7 +411,7 @@ class MachineSupervisor:
     async def shut_down(self) -> None:
         """Stop what moves because of this service, and begin nothing more: the service ends."""
         self._closing = True
-        ours = self._guardian is not None or self.begun_here or bool(self._busy)
-        if ours and self.moving and Capability.STOP in self.info.capabilities:
+        ours = self._guardian is not None or self.begun.here or bool(self._busy)
+        if ours and self.may_move and Capability.STOP in self.info.capabilities:
             with suppress(StopNotDelivered):
                 await self.stop("shutdown")

@@ -16,7 +16,7 @@ from typing import Protocol, cast
 
 from edge.domain.errors import DriverRefused, DriverUnavailable, InfoMobilError, ProgramFailed, Refused, TransferFailed
 from edge.domain.events import EventType, Scalar
-from edge.domain.machine import Availability, Capability, MachineState
+from edge.domain.machine import Availability, Capability
 from edge.domain.ports import ProgramReceiver
 from edge.domain.transfer import KeptFile, ProgramFile, Transfer, TransferStep
 from edge.safety.permissives import Command
@@ -32,6 +32,7 @@ END_S = 3.0
 LOOK_S = 0.02
 CANCELLED = "it was cancelled"
 ENDED_SERVICE = "the service ended"
+LATE = "it did not begin to move, and the order was taken back"
 LINK_LOST = "the link to the machine was lost after the load"
 
 
@@ -152,7 +153,8 @@ class ProgramTransfer:
         if self.transfer is None:
             return
         loaded = step is TransferStep.LOADED
-        startable = loaded and selected and Capability.JOB_CONTROL in self._supervisor.info.capabilities
+        able = {Capability.JOB_CONTROL, Capability.STOP} <= self._supervisor.info.capabilities
+        startable = loaded and selected and able
         done = self.transfer.size if loaded else self.transfer.done
         ended = replace(self.transfer, step=step, done=done, selected=selected, startable=startable, reason=reason)
         self.transfer = ended
@@ -182,10 +184,13 @@ class ProgramTransfer:
     async def start_loaded(self) -> None:
         """Let the machine's own job control begin what was loaded, where permitted; returns once it moves.
 
-        Raises MotionRefused, DriverRefused, DriverUnavailable, Refused, ProgramAborted (a stop came in between).
+        Where it does not move within 5 s the order is taken back. Raises MotionRefused, DriverRefused (also where it
+        could not be stopped from here), DriverUnavailable, Refused, StopNotDelivered, ProgramAborted (a stop came in
+        between, or it did not move).
         """
         stops = self._supervisor.stops
-        self._require_able(Capability.JOB_CONTROL, "start")
+        for capability in (Capability.JOB_CONTROL, Capability.STOP):
+            self._require_able(capability, "start")
         self._supervisor.require(Command.START_LOADED)
         loaded = self.transfer
         if loaded is None or not loaded.startable:
@@ -201,26 +206,42 @@ class ProgramTransfer:
 
     async def _order(self, name: str, stops: int) -> None:
         self._supervisor.require_no_stop_since(stops, name)
-        self._supervisor.begun_here = True
+        self._supervisor.begun.ordered()
         try:
             await self._receiver.start_loaded()
             await self._until_moving(stops)
+        except DriverRefused:
+            self._supervisor.begun.refused()
+            raise
         finally:
-            if self._supervisor.stops != stops:
+            if self._supervisor.stops != stops and self._supervisor.begun.here:
                 # That stop may have reached the machine before the order did.
+                self._supervisor.begun.ordered()
                 await self._supervisor.stop("the stop before")
         if self._supervisor.stops != stops:
             raise ProgramFailed(program_id=name, reason="stopped as it began")
+        if not self._supervisor.begun.awaited:
+            return
+        state = self._supervisor.state
+        if state.availability is not Availability.AVAILABLE:
+            reason = state.fault_reason or "the link was lost before it moved"
+            raise DriverUnavailable(machine_id=self._supervisor.machine_id, reason=reason)
+        # What waits for its door begins when somebody closes it, or opens the next one: nobody looks at it then.
+        await self._supervisor.stop("start", LATE)
+        raise ProgramFailed(program_id=name, reason=LATE)
 
     async def _until_moving(self, stops: int) -> None:
-        """Wait until the machine says that it moves: until then it is the order that makes a trip stop it."""
+        """Wait until the machine says that it moves, or has moved."""
         loop = asyncio.get_running_loop()
         until = loop.time() + BEGIN_S
-        while loop.time() < until and self._supervisor.stops == stops and _waiting(self._supervisor.state):
+        while loop.time() < until and self._supervisor.stops == stops and self._waits():
             self._looked.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._looked.wait()
+
+    def _waits(self) -> bool:
+        return self._supervisor.begun.awaited and self._supervisor.state.availability is Availability.AVAILABLE
 
     def _listen(self, message: Message) -> None:
         if not isinstance(message, MachineChanged) or message.machine_id != self._supervisor.machine_id:
@@ -249,7 +270,3 @@ class ProgramTransfer:
             _, late = await asyncio.wait([self._task], timeout=END_S)
             if late:
                 log.error("the load into %s does not end", self._supervisor.machine_id)
-
-
-def _waiting(state: MachineState) -> bool:
-    return state.availability is Availability.AVAILABLE and not state.in_motion

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from edge.domain.errors import (
     TransferFailed,
 )
 from edge.domain.inputs import InputRule, InputSample
-from edge.domain.machine import Availability, Execution
+from edge.domain.machine import Availability, Capability, Execution
 from edge.domain.transfer import TransferStep
 from edge.safety.interlock import LatchState
 from edge.services.bus import EventBus, MachineChanged, Message, Notice
@@ -62,6 +62,20 @@ class Bench:
         async with asyncio.timeout(10):
             while not check():
                 await asyncio.sleep(0.001)
+
+    async def run_loaded(self) -> None:
+        """Load, start, and let the machine say that it moves."""
+        await self.permit()
+        await self.load()
+        started = asyncio.create_task(self.transfer.start_loaded())
+        await self.until(lambda: "started" in self.driver.wire)
+        self.driver.show(execution=Execution.ACTIVE)
+        await started
+
+    def store_stops(self) -> int:
+        """Return how many stops were recorded."""
+        stops = [event for event in self.store.events if event.type.value == "stop.commanded"]
+        return sum(event.body["command"] == "stop" for event in stops)
 
     @property
     def step(self) -> TransferStep | None:
@@ -291,12 +305,162 @@ async def test_what_was_loaded_is_started_once(bench: Bench) -> None:
     assert bench.driver.wire == ["order", "started"]
 
 
-async def test_a_machine_that_never_says_that_it_moves_is_let_go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("execution", [Execution.READY, Execution.STOPPED, Execution.UNAVAILABLE])
+async def test_an_order_that_a_machine_does_not_begin_in_time_is_taken_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, execution: Execution
+) -> None:
     monkeypatch.setattr("edge.services.transfer.BEGIN_S", 0.05)
     await bench.permit()
     await bench.load()
-    await bench.transfer.start_loaded()
-    assert not bench.supervisor.moving
+    started = asyncio.create_task(bench.transfer.start_loaded())
+    await bench.until(lambda: "started" in bench.driver.wire)
+    bench.driver.show(execution=execution)
+    with pytest.raises(ProgramAborted, match="did not begin") as error:
+        await started
+    assert not error.value.facts["decided"]
+    assert bench.driver.wire == ["order", "started", "hold", "reset"]
+    assert bench.supervisor.view().fault == ""
+    bench.driver.show(execution=Execution.READY)
+    assert not bench.supervisor.may_move
+    bench.door(False)
+    assert bench.driver.wire[-1] == "reset"
+    assert bench.supervisor.view().fault == ""
+
+
+async def test_an_order_that_cannot_be_taken_back_stays_one_that_may_move_the_machine(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.services.transfer.BEGIN_S", 0.05)
+    await bench.permit()
+    await bench.load()
+    started = asyncio.create_task(bench.transfer.start_loaded())
+    await bench.until(lambda: "started" in bench.driver.wire)
+    bench.driver.reachable = False
+    with pytest.raises(StopNotDelivered):
+        await started
+    assert "did not reach" in bench.supervisor.view().fault
+    bench.driver.show(execution=Execution.READY)
+    assert bench.supervisor.may_move
+    bench.door(False)
+    await bench.until(lambda: bench.store_stops() >= 2)
+    # Now its own door is closed, and it begins behind a latch that has tripped.
+    bench.driver.reachable = True
+    bench.driver.show(execution=Execution.ACTIVE)
+    assert bench.driver.wire[-1] == "hold"
+    await bench.until(lambda: bench.driver.wire[-1] == "reset")
+    bench.driver.show(execution=Execution.READY)
+    assert not bench.supervisor.may_move
+
+
+@pytest.mark.parametrize("way", ["the link is lost", "its quality is bad"])
+async def test_a_machine_that_begun_from_here_is_not_heard_counts_as_moving(bench: Bench, way: str) -> None:
+    await bench.run_loaded()
+    if way == "the link is lost":
+        bench.driver.reachable = False
+        bench.driver.show(availability=Availability.UNAVAILABLE, execution=Execution.UNAVAILABLE)
+    else:
+        bench.driver.show(execution=Execution.UNAVAILABLE)
+    assert bench.supervisor.may_move
+    bench.door(False)
+    assert bench.supervisor.interlock.state is LatchState.TRIPPED
+    assert [fact["in_motion"] for fact in await bench.facts("interlock.tripped")] == [True]
+    if way == "its quality is bad":
+        assert bench.driver.wire[2] == "hold"
+        await bench.until(lambda: bench.driver.wire[-1] == "reset")
+        assert bench.supervisor.view().fault == ""
+        return
+    assert "did not reach" in bench.supervisor.view().fault
+    await bench.until(lambda: bench.store_stops() == 1)
+    # The link is back, the machine goes on, the door is open still.
+    bench.driver.reachable = True
+    bench.driver.show(availability=Availability.AVAILABLE, execution=Execution.ACTIVE)
+    assert bench.driver.wire[2:] == ["hold"]
+    await bench.until(lambda: bench.driver.wire[-1] == "reset")
+    for _ in range(3):
+        bench.driver.show(execution=Execution.ACTIVE)
+    await asyncio.sleep(0.02)
+    assert bench.driver.wire[2:] == ["hold", "hold", "reset"]
+
+
+async def test_what_ended_while_the_link_was_away_is_over(bench: Bench) -> None:
+    await bench.run_loaded()
+    bench.driver.show(availability=Availability.UNAVAILABLE, execution=Execution.UNAVAILABLE)
+    assert bench.supervisor.may_move
+    bench.driver.show(availability=Availability.AVAILABLE, execution=Execution.PROGRAM_COMPLETED)
+    assert not bench.supervisor.may_move
+    bench.door(False)
+    bench.driver.show(execution=Execution.ACTIVE)
+    await asyncio.sleep(0.02)
+    assert bench.driver.wire == ["order", "started"]
+
+
+async def test_a_stop_that_fails_on_what_slipped_is_tried_once_in_each_spell_of_motion(bench: Bench) -> None:
+    await bench.run_loaded()
+    bench.driver.reachable = False
+    bench.door(False)
+    await bench.until(lambda: bench.store_stops() == 1)
+    for _ in range(5):
+        bench.driver.show(execution=Execution.ACTIVE)
+        await asyncio.sleep(0.002)
+    await bench.until(lambda: bench.store_stops() == 2)
+    bench.driver.show(execution=Execution.UNAVAILABLE)
+    bench.driver.show(execution=Execution.ACTIVE)
+    await bench.until(lambda: bench.store_stops() == 3)
+
+
+async def test_a_link_that_is_lost_before_the_machine_moves_is_a_fault(bench: Bench) -> None:
+    await bench.permit()
+    await bench.load()
+    started = asyncio.create_task(bench.transfer.start_loaded())
+    await bench.until(lambda: "started" in bench.driver.wire)
+    bench.driver.reachable = False
+    bench.driver.show(availability=Availability.UNAVAILABLE, execution=Execution.UNAVAILABLE)
+    with pytest.raises(DriverUnavailable, match="lost before it moved"):
+        await started
+    assert "lost before it moved" in bench.supervisor.view().fault
+    # It waits for its door while the link is away, and begins when nobody can see it any more.
+    bench.driver.reachable = True
+    bench.driver.show(availability=Availability.AVAILABLE, execution=Execution.READY)
+    bench.driver.reachable = False
+    bench.door(False)
+    await bench.until(lambda: bench.store_stops() == 1)
+    bench.driver.reachable = True
+    bench.driver.show(execution=Execution.ACTIVE)
+    await bench.until(lambda: bench.driver.wire[-1] == "reset")
+
+
+async def test_a_program_that_is_over_within_a_moment_was_begun(bench: Bench) -> None:
+    await bench.permit()
+    await bench.load()
+    started = asyncio.create_task(bench.transfer.start_loaded())
+    await bench.until(lambda: "started" in bench.driver.wire)
+    bench.driver.show(execution=Execution.ACTIVE)
+    bench.driver.show(execution=Execution.PROGRAM_COMPLETED)
+    await started
+    bench.driver.show(execution=Execution.PROGRAM_COMPLETED)
+    assert not bench.supervisor.may_move
+
+
+async def test_an_order_that_is_refused_moves_nothing(bench: Bench) -> None:
+    await bench.permit()
+    await bench.load()
+    bench.driver.failing = DriverRefused(machine_id="lathe", command="start", reason="not in automatic")
+    with pytest.raises(DriverRefused):
+        await bench.transfer.start_loaded()
+    assert not bench.supervisor.may_move
+    assert bench.supervisor.view().fault == ""
+
+
+async def test_what_cannot_be_stopped_from_here_is_not_started_from_here(bench: Bench) -> None:
+    kept = bench.driver._info.capabilities - {Capability.STOP}
+    bench.driver._info = replace(bench.driver._info, capabilities=kept)
+    await bench.permit()
+    await bench.load()
+    assert bench.transfer.transfer is not None
+    assert not bench.transfer.transfer.startable
+    with pytest.raises(DriverRefused, match="cannot do that from here"):
+        await bench.transfer.start_loaded()
+    assert bench.driver.wire == []
 
 
 @only_loaded
