@@ -75,9 +75,8 @@ def _told(facts: MachineFacts) -> Iterator[tuple[str, Value]]:
     yield "Monitoring/Channel/RapidOverride", _per_cent(facts.rapid_override)
     yield "Monitoring/Spindle/IsRotating", Quality.UNKNOWN
     yield "Monitoring/Spindle/Override", _per_cent(facts.spindle_override)
-    lit = _lamp(facts)
-    for lamp in LAMPS:
-        yield f"Monitoring/Stacklight/{lamp}/SignalOn", Quality.UNKNOWN if lit is None else lamp == lit
+    for lamp, lit in zip(LAMPS, _lit(facts), strict=True):
+        yield f"Monitoring/Stacklight/{lamp}/SignalOn", Quality.UNKNOWN if lit is None else lit
     yield from _production(facts)
 
 
@@ -102,24 +101,33 @@ def _per_cent(override: int | None) -> Value:
 
 
 def _item_state(facts: MachineFacts) -> Value:
-    if facts.execution not in _CHANNEL_STATE:
-        return Quality.UNKNOWN
-    if facts.blocked:
-        return State("OutOfService")
-    return State("Executing" if facts.execution == "ACTIVE" else "NotExecuting")
+    """Return OPC 40001-1's state: what executes does so also while something is wrong, and only what stands is blocked.
 
-
-def _lamp(facts: MachineFacts) -> str | None:
-    """Return the one lamp that is lit (IEC 60073): red for a fault, yellow for what waits for a person, green."""
-    if facts.blocked:
-        return "Red"
+    Both OutOfService and NotExecuting say that nothing is being done; the latter, that a person's action is enough.
+    """
     match _CHANNEL_STATE.get(facts.execution):
         case None:
-            return None
+            return Quality.UNKNOWN
         case 0:
-            return "Green"
+            return State("Executing")
         case _:
-            return "Yellow"
+            return State("OutOfService" if facts.blocked else "NotExecuting")
+
+
+def _lit(facts: MachineFacts) -> tuple[bool | None, bool | None, bool | None]:
+    """Return which of LAMPS are lit, None for not known.
+
+    Red: a person has to look. Green: it executes, also where red is lit. Yellow: it stands or is held, and nothing is
+    in the way of going on.
+    """
+    match _CHANNEL_STATE.get(facts.execution):
+        case None:
+            # What is wrong is known; that nothing is wrong is not, of a machine that does not tell what it does.
+            return facts.blocked or None, None, None
+        case 0:
+            return facts.blocked, False, True
+        case _:
+            return facts.blocked, not facts.blocked, False
 
 
 PATHS = tuple(path for path, _ in _told(MachineFacts("", 0)))

@@ -17,10 +17,12 @@ import pytest
 
 from edge.domain.inputs import InputRule, InputSample
 from edge.domain.job import Job, JobState
-from edge.domain.machine import Alarm, EmergencyStop, Execution, Overrides
+from edge.domain.machine import Alarm, EmergencyStop, Execution, Fault, Overrides
 from edge.opcua_server import child, feed
 from edge.opcua_server.facts import MachineFacts, Plan, machine_of
 from edge.opcua_server.feed import STALE_NS, STARTING, OpcUaServerFeed
+from edge.opcua_server.values import ITEM_STATE, LAMPS, Quality, State, values_of
+from edge.safety.interlock import LatchState
 from edge.services.bus import EventBus, JobsChanged, MachineChanged
 from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
@@ -156,6 +158,66 @@ async def test_what_needs_a_person_is_told_as_alarms(bench: Bench) -> None:
     facts = bench.facts()
     assert [alarm.code for alarm in facts.alarms] == ["9", "fault", "interlock", "stop-circuit"]
     assert facts.blocked
+
+
+# OPC 40001-1, 12.2 and OPC 40501-1: for an execution, and whether anything is wrong, the state of the machine and the
+# lamps red, yellow, green. None: bad quality, because nobody knows.
+SHOWN: dict[tuple[Execution, bool], tuple[str | None, tuple[bool | None, bool | None, bool | None]]] = {
+    (Execution.ACTIVE, False): ("Executing", (False, False, True)),
+    (Execution.ACTIVE, True): ("Executing", (True, False, True)),
+    (Execution.READY, False): ("NotExecuting", (False, True, False)),
+    (Execution.READY, True): ("OutOfService", (True, False, False)),
+    (Execution.PROGRAM_COMPLETED, False): ("NotExecuting", (False, True, False)),
+    (Execution.PROGRAM_COMPLETED, True): ("OutOfService", (True, False, False)),
+    (Execution.STOPPED, False): ("NotExecuting", (False, True, False)),
+    (Execution.STOPPED, True): ("OutOfService", (True, False, False)),
+    (Execution.INTERRUPTED, False): ("NotExecuting", (False, True, False)),
+    (Execution.INTERRUPTED, True): ("OutOfService", (True, False, False)),
+    (Execution.FEED_HOLD, False): ("NotExecuting", (False, True, False)),
+    (Execution.FEED_HOLD, True): ("OutOfService", (True, False, False)),
+    (Execution.UNAVAILABLE, False): (None, (None, None, None)),
+    (Execution.UNAVAILABLE, True): (None, (True, None, None)),
+}
+LOCKED = Alarm("9", "Locked", position_kept=True)
+WRONG: dict[str, dict[str, object]] = {
+    "nothing": {},
+    "an alarm": {"alarms": (LOCKED,)},
+    "a fault": {"fault": Fault.FAULT, "fault_reason": "The position is lost."},
+    "the stop circuit": {"emergency_stop": EmergencyStop.TRIGGERED},
+    "all of it": {
+        "alarms": (LOCKED,),
+        "fault": Fault.FAULT,
+        "fault_reason": "The position is lost.",
+        "emergency_stop": EmergencyStop.TRIGGERED,
+    },
+}
+
+
+@pytest.mark.parametrize("execution", Execution)
+@pytest.mark.parametrize("latch", LatchState)
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_state_and_lamps_say_what_is_true(
+    bench: Bench, execution: Execution, latch: LatchState, wrong: str
+) -> None:
+    bench.driver.ready()
+    if latch is not LatchState.UNKNOWN:
+        bench.door(True)
+        await bench.machine.reset()
+        bench.door(latch is LatchState.PERMITTED)
+    bench.driver.show(execution=execution, **WRONG[wrong])
+    assert bench.machine.interlock.state is latch
+    values = values_of(bench.facts())
+    state, lamps = SHOWN[execution, latch is LatchState.TRIPPED or wrong != "nothing"]
+    assert values[ITEM_STATE] == (Quality.UNKNOWN if state is None else State(state))
+    for lamp, lit in zip(LAMPS, lamps, strict=True):
+        assert values[f"Monitoring/Stacklight/{lamp}/SignalOn"] is (Quality.UNKNOWN if lit is None else lit), lamp
+
+
+async def test_of_a_machine_that_is_not_heard_nothing_is_lit_or_dark(bench: Bench) -> None:
+    bench.driver.show(execution=Execution.ACTIVE, alarms=(LOCKED,))
+    values = values_of(bench.facts())
+    assert {values[f"Monitoring/Stacklight/{lamp}/SignalOn"] for lamp in LAMPS} == {Quality.UNHEARD}
+    assert values[ITEM_STATE] is Quality.UNHEARD
 
 
 async def test_the_process_is_told_the_plan_then_the_machines_then_changes(
