@@ -145,6 +145,11 @@ class MachineSupervisor:
         """Return whether a stop from here can reach the machine: of what is only watched nobody expects it."""
         return self._guardian is not None or Capability.STOP in self.info.capabilities
 
+    @property
+    def holdable(self) -> bool:
+        """Return whether a hold from here can reach the machine."""
+        return self._guardian is not None or Capability.HOLD in self.info.capabilities
+
     def on_input(self, sample: InputSample) -> None:
         """Take a sample. Where it trips the interlock of a moving machine, the hold is written at once."""
         self._samples[sample.name] = sample
@@ -161,18 +166,27 @@ class MachineSupervisor:
             return
         moving = self.may_move
         cause = self._interlock.cause
-        if before.state is LatchState.PERMITTED and moving and self.stoppable:
+        if before.state is LatchState.PERMITTED and moving and (self.stoppable or self.holdable):
             self._blind = not self._stop_reason and cause is not None and cause.status is InputStatus.UNKNOWN
             self._stop_now(cause_text(cause), origin="interlock")
         self._record.tripped(cause, in_motion=moving, stoppable=self.stoppable)
 
     def _stop_now(self, reason: str, *, origin: str) -> None:
-        """Write the hold on this stack, then let the stop that keeps the position follow as a task."""
+        """Write the hold on this stack, then let the stop that keeps the position follow as a task.
+
+        Each as far as the machine offers it: one that can only be held is held.
+        """
+        delivered = False
+        if self.holdable:
+            try:
+                self._driver.hold()
+                delivered = True
+            except StopNotDelivered as error:
+                self._set_fault(str(error))
+        if not self.stoppable:
+            self._record.stop("hold", origin, delivered=delivered)
+            return
         self._stop_reason = self._stop_reason or reason
-        try:
-            self._driver.hold()
-        except StopNotDelivered as error:
-            self._set_fault(str(error))
         if self._stop_task is None or self._stop_task.done():
             self._stop_task = asyncio.get_running_loop().create_task(
                 self._stop_quietly(origin), name=f"stop {self.machine_id}"
@@ -222,7 +236,7 @@ class MachineSupervisor:
         """Stop what was begun from here and moves though the latch is not reset: it began late, or was out of reach."""
         if self._interlock.state is LatchState.PERMITTED or not self.begun.slipped(state):
             return
-        if not self.stoppable or (self._stop_task is not None and not self._stop_task.done()):
+        if not (self.stoppable or self.holdable) or (self._stop_task is not None and not self._stop_task.done()):
             return
         self.begun.tried()
         self._stop_now(cause_text(self._interlock.cause), origin="interlock")

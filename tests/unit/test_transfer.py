@@ -547,6 +547,32 @@ async def test_a_trip_stops_what_was_begun_from_here(bench: Bench) -> None:
     await bench.until(lambda: bench.driver.wire[-1] == "reset")
 
 
+@pytest.mark.parametrize("reachable", [True, False])
+async def test_a_trip_holds_what_can_only_be_held(bench: Bench, reachable: bool) -> None:
+    kept = bench.driver._info.capabilities - {Capability.STOP}
+    bench.driver._info = replace(bench.driver._info, capabilities=kept)
+    await bench.permit()
+    bench.driver.show(execution=Execution.ACTIVE)
+    bench.driver.reachable = reachable
+    bench.door(False)
+    assert bench.driver.wire == (["hold"] if reachable else [])
+    assert bool(bench.supervisor.view().fault) is not reachable
+    # It is held and no more: a person has to use its own stop.
+    assert "tripped-watched" in [message.code for message in bench.heard if isinstance(message, Notice)]
+    stops = await bench.facts("stop.commanded")
+    assert [(fact["command"], fact["delivered"]) for fact in stops] == [("hold", reachable)]
+
+
+async def test_a_trip_stops_what_can_only_be_stopped(bench: Bench) -> None:
+    kept = bench.driver._info.capabilities - {Capability.HOLD}
+    bench.driver._info = replace(bench.driver._info, capabilities=kept)
+    await bench.permit()
+    bench.driver.show(execution=Execution.ACTIVE)
+    bench.door(False)
+    await bench.until(lambda: bench.driver.wire[-1:] == ["reset"])
+    assert bench.supervisor.view().fault == ""
+
+
 @only_loaded
 async def test_a_trip_of_a_machine_that_is_only_watched_is_noted_with_what_to_do(bench: Bench) -> None:
     await bench.permit()
