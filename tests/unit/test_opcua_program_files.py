@@ -31,14 +31,21 @@ def ignore(*_: object) -> None:
 
 async def stored(memory: Memory, file: ProgramFile = PROGRAM) -> str:
     """Bring a file into the memory through its file system."""
-    return await FileStore(memory, DIRECTORY, "").store(file, ignore, ignore)
+    return await FileStore(memory, DIRECTORY, "").store(file, ignore, ignore, ignore)
 
 
-def programs(memory: Memory, path: ProgramPath, *, state: MachineState | None = None, **changes: Any) -> Programs:
-    """Return the programs of a machine that the settings permit to write."""
+def programs(
+    memory: Memory,
+    path: ProgramPath,
+    *,
+    state: MachineState | None = None,
+    states: Callable[[], MachineState] | None = None,
+    **changes: Any,
+) -> Programs:
+    """Return the programs of a machine that the settings permit to write; it stands unless a state is given."""
     allowed = settings("opc.tcp://127.0.0.1:4840/", write=True, **changes)
     ready = MachineState(execution=Execution.READY)
-    return Programs("mill-1", allowed, path, memory, lambda: state or ready, ignore)
+    return Programs("mill-1", allowed, path, memory, states or (lambda: state or ready), ignore)
 
 
 JOBS = Methods("ns=1;s=j", {name: f"ns=1;s=j.{name}" for name in ("Store", "Start", "Stop", "Pause")})
@@ -266,3 +273,41 @@ async def test_job_control_begins_only_what_it_stored(select: Methods | None) ->
     assert await work.load(PROGRAM, ignore) is (select is not None)
     with pytest.raises(DriverRefused, match="does not store what is loaded"):
         await work.start_loaded()
+
+
+@pytest.mark.parametrize(("method", "taken"), [("Write", False), ("Read", False), ("MoveOrCopy", True)])
+async def test_a_machine_that_begins_a_program_meanwhile_keeps_it(method: str, taken: bool) -> None:
+    memory = Memory()
+    memory.files[PROGRAM.name] = b"old"
+    begun: list[object] = []
+    memory.refuse[method] = lambda *arguments: begun.append(arguments)
+    running = MachineState(execution=Execution.ACTIVE, program=PROGRAM.name)
+    work = programs(memory, ProgramPath(directory=DIRECTORY), states=lambda: running if begun else MachineState())
+    if taken:
+        await work.load(PROGRAM, ignore)
+    else:
+        with pytest.raises(DriverRefused, match="it is running a program of that name"):
+            await work.load(PROGRAM, ignore)
+    assert memory.files == {PROGRAM.name: PROGRAM.content if taken else b"old"}
+
+
+async def test_a_machine_that_runs_another_program_gets_the_file() -> None:
+    memory = Memory()
+    begun = [MachineState(execution=Execution.READY), MachineState(execution=Execution.ACTIVE, program="OTHER.NC")]
+    work = programs(
+        memory, ProgramPath(directory=DIRECTORY), states=lambda: begun.pop(0) if len(begun) > 1 else begun[0]
+    )
+    await work.load(PROGRAM, ignore)
+    assert memory.files == {PROGRAM.name: PROGRAM.content}
+
+
+async def test_a_sinumerik_that_begins_a_program_is_not_written_to() -> None:
+    memory = Memory()
+    memory.files[PATH] = b"old"
+    busy = MachineState(execution=Execution.ACTIVE)
+    work = programs(memory, SINUMERIK, states=lambda: busy if memory.called("CopyFileFromServer") else MachineState())
+    with pytest.raises(DriverRefused, match="does not stand in reset"):
+        await work.load(PROGRAM, ignore)
+    assert memory.files == {PATH: b"old"}
+    assert memory.called("CopyFileToServer") == []
+    assert memory.called("Select") == []

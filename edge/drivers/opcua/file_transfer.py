@@ -119,7 +119,8 @@ def refused(what: str, error: CallRefused) -> NotDone:
 class FileStore:
     """The folder of a machine's file system into which programs go.
 
-    `check` of its calls is asked between any two steps and raises where the work is to be given up.
+    `check` of `store` is asked between any two steps and raises where the work is to be given up; `ready` right before
+    the file takes its place, and raises NotDone where the machine must not get it now.
     """
 
     def __init__(self, link: Link, root: Directory, folder: str) -> None:
@@ -149,7 +150,7 @@ class FileStore:
                 done.append(f"{original} is put back, whose successor had not come over whole")
         return done
 
-    async def store(self, file: ProgramFile, tell: Tell, check: Check) -> str:
+    async def store(self, file: ProgramFile, tell: Tell, check: Check, ready: Check) -> str:
         """Write the file, read it back and let it take its place; return its path below the file system.
 
         Raises Differs where it read back otherwise, NotDone, LinkError, or what `check` raises; then the machine has
@@ -173,6 +174,7 @@ class FileStore:
                 raise Differs(reason="what the machine has differs from what was sent")
             check()
             if movable:
+                ready()
                 await self._take_place(node_id, file.name, entries.get(file.name))
         except LinkError:
             raise

@@ -226,11 +226,19 @@ class Programs:
             self._refuse(command, f"the file has {len(file.content)} bytes, the most is {MAX_BYTES}")
         if self._loading is not None and not self._loading.done():
             self._refuse(command, "another program is being loaded")
+        if (reason := self._busy_with(file)) is not None:
+            self._refuse(command, reason)
+
+    def _busy_with(self, file: ProgramFile) -> str | None:
+        """Say what the machine does that keeps it from getting a file, None where nothing does."""
         state = self._state()
-        if self._selects and state.execution in _BUSY:
-            self._refuse(command, _NOT_IN_RESET)
-        if state.program in (file.name, file.name.rpartition(".")[0]) and state.execution in _BUSY:
-            self._refuse(command, "it is running a program of that name")
+        if state.execution not in _BUSY:
+            return None
+        if self._selects:
+            return _NOT_IN_RESET
+        if state.program in (file.name, file.name.rpartition(".")[0]):
+            return "it is running a program of that name"
+        return None
 
     async def _sweep(self, store: FileStore) -> str:
         try:
@@ -252,13 +260,18 @@ class Programs:
             if abandoned.is_set():
                 raise _Abandoned
 
+        def ready() -> None:
+            # The upload took its time: somebody may have begun something at the panel.
+            if (reason := self._busy_with(file)) is not None:
+                raise NotDone(reason=reason)
+
         store = self._store if self._pieces is None or len(file.content) <= ONE_CALL_BYTES else self._pieces
         assert store is not None
         self._stored = None
         tell(TransferStep.UPLOADING, 0)
         try:
             async with self._memory:
-                path = await store.store(file, tell, check)
+                path = await store.store(file, tell, check, ready)
         except _Abandoned:
             raise self._failed(file, "the load was cancelled") from None
         except Differs as error:

@@ -39,7 +39,8 @@ _log = logging.getLogger(__name__)
 class SinumerikFiles:
     """The program memory of a Sinumerik; folder is a path below its file system, channel counts from 1.
 
-    `check` of `store` is asked between any two steps and raises where the work is to be given up.
+    `check` of `store` is asked between any two steps and raises where the work is to be given up; `ready` right before
+    the file is written, and raises NotDone where the machine must not get it now.
     """
 
     def __init__(self, link: Link, files: Methods, select: Methods | None, folder: str, channel: int) -> None:
@@ -54,7 +55,7 @@ class SinumerikFiles:
         """Whether programs go into the control's folder of part programs."""
         return self._folder == FOLDER
 
-    async def store(self, file: ProgramFile, tell: Tell, check: Check) -> str:
+    async def store(self, file: ProgramFile, tell: Tell, check: Check, ready: Check) -> str:
         """Write the file and read it back; return the path by which the control knows it.
 
         Raises Differs where it read back otherwise, NotDone, LinkError, or what `check` raises; then the machine has
@@ -63,6 +64,7 @@ class SinumerikFiles:
         path = self._path(file.name)
         former = await self._former(path)
         check()
+        ready()
         await self._write(path, file.content, overwrite=former is not None)
         tell(TransferStep.UPLOADING, len(file.content))
         try:
@@ -77,7 +79,7 @@ class SinumerikFiles:
         except LinkError:
             raise
         except BaseException:
-            await self._put_back(path, former)
+            await self._put_back(path, former, ready)
             raise
         return path
 
@@ -126,11 +128,12 @@ class SinumerikFiles:
         except CallRefused as error:
             raise refused("writing", error) from error
 
-    async def _put_back(self, path: str, former: bytes | None) -> None:
+    async def _put_back(self, path: str, former: bytes | None, ready: Check) -> None:
         if former is None:
             _log.warning("%s stays on the machine, not verified: delete it at its panel", path)
             return
         try:
+            ready()
             await self._write(path, former, overwrite=True)
         except (NotDone, LinkError) as error:
             _log.warning("%s could not be put back on the machine: %s", path, error.reason)
