@@ -66,6 +66,7 @@ _ALWAYS = (
 )
 _QUALITY = {
     Quality.UNKNOWN: status("BadNoData"),
+    Quality.TOO_LARGE: status("BadOutOfRange"),
     Quality.UNHEARD: status("BadNotConnected"),
     Quality.SILENT: status("BadNoCommunication"),
 }

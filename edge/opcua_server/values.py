@@ -19,6 +19,7 @@ class Quality(Enum):
     """Why a node has no value."""
 
     UNKNOWN = "the machine is heard and does not tell this"
+    TOO_LARGE = "the machine tells more than the node can hold"
     UNHEARD = "the machine is not heard"
     SILENT = "the service that feeds the server is not heard"
 
@@ -39,6 +40,7 @@ PROGRAM_STATE = "Production/ActiveProgram/State"
 PARTS = "Production/Statistics/PartsProducedInLifetime"
 LAMPS = ("Red", "Yellow", "Green")
 
+_UINT32 = 2**32 - 1
 _CHANNEL_STATE = {"ACTIVE": 0, "INTERRUPTED": 1, "FEED_HOLD": 1, "READY": 2, "STOPPED": 2, "PROGRAM_COMPLETED": 2}
 _CHANNEL_MODE = {"AUTOMATIC": 0, "MANUAL_DATA_INPUT": 1, "MANUAL": 2}
 _OPERATION_MODE = {"AUTOMATIC": 1, "MANUAL_DATA_INPUT": 0, "MANUAL": 0}
@@ -87,8 +89,7 @@ def _production(facts: MachineFacts) -> Iterator[tuple[str, Value]]:
     yield "Production/ActiveProgram/NumberInList", 0
     yield "Production/ActiveProgram/JobIdentifier", "" if job is None else str(job.claim)
     yield PROGRAM_STATE, Quality.UNKNOWN if named is None else _state(_PROGRAM_STATE, facts.execution)
-    count = facts.part_count
-    yield PARTS, Quality.UNKNOWN if count is None else count
+    yield PARTS, _count(facts.part_count)
     yield "Identification/SoftwareRevision", facts.controller or Quality.UNKNOWN
 
 
@@ -98,6 +99,13 @@ def _state(words: Mapping[str, str], word: str) -> Value:
 
 def _per_cent(override: int | None) -> Value:
     return Quality.UNKNOWN if override is None else float(override)
+
+
+def _count(parts: int | None) -> Value:
+    """Return a counter as OPC 40501-1, 8.4.12 has it: UInt32."""
+    if parts is None:
+        return Quality.UNKNOWN
+    return parts if 0 <= parts <= _UINT32 else Quality.TOO_LARGE
 
 
 def _item_state(facts: MachineFacts) -> Value:

@@ -150,6 +150,19 @@ async def test_unknown_values_are_bad_and_never_old(served: Served, client: Umat
     assert await client.code("router/MachineryBuildingBlocks/MachineryItemState/CurrentState/Id") == "BadNotConnected"
 
 
+async def test_a_counter_that_is_too_large_is_bad_and_nothing_else_is(served: Served, client: Umati) -> None:
+    parts = "lathe/Production/Statistics/PartsProducedInLifetime"
+    await client.subscribe(parts)
+    for count in (2**32 - 1, 2**32, 12):
+        served.show(heard("lathe", part_count=count))
+        code = "Good" if count < 2**32 else "BadOutOfRange"
+        wanted = (parts, count if code == "Good" else None, code)
+        await eventually(lambda wanted=wanted: wanted in client.changes, f"a count of {count} parts")
+    assert await client.value("lathe/Monitoring/Channel/ChannelState") == 2
+    served.show(heard("lathe", available=False))
+    await client.until_code(parts, "BadNotConnected")
+
+
 async def test_alarms_arrive_are_refreshed_and_go(served: Served, client: Umati) -> None:
     alarm = AlarmFacts("9", "Užrakinta")
     subscription = await client.subscribe(alarms_of="router")

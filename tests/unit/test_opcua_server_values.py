@@ -91,6 +91,14 @@ def test_overrides_and_counters_are_told_where_they_are_known() -> None:
     assert unknown[PARTS] is Quality.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(0, 0), (2**32 - 1, 2**32 - 1), (2**32, Quality.TOO_LARGE), (10**30, Quality.TOO_LARGE), (-1, Quality.TOO_LARGE)],
+)
+def test_a_counter_that_its_node_cannot_hold_is_bad(count: int, told: object) -> None:
+    assert values_of(facts(part_count=count))[PARTS] == told
+
+
 def test_nobody_says_that_a_spindle_turns() -> None:
     for execution in ("READY", "ACTIVE"):
         assert values_of(facts(execution=execution))["Monitoring/Spindle/IsRotating"] is Quality.UNKNOWN
