@@ -192,7 +192,7 @@ def trust(
 
 @opcua.command()
 def untrust(
-    thumbprint: Annotated[str, typer.Argument(help="The thumbprint, or its first 8 digits or more.")],
+    thumbprint: Annotated[str, typer.Argument(help="The thumbprint, or its first 16 digits or more.")],
     config: ConfigOption = None,
     store: StoreOption = None,
 ) -> None:

@@ -19,6 +19,7 @@ from edge.pki.errors import NotACertificate
 
 _LONG_FORM = 0x80
 _MAX_BYTES = 64 * 1024
+_LONGEST = 1000
 _UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
@@ -50,18 +51,18 @@ class Certificate:
     def name(self) -> str:
         """Return the common name, or the whole subject where it has none."""
         names = self.x509.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        return str(names[0].value) if names else self.x509.subject.rfc4514_string()
+        return shown(str(names[0].value) if names else self.x509.subject.rfc4514_string())
 
     @cached_property
     def issuer(self) -> str:
         """Return who issued it; the text "itself" where it is signed with its own key."""
-        return "itself" if self.is_self_signed else self.x509.issuer.rfc4514_string()
+        return "itself" if self.is_self_signed else shown(self.x509.issuer.rfc4514_string())
 
     @cached_property
     def application_uris(self) -> tuple[str, ...]:
         """Return the application URIs that it names, by the standard one."""
         names = self.extension(x509.SubjectAlternativeName)
-        return () if names is None else tuple(names.get_values_for_type(x509.UniformResourceIdentifier))
+        return () if names is None else tuple(map(shown, names.get_values_for_type(x509.UniformResourceIdentifier)))
 
     @cached_property
     def hosts(self) -> tuple[str, ...]:
@@ -70,7 +71,7 @@ class Certificate:
         if names is None:
             return ()
         addresses = [str(one) for one in names.get_values_for_type(x509.IPAddress)]
-        return (*names.get_values_for_type(x509.DNSName), *addresses)
+        return (*map(shown, names.get_values_for_type(x509.DNSName)), *addresses)
 
     @property
     def not_before(self) -> datetime:
@@ -171,6 +172,11 @@ def read(path: Path) -> Certificate:
 def grouped(thumbprint: str) -> str:
     """Return a thumbprint in groups of four, as a person compares it."""
     return " ".join(thumbprint[at : at + 4] for at in range(0, len(thumbprint), 4))
+
+
+def shown(text: str) -> str:
+    """Return a stranger's text as a terminal may show it: beside a thumbprint that a person compares, of all places."""
+    return "".join(one if one.isprintable() else "?" for one in text[:_LONGEST])
 
 
 def _der_length(data: bytes) -> int:

@@ -300,7 +300,7 @@ async def test_files_and_thumbprints_are_trusted_and_withdrawn(pki: Pki, tmp_pat
     assert re.search(rf"Trusted: 1\n  {fleet.certificate.thumbprint}  fleet  authority", listed)
     assert re.search(rf"Refused: 1\n  {made.certificate.thumbprint}  lathe  urn:test:lathe", listed)
     assert "cannot be read: " in listed
-    short = fleet.certificate.thumbprint[:8].lower()
+    short = fleet.certificate.thumbprint[:16].lower()
     assert "Not trusted any more: fleet" in await done(f"infomobil-edge opcua untrust {short} {at}")
     assert "does not trust fleet" in await failed(f"infomobil-edge opcua untrust {short} {at}")
     assert "There is no one certificate" in await failed(f"infomobil-edge opcua untrust 00000000 {at}")

@@ -211,10 +211,19 @@ def test_trust_can_be_withdrawn_and_given_again(pki: Pki) -> None:
 def test_a_thumbprint_has_to_be_of_one_certificate(pki: Pki) -> None:
     made = make()
     pki.trust_list.trust(made.certificate)
-    assert pki.trust_list.find(made.certificate.thumbprint[:8]) == made.certificate
-    for wrong in (made.certificate.thumbprint[:7], "0" * 40, ""):
+    assert pki.trust_list.find(made.certificate.thumbprint[:16]) == made.certificate
+    for wrong in (made.certificate.thumbprint[:15], "0" * 40, ""):
         with pytest.raises(NotFound):
             pki.trust_list.find(wrong)
+
+
+def test_a_strangers_names_steer_no_terminal_and_fill_no_screen() -> None:
+    made = make("\x1b[2Klathe\n" + "e" * 40, uri="urn:\x1b[1Alathe" + "e" * 2_000, hosts=("lathe\x1b[8m",))
+    certificate = from_der(made.der, "a stranger")
+    assert certificate.name == "?[2Klathe?" + "e" * 40
+    assert certificate.issuer == "itself"
+    assert len(certificate.application_uris[0]) == 1_000
+    assert all(one.isprintable() for one in (*certificate.application_uris, *certificate.hosts))
 
 
 def test_strangers_cannot_fill_the_disk(pki: Pki) -> None:
