@@ -10,6 +10,7 @@ from asyncua.ua.ua_binary import struct_from_binary
 
 from edge.drivers.opcua.errors import CallRefused
 from edge.drivers.opcua.models.model import Browser
+from edge.drivers.opcua.texts import clean
 from edge.drivers.opcua.translate import exactly, plain, ua
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ class Calls:
             (result,) = struct_from_binary(ua.CallResponse, data).Results
             result.StatusCode.check()
         except ua.UaStatusCodeError as error:
-            raise CallRefused(status=ua.StatusCode(error.code).name, what=method_id) from error
+            raise CallRefused(status=ua.StatusCode(error.code).name, what=clean(method_id)) from error
         return [plain(one.Value) for one in result.OutputArguments or ()]
 
     async def _declared(self, method_id: str) -> Sequence[Any]:

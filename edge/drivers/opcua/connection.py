@@ -24,6 +24,7 @@ from edge.drivers.opcua.models.model import AlarmSource, Item
 from edge.drivers.opcua.security import SecuredClient
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.opcua.subscription import Listener, Subscription
+from edge.drivers.opcua.texts import clean
 from edge.drivers.opcua.translate import FOREIGN, LOST, exactly, is_too_much, link_error, reading_of, ua
 from edge.drivers.opcua.values import Value
 
@@ -96,7 +97,7 @@ class Connection:
         found = await self._ask("reading the namespaces", client.get_namespace_array())
         if not isinstance(found, list):
             raise LinkError(reason="the server's answer makes no sense (namespaces: it has none)")
-        self.namespaces = tuple(str(one) for one in found)
+        self.namespaces = tuple(clean(str(one)) for one in found)
         await self._read_limits()
 
     async def close(self) -> None:
@@ -124,7 +125,7 @@ class Connection:
         """Return the hierarchical children of a node. Raises LinkError."""
         found = await self._references(node_id, _HIERARCHICAL_REFERENCES, ua.BrowseDirection.Forward)
         return [
-            Reference(one.BrowseName.Name or "", one.NodeId.to_string(), one.TypeDefinition.to_string())
+            Reference(clean(one.BrowseName.Name or ""), one.NodeId.to_string(), one.TypeDefinition.to_string())
             for one in found
         ]
 

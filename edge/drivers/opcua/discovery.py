@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from asyncua.client.client import Client
 
 from edge.drivers.opcua.errors import LinkLost
+from edge.drivers.opcua.texts import clean
 from edge.drivers.opcua.translate import FOREIGN, link_error, ua
 
 T = TypeVar("T")
@@ -83,7 +84,7 @@ async def servers_on_network(url: str, timeout_s: float) -> tuple[Application, .
     """Return the servers that the one at `url` has heard of; most servers cannot tell. Raises LinkError."""
     found = await _asked(url, timeout_s, lambda client: client.find_servers_on_network())
     return tuple(
-        Application(name=one.ServerName or "", uri="", urls=(one.DiscoveryUrl or "",))
+        Application(name=clean(one.ServerName or ""), uri="", urls=(clean(one.DiscoveryUrl or ""),))
         for one in getattr(found, "Servers", None) or ()
     )
 
@@ -113,11 +114,12 @@ async def _asked(url: str, timeout_s: float, question: Callable[[Client], Awaita
 def _endpoint(one: Any) -> Endpoint:
     tokens: Sequence[Any] = one.UserIdentityTokens or ()
     return Endpoint(
-        url=one.EndpointUrl or "",
-        policy_uri=one.SecurityPolicyUri or "",
+        url=clean(one.EndpointUrl or ""),
+        policy_uri=clean(one.SecurityPolicyUri or ""),
         mode=_MODES.get(int(one.SecurityMode), "unknown"),
         tokens=tuple(
-            Token(_TOKENS.get(int(token.TokenType), "unknown"), token.SecurityPolicyUri or "") for token in tokens
+            Token(_TOKENS.get(int(token.TokenType), "unknown"), clean(token.SecurityPolicyUri or ""))
+            for token in tokens
         ),
         application=_application(one.Server),
         certificate=bytes(one.ServerCertificate or b""),
@@ -127,9 +129,9 @@ def _endpoint(one: Any) -> Endpoint:
 def _application(one: Any) -> Application:
     name = one.ApplicationName
     return Application(
-        name=(name.Text or "") if isinstance(name, ua.LocalizedText) else "",
-        uri=one.ApplicationUri or "",
-        product_uri=one.ProductUri or "",
+        name=clean(name.Text or "") if isinstance(name, ua.LocalizedText) else "",
+        uri=clean(one.ApplicationUri or ""),
+        product_uri=clean(one.ProductUri or ""),
         kind=_APPLICATIONS.get(int(one.ApplicationType), "unknown"),
-        urls=tuple(url or "" for url in one.DiscoveryUrls or ()),
+        urls=tuple(clean(url or "") for url in one.DiscoveryUrls or ()),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge.drivers.opcua.alarms import ConditionEvent, Frame
 from edge.drivers.opcua.models.model import AlarmSource
+from edge.drivers.opcua.texts import clean
 from edge.drivers.opcua.translate import plain, ua
 
 CONDITION_TYPE = 2782
@@ -70,8 +71,8 @@ def condition_event(fields: Sequence[Any]) -> ConditionEvent | None:
         return None  # a plain message
     return ConditionEvent(
         condition=f"{source}/{name}/{code}" if condition in (None, "i=0") else str(condition),
-        code=str(name or "") if code is None else str(code),
-        text=str(text or ""),
+        code=clean(str(name or "") if code is None else str(code)),
+        text=clean(str(text or "")),
         severity=severity if isinstance(severity, int) else 0,
         # ActiveState where the condition has one: conditions without it are of interest or not.
         active=bool(retain if active is None else active),

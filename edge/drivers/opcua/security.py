@@ -23,6 +23,7 @@ from edge.drivers.opcua.discovery import POLICY_URIS, Endpoint, endpoints
 from edge.drivers.opcua.errors import CertificateRefused, CredentialsRefused, LinkLost, NeedsPerson
 from edge.drivers.opcua.secrets import Identity, identity_of
 from edge.drivers.opcua.settings import OpcUaSettings, is_loopback
+from edge.drivers.opcua.texts import clean
 from edge.drivers.opcua.translate import link_error, ua
 from edge.pki import Certificate, OwnCertificate, Peer, Pki
 from edge.pki import errors as pki_errors
@@ -207,10 +208,9 @@ class SecuredClient(Client):
 
     async def _still_the_same(self, _certificate: x509.Certificate, application: Any) -> None:
         # asyncua has compared the certificate; the name was told unsecured before.
-        if application.ApplicationUri != self._server_application:
-            raise CertificateRefused(
-                reason=f"the server calls itself {application.ApplicationUri} now, before {self._server_application}"
-            )
+        now = clean(application.ApplicationUri or "")
+        if now != self._server_application:
+            raise CertificateRefused(reason=f"the server calls itself {now} now, before {self._server_application}")
 
     def _ours_refused(self, own: OwnCertificate, answer: str) -> CertificateRefused:
         thumbprint = own.certificate.thumbprint

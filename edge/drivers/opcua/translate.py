@@ -14,6 +14,7 @@ import asyncua
 import asyncua.ua.uaerrors
 
 from edge.drivers.opcua.errors import CredentialsRefused, LinkError, LinkLost, ServerBusy, ServiceRefused
+from edge.drivers.opcua.texts import clean
 from edge.drivers.opcua.values import Value
 
 # asyncua's own types cannot be written down strictly: NodeIds and status codes are NewTypes that it does not keep to.
@@ -101,7 +102,8 @@ def link_error(error: BaseException, endpoint: str) -> LinkError:
         case _ if str(error).startswith("No matching endpoints"):
             return LinkError(reason="the server accepts secured connections only")
         case _:
-            return LinkError(reason=f"the server's answer makes no sense ({type(error).__name__}: {error})")
+            told = clean(f"{type(error).__name__}: {error}")
+            return LinkError(reason=f"the server's answer makes no sense ({told})")
 
 
 def _refusal(name: str) -> LinkError:
@@ -128,12 +130,12 @@ def is_too_much(error: ServiceRefused, asked: int) -> bool:
 
 
 def plain(value: Any) -> object:
-    """Return texts and NodeIds as str, everything else as it is."""
+    """Return texts as clean str, NodeIds as exact str, everything else as it is."""
     if isinstance(value, ua.LocalizedText):
-        return value.Text
+        value = value.Text
     if isinstance(value, ua.NodeId):
-        return value.to_string()
-    return value
+        return value.to_string()  # to ask with: the server's own bytes
+    return clean(value) if isinstance(value, str) else value
 
 
 def reading_of(data: Any) -> Value:
@@ -145,6 +147,7 @@ def reading_of(data: Any) -> Value:
     value = None
     if data.Value is not None and (status is None or status.is_good()):
         value = plain(data.Value.Value)
+        value = clean(value) if isinstance(value, str) else value
     return Value(value, _unix_ns(data.SourceTimestamp), overflowed, _unix_ns(data.ServerTimestamp))
 
 

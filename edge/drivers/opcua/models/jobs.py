@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from edge.domain.machine import Execution
 from edge.drivers.opcua.models.values import text, word_of
+from edge.drivers.opcua.texts import clean
 
 ORDER_LIST = "JobOrderList"
 METHODS = (
@@ -22,7 +23,6 @@ METHODS = (
 MOST = 200
 """How many orders of a list are looked at: the last, since machines keep what has ended for long."""
 
-_LONGEST = 1_000
 
 _EXECUTIONS = {
     1: Execution.READY,
@@ -82,7 +82,7 @@ def _listed(body: bytes) -> Job | None:
 
 def shown(name: str | None) -> str:
     """Return a name as screens and files can take it: a machine's bytes may be no UTF-8."""
-    return (name or "")[:_LONGEST].encode(errors="replace").decode()
+    return clean(name or "")
 
 
 def part(structure: object, name: str) -> object:
