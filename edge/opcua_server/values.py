@@ -85,7 +85,7 @@ def _told(facts: MachineFacts) -> Iterator[tuple[str, Value]]:
 def _production(facts: MachineFacts) -> Iterator[tuple[str, Value]]:
     job = facts.job
     named = job.program if job is not None else facts.program
-    yield "Production/ActiveProgram/Name", Quality.UNKNOWN if named is None else named
+    yield "Production/ActiveProgram/Name", named or ""
     yield "Production/ActiveProgram/NumberInList", 0
     yield "Production/ActiveProgram/JobIdentifier", "" if job is None else str(job.claim)
     yield PROGRAM_STATE, Quality.UNKNOWN if named is None else _state(_PROGRAM_STATE, facts.execution)

@@ -111,9 +111,9 @@ def test_the_active_program_is_that_of_the_job() -> None:
     assert values[PROGRAM_STATE] == State("Running")
 
 
-def test_without_a_program_it_has_no_name_and_no_state() -> None:
+def test_without_a_program_its_name_is_empty_and_it_has_no_state() -> None:
     values = values_of(facts())
-    assert values["Production/ActiveProgram/Name"] is Quality.UNKNOWN
+    assert values["Production/ActiveProgram/Name"] == ""
     assert values[PROGRAM_STATE] is Quality.UNKNOWN
     assert values["Production/ActiveProgram/JobIdentifier"] == ""
 
