@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -21,7 +22,7 @@ from edge.drivers.grbl.inputs import DOOR, STOP_CIRCUIT
 from edge.drivers.grbl.settings import GrblSettings
 from edge.drivers.laser_hal.settings import LaserSettings
 from edge.drivers.opcua.models.mapping_file import MappingError, load_mapping
-from edge.drivers.opcua.settings import OpcUaSettings
+from edge.drivers.opcua.settings import OpcUaSettings, is_loopback
 from edge.drivers.safety_io.settings import GpioSettings
 from edge.opcua_server.settings import IdentificationSettings, OpcUaServerSettings
 from edge.services.hand_settings import HandSettings
@@ -135,6 +136,8 @@ class EdgeSettings(Frozen):
         _require_different([("machine", index, "id") for index in range(len(self.machine))], self._ids, "machines")
         if self.http.kiosk_port == self.http.console_port:
             raise _misfit("the console has this port already", "http", "kiosk_port")
+        if self.opcua_server is not None and (owner := self._ports_of_others.get(self.opcua_server.port)):
+            raise _misfit(f"{owner} has this port already", "opcua_server", "port")
         for at, machine in enumerate(self.machine):
             places: list[Location] = [
                 ("machine", at, "interlock", row, "input") for row in range(len(machine.interlock))
@@ -155,6 +158,18 @@ class EdgeSettings(Frozen):
     @property
     def _ids(self) -> list[str]:
         return [machine.id for machine in self.machine]
+
+    @property
+    def _ports_of_others(self) -> dict[int, str]:
+        """Return who has which port of this computer, as far as the file says it."""
+        found = {
+            urlsplit(one.connection.endpoint).port or 0: f"the machine {one.id!r}"
+            for one in self.machine
+            if isinstance(one.connection, OpcUaSettings) and is_loopback(one.connection.endpoint)
+        }
+        if self.sync is not None and is_loopback(f"mqtt://{self.sync.host}"):
+            found[self.sync.port] = "the broker"
+        return {**found, self.http.console_port: "the console", self.http.kiosk_port: "the kiosk"}
 
     def _unknown_source(self, machine: MachineSettings, item: InterlockSettings) -> str:
         """Return why no sample would ever come from the input's source, or nothing."""
