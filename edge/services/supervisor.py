@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 TICK_S = 0.05
+HOLD_WINS_NS = 5_000_000_000
 METRICS_EVERY_NS = 10_000_000_000
 
 
@@ -77,6 +78,9 @@ class MachineSupervisor:
         """What an order from here has to do with the motion of a machine that runs programs by itself."""
         self.stops = 0
         """How often a stop was asked for: what was asked for before one must not begin after it."""
+        self._lost = 0
+        self._holds = 0
+        self._held_until_ns = 0
         self._stop_task: asyncio.Task[None] | None = None
         self._last_words: tuple[str, str] = ("", "")
         self._last_metrics_ns = 0
@@ -178,6 +182,7 @@ class MachineSupervisor:
         """
         delivered = False
         if self.holdable:
+            self._holds += 1
             try:
                 self._driver.hold()
                 delivered = True
@@ -224,6 +229,7 @@ class MachineSupervisor:
         self._evaluate()
         self.begun.look(state, busy=bool(self._busy))
         self._stop_what_slipped(state)
+        self._hold_again(state)
         words = (state.availability.value, state.execution.value)
         now = self._clock.boot_ns()
         due = state.in_motion and now - self._last_metrics_ns >= METRICS_EVERY_NS
@@ -271,6 +277,7 @@ class MachineSupervisor:
 
     def hold(self, origin: str) -> None:
         """Ask for a feed hold, now and whatever the state; motion by hand ends with it. Raises StopNotDelivered."""
+        self._holds += 1
         try:
             self._driver.hold()
         except StopNotDelivered:
@@ -294,6 +301,7 @@ class MachineSupervisor:
         except StopNotDelivered as error:
             self._record.stop("stop", origin, delivered=False)
             self._stop_reason = "" if reason else self._stop_reason
+            self._lost += 1
             # A machine that runs programs by itself and stands has nothing that could be stopped: that is no fault.
             if self._guardian is not None or (self._rules and self.stoppable and self.may_move):
                 self._set_fault(str(error))
@@ -305,9 +313,31 @@ class MachineSupervisor:
         self._record.stop("stop", origin, delivered=True)
 
     async def resume(self) -> None:
-        """Go on after a hold, where permitted."""
+        """Go on after a hold, where permitted. Of a stop or hold that comes while the order is on its way, that wins.
+
+        Raises MotionRefused, DriverRefused, DriverUnavailable, StopNotDelivered (a stop was asked for meanwhile).
+        """
         self.require(Command.RESUME)
-        await self._driver.resume()
+        self._held_until_ns = 0
+        stops, holds, lost = self.stops, self._holds, self._lost
+        try:
+            await self._driver.resume()
+        finally:
+            # What the guardian watches hangs on a wire of our own: it is told everything in the order of writing.
+            if self._guardian is None and self._lost != lost:
+                await self.stop("the stop before")
+            elif self._guardian is None and self._holds != holds and self.stops == stops:
+                self._held_until_ns = self._clock.boot_ns() + HOLD_WINS_NS
+                self._hold_again(self.state)
+
+    def _hold_again(self, state: MachineState) -> None:
+        """Hold what goes on though a hold came after the person's word: the machine took that before the order."""
+        if state.execution is Execution.ACTIVE and self._clock.boot_ns() < self._held_until_ns:
+            self._held_until_ns = 0
+            try:
+                self.hold("the hold before")
+            except StopNotDelivered as error:
+                self._set_fault(str(error))
 
     async def unlock(self) -> None:
         """Leave an alarm that kept the position, where permitted."""
