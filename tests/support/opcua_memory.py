@@ -21,7 +21,8 @@ class Memory:
     """Files by name, and every call as its method's name and arguments; implements Link.
 
     refuse holds, by method, what is asked with the arguments before each call, and returns a status to refuse it with.
-    limit is the server's MaxByteStringLength. kept lets a file become something else than was written.
+    limit is the server's MaxByteStringLength. kept lets a file become something else than was written. selected is what
+    Select answers, nothing where it is an ellipsis; read_as is what CopyFileFromServer answers instead of a file.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class Memory:
         self.limit: int | None = None
         self.file_methods: Sequence[str] = FILE_METHODS
         self.selected: Any = 0
+        self.read_as: Any = ...
         self.kept: Callable[[bytes], bytes] = lambda content: content
         self._handles: dict[int, list[Any]] = {}
 
@@ -118,10 +120,10 @@ class Memory:
     def _call_copyfilefromserver(self, _object: str, name: str) -> list[object]:
         if name not in self.files:
             raise CallRefused(status="BadNotFound", what=name)
-        return [self.files[name]]
+        return [self.files[name] if self.read_as is ... else self.read_as]
 
     def _call_select(self, _object: str, _name: str, _channel: int) -> list[object]:
-        return [self.selected]
+        return [] if self.selected is ... else [self.selected]
 
 
 def _file(name: str) -> str:

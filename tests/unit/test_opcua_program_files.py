@@ -14,6 +14,7 @@ from edge.domain.errors import DriverRefused, TransferFailed
 from edge.domain.machine import Capability, Execution, MachineState
 from edge.domain.transfer import ProgramFile, TransferStep
 from edge.drivers.opcua import file_transfer
+from edge.drivers.opcua.errors import LinkLost
 from edge.drivers.opcua.file_transfer import OLD, Differs, FileStore, NotDone
 from edge.drivers.opcua.models.model import Methods, ProgramPath
 from edge.drivers.opcua.programs import Programs
@@ -23,6 +24,7 @@ from tests.support.opcua_memory import DIRECTORY, FILES, SELECT, Memory
 
 PROGRAM = ProgramFile("A.MPF", os.urandom(20_000))
 PATH = f"{ROOT}/Part Program/A.MPF"
+ASIDE = f"{ROOT}/Part Program/{OLD}A.MPF"
 
 
 def ignore(*_: object) -> None:
@@ -162,10 +164,97 @@ async def test_a_sinumerik_gets_its_old_program_back_where_the_new_one_differs()
     memory = Memory()
     memory.files[PATH] = b"old"
     memory.kept = lambda content: content if content == b"old" else content[:-1]
-    with pytest.raises(TransferFailed, match="differs"):
+    with pytest.raises(TransferFailed, match=r"differs from what was sent\.$"):
+        await programs(memory, SINUMERIK).load(PROGRAM, ignore)
+    assert memory.files == {PATH: b"old", ASIDE: b"old"}
+    assert memory.called("Select") == []
+
+
+async def test_a_sinumerik_without_a_file_system_has_its_old_program_put_aside_before_the_new_one_comes() -> None:
+    memory = Memory()
+    memory.files[PATH] = b"old"
+    assert await programs(memory, SINUMERIK).load(PROGRAM, ignore) is True
+    assert memory.called("CopyFileToServer") == [(ASIDE, b"old", True), (PATH, PROGRAM.content, True)]
+    assert memory.files == {PATH: PROGRAM.content, ASIDE: b"old"}
+
+
+async def test_nothing_is_written_over_that_cannot_be_put_aside() -> None:
+    memory = Memory()
+    memory.files[PATH] = b"old"
+    memory.kept = lambda content: content[:-1]
+    with pytest.raises(DriverRefused, match=r"cannot be put aside as IMOLD_A\.MPF"):
+        await programs(memory, SINUMERIK).load(PROGRAM, ignore)
+    assert memory.files[PATH] == b"old"
+    memory.files[PATH] = bytes(ONE_CALL_BYTES + 1)
+    with pytest.raises(DriverRefused, match="choose another name or delete it there"):
+        await programs(memory, SINUMERIK).load(PROGRAM, ignore)
+    assert memory.files[PATH] == bytes(ONE_CALL_BYTES + 1)
+
+
+@pytest.mark.parametrize("nothing", [None, b""])
+async def test_a_program_of_which_no_bytes_come_is_not_written_over(nothing: bytes | None) -> None:
+    memory = Memory()
+    memory.files[PATH] = b"old"
+    memory.read_as = nothing
+    with pytest.raises(DriverRefused, match="the machine has a file of that name"):
         await programs(memory, SINUMERIK).load(PROGRAM, ignore)
     assert memory.files == {PATH: b"old"}
-    assert memory.called("Select") == []
+    assert memory.called("CopyFileToServer") == [(PATH, PROGRAM.content, False)]
+
+
+async def test_a_sinumerik_that_loses_the_link_in_the_overwriting_still_has_its_old_program() -> None:
+    memory = Memory()
+    memory.files[PATH] = b"old"
+
+    def cut(name: str, *_: object) -> None:
+        if name == PATH:
+            memory.files[PATH] = b"half"
+            raise LinkLost(reason="the connection was lost")
+
+    memory.refuse["CopyFileToServer"] = cut
+    with pytest.raises(TransferFailed, match=r"the link was lost .* it had is there as IMOLD_A\.MPF"):
+        await programs(memory, SINUMERIK).load(PROGRAM, ignore)
+    assert memory.files == {PATH: b"half", ASIDE: b"old"}
+
+
+async def test_a_sinumerik_with_a_file_system_has_its_program_replaced_there() -> None:
+    memory = Memory()
+    memory.files |= {PATH: b"old", "A.MPF": b"old"}
+    path = ProgramPath(directory=DIRECTORY, files=FILES, select=SELECT)
+    assert await programs(memory, path).load(PROGRAM, ignore) is True
+    assert memory.files == {PATH: b"old", "A.MPF": PROGRAM.content}
+    assert memory.called("CopyFileToServer") == []
+    assert memory.called("Select") == [(PATH, 1)]
+
+
+async def test_what_is_left_of_a_new_program_that_differs_is_said() -> None:
+    memory = Memory()
+    memory.kept = lambda content: content[:-1]
+    with pytest.raises(TransferFailed, match=r"A\.MPF stays on the machine, not verified: delete it at its panel"):
+        await programs(memory, SINUMERIK).load(PROGRAM, ignore)
+
+
+async def test_what_cannot_be_put_back_is_said() -> None:
+    memory = Memory()
+    memory.files[PATH] = b"old"
+    memory.kept = lambda content: content if content == b"old" else content[:-1]
+    running = [MachineState(), MachineState(), MachineState(), MachineState(execution=Execution.ACTIVE)]
+    work = programs(memory, SINUMERIK, states=lambda: running.pop(0))
+    with pytest.raises(TransferFailed, match=r"not be put back \(its channel .* there as IMOLD_A\.MPF"):
+        await work.load(PROGRAM, ignore)
+    assert memory.files == {PATH: PROGRAM.content[:-1], ASIDE: b"old"}
+
+
+async def test_a_file_too_large_for_one_call_is_left_to_the_panel() -> None:
+    memory = Memory()
+    large = ProgramFile("A.MPF", bytes(ONE_CALL_BYTES + 1))
+    with pytest.raises(DriverRefused, match="at once is 1000000: copy it at the panel"):
+        await programs(memory, SINUMERIK).load(large, ignore)
+    # The control's file system is another folder than that of the settings.
+    path = ProgramPath(directory=DIRECTORY, files=FILES, select=SELECT)
+    with pytest.raises(DriverRefused, match="copy it at the panel"):
+        await programs(memory, path, program_folder="Work Pieces").load(large, ignore)
+    assert memory.calls == []
 
 
 async def test_a_sinumerik_that_refuses_keeps_what_it_has() -> None:
@@ -203,6 +292,13 @@ async def test_nothing_is_selected_while_a_channel_is_busy(execution: Execution)
     assert memory.calls == []
 
 
+async def test_a_select_that_answers_nothing_is_not_known_to_have_selected() -> None:
+    memory = Memory()
+    memory.selected = ...
+    with pytest.raises(DriverRefused, match="does not say whether it selected"):
+        await programs(memory, SINUMERIK).load(PROGRAM, ignore)
+
+
 async def test_a_sinumerik_without_select_leaves_that_to_its_panel() -> None:
     memory = Memory()
     assert await programs(memory, ProgramPath(files=FILES)).load(PROGRAM, ignore) is False
@@ -229,14 +325,15 @@ async def test_a_cancelled_load_of_a_sinumerik_says_what_is_selected(method: str
     work = programs(memory, SINUMERIK)
     load = asyncio.create_task(work.load(PROGRAM, ignore))
 
-    def cancel(*_: object) -> None:
-        load.cancel()
+    def cancel(name: str, *_: object) -> None:
+        if name == PATH:
+            load.cancel()
 
     memory.refuse[method] = cancel
     with pytest.raises(asyncio.CancelledError if words is None else TransferFailed, match=words):
         await load
     assert len(memory.called("Select")) == (method == "Select")
-    assert memory.files == {PATH: PROGRAM.content if method == "Select" else b"old"}
+    assert memory.files[PATH] == (PROGRAM.content if method == "Select" else b"old")
     await work.close()
 
 
@@ -301,13 +398,14 @@ async def test_a_machine_that_runs_another_program_gets_the_file() -> None:
     assert memory.files == {PROGRAM.name: PROGRAM.content}
 
 
-async def test_a_sinumerik_that_begins_a_program_is_not_written_to() -> None:
+@pytest.mark.parametrize("method", ["CopyFileFromServer", "CopyFileToServer"])
+async def test_a_sinumerik_that_begins_a_program_is_not_written_to(method: str) -> None:
     memory = Memory()
     memory.files[PATH] = b"old"
     busy = MachineState(execution=Execution.ACTIVE)
-    work = programs(memory, SINUMERIK, states=lambda: busy if memory.called("CopyFileFromServer") else MachineState())
+    work = programs(memory, SINUMERIK, states=lambda: busy if memory.called(method) else MachineState())
     with pytest.raises(DriverRefused, match="does not stand in reset"):
         await work.load(PROGRAM, ignore)
-    assert memory.files == {PATH: b"old"}
-    assert memory.called("CopyFileToServer") == []
+    assert memory.files[PATH] == b"old"
+    assert [name for name, *_ in memory.called("CopyFileToServer")] in ([], [ASIDE])
     assert memory.called("Select") == []

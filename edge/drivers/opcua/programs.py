@@ -18,11 +18,11 @@ from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivere
 from edge.domain.machine import Capability, Execution, MachineState
 from edge.domain.transfer import MAX_BYTES, ProgramFile, TransferStep
 from edge.drivers.opcua.errors import LinkError
-from edge.drivers.opcua.file_transfer import OURS, Differs, FileStore, Link, NotDone, Tell
+from edge.drivers.opcua.file_transfer import OLD, OURS, Check, Differs, FileStore, Link, NotDone, Tell
 from edge.drivers.opcua.job_control import NEEDED, JobControl
 from edge.drivers.opcua.models.model import Item, ProgramPath
 from edge.drivers.opcua.settings import OpcUaSettings
-from edge.drivers.opcua.vendor_files import ONE_CALL_BYTES, SinumerikFiles
+from edge.drivers.opcua.vendor_files import ONE_CALL_BYTES, Exists, SinumerikFiles
 
 JOB_LIST = "jobs:list"
 """The key under which `monitored` names the job order list."""
@@ -224,6 +224,9 @@ class Programs:
             self._refuse(command, "the file is empty")
         if len(file.content) > MAX_BYTES:
             self._refuse(command, f"the file has {len(file.content)} bytes, the most is {MAX_BYTES}")
+        if self._pieces is None and isinstance(self._store, SinumerikFiles) and len(file.content) > ONE_CALL_BYTES:
+            size = f"the file has {len(file.content)} bytes, the most that it takes at once is {ONE_CALL_BYTES}"
+            self._refuse(command, f"{size}: copy it at the panel")
         if self._loading is not None and not self._loading.done():
             self._refuse(command, "another program is being loaded")
         if (reason := self._busy_with(file)) is not None:
@@ -265,24 +268,17 @@ class Programs:
             if (reason := self._busy_with(file)) is not None:
                 raise NotDone(reason=reason)
 
-        store = self._store if self._pieces is None or len(file.content) <= ONE_CALL_BYTES else self._pieces
-        assert store is not None
         self._stored = None
         tell(TransferStep.UPLOADING, 0)
         try:
             async with self._memory:
-                path = await store.store(file, tell, check, ready)
+                path = await self._bring(file, tell, check, ready)
         except _Abandoned:
             raise self._failed(file, "the load was cancelled") from None
         except Differs as error:
             raise self._failed(file, str(error.reason)) from error
         except NotDone as error:
             self._refuse(f"to load {file.name}", str(error.reason), error)
-        except LinkError as error:
-            rest = "what it has of it is removed when the machine is heard again"
-            if not isinstance(store, FileStore):
-                rest = "look at its panel whether it has it, and whole"
-            raise self._failed(file, f"the link was lost ({error.reason}); {rest}") from error
         if abandoned.is_set():
             raise self._failed(file, "the load was cancelled; the file is on the machine, not selected")
         if not self._orders and not self._selects:
@@ -298,6 +294,24 @@ class Programs:
         if abandoned.is_set():
             raise await self._take_back(file)
         return True
+
+    async def _bring(self, file: ProgramFile, tell: Tell, check: Check, ready: Check) -> str:
+        if isinstance(self._store, SinumerikFiles) and len(file.content) <= ONE_CALL_BYTES:
+            try:
+                return await self._store.store(file, tell, check, ready, replace=self._pieces is None)
+            except Exists:
+                check()
+            except LinkError as error:
+                rest = "look at its panel whether it has it, and whole"
+                if self._pieces is None:
+                    rest += f"; a program of that name that it had is there as {OLD}{file.name}"
+                raise self._failed(file, f"the link was lost ({error.reason}); {rest}") from error
+        assert self._pieces is not None
+        try:
+            return await self._pieces.store(file, tell, check, ready)
+        except LinkError as error:
+            rest = "what it has of it is removed when the machine is heard again"
+            raise self._failed(file, f"the link was lost ({error.reason}); {rest}") from error
 
     async def _select(self, file: ProgramFile, path: str) -> None:
         if isinstance(self._store, SinumerikFiles):

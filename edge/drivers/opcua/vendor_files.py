@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Program files through a maker's own methods: those of Sinumerik (Access MyMachine /OPC UA).
 
-A file goes over and comes back in one call each, which costs our loop some 20 ms for each megabyte: larger files go
-through the control's file system of OPC 10000-20 where it offers one. There is no renaming and no deleting, so that the
-program that was there before is read first and written back where the new one does not arrive as it was sent.
+A file goes over and comes back in one call each, which holds up our loop for some 30 ms with each megabyte: larger
+files go through the control's file system of OPC 10000-20 where it offers one. There is no renaming and no deleting,
+so that a program that is there is replaced through the file system, too; without one it is first put aside, under a
+name of its own beside the new one, and stays there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import logging
 
 from edge.domain.transfer import ProgramFile, TransferStep
 from edge.drivers.opcua.errors import CallRefused, LinkError
-from edge.drivers.opcua.file_transfer import Check, Differs, Link, NotDone, Tell, refused
+from edge.drivers.opcua.file_transfer import OLD, Check, Differs, Link, NotDone, Tell, refused
 from edge.drivers.opcua.models.model import Methods
 from edge.drivers.opcua.translate import ua
 
@@ -36,6 +37,10 @@ _SELECT_WORDS = {
 _log = logging.getLogger(__name__)
 
 
+class Exists(NotDone):
+    """The machine did not do it: {reason}."""  # it has a program of that name
+
+
 class SinumerikFiles:
     """The program memory of a Sinumerik; folder is a path below its file system, channel counts from 1.
 
@@ -55,14 +60,21 @@ class SinumerikFiles:
         """Whether programs go into the control's folder of part programs."""
         return self._folder == FOLDER
 
-    async def store(self, file: ProgramFile, tell: Tell, check: Check, ready: Check) -> str:
+    async def store(self, file: ProgramFile, tell: Tell, check: Check, ready: Check, *, replace: bool = True) -> str:
         """Write the file and read it back; return the path by which the control knows it.
 
-        Raises Differs where it read back otherwise, NotDone, LinkError, or what `check` raises; then the machine has
-        what it had before, as far as it still answers.
+        Without `replace` Exists is raised where it has a program of that name. Raises Differs where it read back
+        otherwise, NotDone, LinkError, or what `check` raises; then the machine has what it had before, as far as it
+        still answers.
         """
         path = self._path(file.name)
         former = await self._former(path)
+        if former is not None:
+            if not replace:
+                raise Exists(reason="it has a program of that name")
+            check()
+            ready()
+            await self._put_aside(file.name, former)
         check()
         ready()
         await self._write(path, file.content, overwrite=former is not None)
@@ -71,15 +83,18 @@ class SinumerikFiles:
             check()
             tell(TransferStep.VERIFYING, 0)
             content = await self._read(path, "reading it back", len(file.content))
-            sent, come = await asyncio.to_thread(_digests, file.content, content)
-            if sent != come:
+            if not await _same(file.content, content):
                 raise Differs(reason="what the machine has differs from what was sent")
-            tell(TransferStep.VERIFYING, len(content))
+            tell(TransferStep.VERIFYING, len(file.content))
             check()
         except LinkError:
             raise
+        except Differs as error:
+            rest = await self._put_back(file.name, former, ready)
+            raise Differs(reason=f"{error.reason}{rest}") from error
         except BaseException:
-            await self._put_back(path, former, ready)
+            if rest := await self._put_back(file.name, former, ready):
+                _log.warning("%s was given up%s", path, rest)
             raise
         return path
 
@@ -93,7 +108,9 @@ class SinumerikFiles:
             outputs = await self._link.call(self._select.node_id, method, self._path(name), self._channel)
         except CallRefused as error:
             raise refused("selecting", error) from error
-        result = outputs[0] if outputs else 0
+        if not outputs:
+            raise NotDone(reason="the control does not say whether it selected the program: look at its panel")
+        result = outputs[0]
         if result != 0:
             words = _SELECT_WORDS.get(result) if isinstance(result, int) else None
             raise NotDone(reason=f"{words or 'the control refused'} (Select answered {result})")
@@ -103,11 +120,21 @@ class SinumerikFiles:
 
     async def _former(self, path: str) -> bytes | None:
         try:
-            return await self._read(path, "looking for a program of that name", 0)
+            # No bytes are no program that could be written back, whatever the control means by them.
+            return await self._read(path, "looking for a program of that name", 0) or None
         except NotDone as error:
             # Not there, or not readable: then the control is asked not to write over it.
             _log.debug("%s: %s", path, error)
             return None
+
+    async def _put_aside(self, name: str, former: bytes) -> None:
+        if len(former) > ONE_CALL_BYTES:
+            size = f"{len(former)} bytes, the most that can be put aside from here is {ONE_CALL_BYTES}"
+            raise NotDone(reason=f"its program of that name has {size}: choose another name or delete it there")
+        path = self._path(f"{OLD}{name}")
+        await self._write(path, former, overwrite=True)
+        if not await _same(former, await self._read(path, "putting its program aside", len(former))):
+            raise NotDone(reason=f"its program of that name cannot be put aside as {OLD}{name}")
 
     async def _read(self, path: str, what: str, size: int) -> bytes:
         method = self._files.methods["CopyFileFromServer"]
@@ -128,20 +155,25 @@ class SinumerikFiles:
         except CallRefused as error:
             raise refused("writing", error) from error
 
-    async def _put_back(self, path: str, former: bytes | None, ready: Check) -> None:
+    async def _put_back(self, name: str, former: bytes | None, ready: Check) -> str:
+        """Put back what was there; say what is left where that is not possible."""
         if former is None:
-            _log.warning("%s stays on the machine, not verified: delete it at its panel", path)
-            return
+            return f"; {name} stays on the machine, not verified: delete it at its panel"
         try:
             ready()
-            await self._write(path, former, overwrite=True)
+            await self._write(self._path(name), former, overwrite=True)
         except (NotDone, LinkError) as error:
-            _log.warning("%s could not be put back on the machine: %s", path, error.reason)
+            return f"; its former program could not be put back ({error.reason}): it is there as {OLD}{name}"
+        return ""
 
 
 def _patience_s(size: int) -> float:
     return 10.0 + size / _SLOWEST_BYTES_PER_S
 
 
-def _digests(*contents: bytes) -> tuple[bytes, ...]:
-    return tuple(hashlib.sha256(one).digest() for one in contents)
+async def _same(sent: bytes, come: bytes) -> bool:
+    return await asyncio.to_thread(_digest, sent) == await asyncio.to_thread(_digest, come)
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
