@@ -13,7 +13,7 @@ from typing import Any
 
 from asyncua.ua.uaerrors import UaStatusCodeError
 
-from edge.drivers.opcua.errors import CredentialsRefused
+from edge.drivers.opcua.errors import NeedsPerson
 
 _log = logging.getLogger(__name__)
 
@@ -50,8 +50,9 @@ class Leftover:
     async def end(self, client: Any) -> None:
         """Close what was left, over the channel of `client`, which has no session yet.
 
-        It is tried once: a server that has forgotten the session, or gives it to no other channel, says so. Raises
-        what asyncua raises where the connection is lost.
+        It is tried once: a server that has forgotten the session, or gives it to no other channel, says so, and how it
+        says it tells nothing of the session that is opened next. Raises what asyncua raises where the connection is
+        lost.
         """
         left, self._session = self._session, None
         if left is None:
@@ -64,7 +65,7 @@ class Leftover:
         try:
             await client._activate_with_credentials()  # noqa: SLF001
             await client.uaclient.close_session(delete_subscriptions=True)
-        except (UaStatusCodeError, CredentialsRefused) as error:
+        except (UaStatusCodeError, NeedsPerson) as error:
             _log.debug("the session that was left is not ended: %r", error)
         finally:
             client.security_policy.peer_certificate = shown
