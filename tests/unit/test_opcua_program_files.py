@@ -14,6 +14,7 @@ from edge.domain.errors import DriverRefused, TransferFailed
 from edge.domain.machine import Capability, Execution, MachineState
 from edge.domain.transfer import ProgramFile, TransferStep
 from edge.drivers.opcua import file_transfer
+from edge.drivers.opcua import programs as programs_module
 from edge.drivers.opcua.errors import LinkLost
 from edge.drivers.opcua.file_transfer import OLD, Differs, FileStore, NotDone
 from edge.drivers.opcua.models.model import Methods, ProgramPath
@@ -409,3 +410,55 @@ async def test_a_sinumerik_that_begins_a_program_is_not_written_to(method: str) 
     assert memory.files[PATH] == b"old"
     assert [name for name, *_ in memory.called("CopyFileToServer")] in ([], [ASIDE])
     assert memory.called("Select") == []
+
+
+@pytest.mark.parametrize("late", ["Write", "Read", "Delete"])
+async def test_what_a_late_answer_leaves_is_removed_on_the_same_connection(
+    late: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs_module, "_SWEEP_AGAIN_S", 0.0)
+    memory = Memory()
+    memory.files[PROGRAM.name] = b"old"
+    lates = [late]
+
+    def no_answer(*_: object) -> None:
+        if lates:
+            lates.pop()
+            raise LinkLost(reason="no answer in time")
+
+    memory.refuse[late] = no_answer
+    work = programs(memory, ProgramPath(directory=DIRECTORY))
+    with pytest.raises(TransferFailed, match="is removed when the machine is heard again"):
+        await work.load(PROGRAM, ignore)
+    async with asyncio.timeout(5):
+        while len(memory.files) > 1:
+            await asyncio.sleep(0)
+    assert memory.files == {PROGRAM.name: PROGRAM.content if late == "Delete" else b"old"}
+    assert await work.load(PROGRAM, ignore) is False
+    await work.close()
+
+
+async def test_putting_right_goes_on_after_a_late_answer_and_ends_with_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(programs_module, "_SWEEP_AGAIN_S", 0.0)
+    memory = Memory()
+    asked = asyncio.Event()
+
+    def no_answer(*_: object) -> None:
+        if len(memory.called("Delete")) > 2:
+            asked.set()
+        raise LinkLost(reason="no answer in time")
+
+    memory.refuse |= {"Write": no_answer, "Delete": no_answer}
+    work = programs(memory, ProgramPath(directory=DIRECTORY))
+    with pytest.raises(TransferFailed):
+        await work.load(PROGRAM, ignore)
+    async with asyncio.timeout(5):
+        await asked.wait()
+    await work.close()
+    deleted = len(memory.called("Delete"))
+    with pytest.raises(TransferFailed):
+        await work.load(PROGRAM, ignore)
+    await work.close()
+    assert len(memory.called("Delete")) == deleted

@@ -92,6 +92,7 @@ class Programs:
         self._tasks: set[asyncio.Task[object]] = set()
         self._stored: str | None = None
         self._taken: object = None
+        self._closed = False
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -113,8 +114,7 @@ class Programs:
             await self._jobs.prepare()
         if self._pieces is not None and (reason := await self._sweep(self._pieces)):
             _log.warning("%s: its program memory is not in order: %s", self._machine_id, reason)
-            self._sweeping = asyncio.create_task(self._sweep_again(self._pieces), name=f"{self._machine_id}-sweep")
-            self._keep(self._sweeping)
+            self._sweep_later(self._pieces)
 
     def monitored(self) -> Mapping[str, Item]:
         """Return the nodes that `take` wants the values of, by key."""
@@ -207,6 +207,7 @@ class Programs:
 
     async def close(self) -> None:
         """Wait, on a connection that is closed, until everything that was under way has ended."""
+        self._closed = True
         if self._sweeping is not None:
             self._sweeping.cancel()
         while self._tasks:
@@ -252,11 +253,20 @@ class Programs:
             return str(error.reason)
         return ""
 
+    def _sweep_later(self, store: FileStore) -> None:
+        if not self._closed and (self._sweeping is None or self._sweeping.done()):
+            self._sweeping = asyncio.create_task(self._sweep_again(store), name=f"{self._machine_id}-sweep")
+            self._keep(self._sweeping)
+
     async def _sweep_again(self, store: FileStore) -> None:
         for _ in range(_SWEEPS):
             await asyncio.sleep(_SWEEP_AGAIN_S)
-            if not await self._sweep(store):
-                return
+            try:
+                if not await self._sweep(store):
+                    return
+            except LinkError as error:
+                # The connection's end ends this; an answer that came too late does not.
+                _log.debug("%s: its program memory is not looked at: %s", self._machine_id, error)
 
     async def _load(self, file: ProgramFile, tell: Tell, abandoned: asyncio.Event) -> bool:
         def check() -> None:
@@ -310,6 +320,8 @@ class Programs:
         try:
             return await self._pieces.store(file, tell, check, ready)
         except LinkError as error:
+            # Where only an answer came too late, there is no next connection that would put it right.
+            self._sweep_later(self._pieces)
             rest = "what it has of it is removed when the machine is heard again"
             raise self._failed(file, f"the link was lost ({error.reason}); {rest}") from error
 
