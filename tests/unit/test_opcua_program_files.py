@@ -462,3 +462,14 @@ async def test_putting_right_goes_on_after_a_late_answer_and_ends_with_the_conne
         await work.load(PROGRAM, ignore)
     await work.close()
     assert len(memory.called("Delete")) == deleted
+
+
+@pytest.mark.parametrize("name", ["NUL", "con.mpf", "LPT1.NC.MPF", "Aux.NC"])
+async def test_names_that_windows_keeps_for_devices_are_refused(name: str) -> None:
+    with pytest.raises(DriverRefused, match="Windows keeps it for a device"):
+        await programs(Memory(), SINUMERIK).load(ProgramFile(name, b"M30"), ignore)
+
+
+@pytest.mark.parametrize("name", ["NULL.MPF", "CONTOUR.NC", "COM.MPF", "A.CON"])
+async def test_names_that_only_look_like_devices_are_taken(name: str) -> None:
+    assert await programs(Memory(), SINUMERIK).load(ProgramFile(name, b"M30"), ignore)

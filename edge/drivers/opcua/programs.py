@@ -31,6 +31,8 @@ _LONGEST_NAME = 64
 # Longer together than any session of ours outlives its connection.
 _SWEEP_AGAIN_S = 2.0
 _SWEEPS = 60
+# Names of devices, with whatever after a dot, that no Windows lets be files: many controls run on one.
+_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|COM\d|LPT\d)(\.|$)", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 # Where it is not known what the channel does, the control itself refuses.
 _BUSY = (Execution.ACTIVE, Execution.INTERRUPTED, Execution.FEED_HOLD)
@@ -382,6 +384,8 @@ def name_refused(name: str) -> str | None:
         return f"the file name has {len(name)} characters, the most is {_LONGEST_NAME}"
     if ".." in name or name.endswith("."):
         return f"{name!r} is not a file name that controls take: its dots"
+    if _DEVICE.match(name):
+        return f"{name!r} is not a file name that controls take: Windows keeps it for a device"
     if OURS.match(name):
         return f"{name!r} is a file name that files have while one is brought over"
     return None
