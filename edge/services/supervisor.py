@@ -131,6 +131,11 @@ class MachineSupervisor:
         return self._interlock
 
     @property
+    def in_fault(self) -> bool:
+        """Return whether a person has to look at the machine: by its own word or by ours."""
+        return bool(self._fault) or self._driver.state().fault is Fault.FAULT
+
+    @property
     def moving(self) -> bool:
         """Return whether the machine may move: by its own word, by a command of ours, or by an order of ours.
 

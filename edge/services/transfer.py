@@ -34,6 +34,9 @@ CANCELLED = "it was cancelled"
 ENDED_SERVICE = "the service ended"
 LATE = "it did not begin to move, and the order was taken back"
 LINK_LOST = "the link to the machine was lost after the load"
+FAULT_SINCE = "the machine was in fault after the load"
+MOVED_SINCE = "the machine has moved since the load"
+OTHER_SINCE = "another program was chosen at the machine after the load"
 
 
 class FileShelf(Protocol):
@@ -68,6 +71,7 @@ class ProgramTransfer:
         self._group: asyncio.TaskGroup | None = None
         self._looked = asyncio.Event()
         self._told_s = 0.0
+        self._active: str | None = None
         self.transfer: Transfer | None = None
         """The newest transfer."""
 
@@ -158,6 +162,8 @@ class ProgramTransfer:
         done = self.transfer.size if loaded else self.transfer.done
         ended = replace(self.transfer, step=step, done=done, selected=selected, startable=startable, reason=reason)
         self.transfer = ended
+        self._active = self._supervisor.state.program
+        self._withdraw_start()
         body: dict[str, Scalar] = {
             "machine": self._supervisor.machine_id,
             "file": ended.name,
@@ -247,9 +253,25 @@ class ProgramTransfer:
         if not isinstance(message, MachineChanged) or message.machine_id != self._supervisor.machine_id:
             return
         self._looked.set()
-        away = self._supervisor.state.availability is not Availability.AVAILABLE
-        if away and self.transfer is not None and self.transfer.startable:
-            self.transfer = replace(self.transfer, startable=False, reason=LINK_LOST)
+        self._withdraw_start()
+
+    def _withdraw_start(self) -> None:
+        """Offer the start of what was loaded no more where the machine is not as the load left it."""
+        if self.transfer is not None and self.transfer.startable and (reason := self._changed(self.transfer.name)):
+            self.transfer = replace(self.transfer, startable=False, reason=reason)
+
+    def _changed(self, loaded: str) -> str:
+        state = self._supervisor.state
+        if state.availability is not Availability.AVAILABLE:
+            return LINK_LOST
+        if state.in_motion:
+            return MOVED_SINCE
+        if self._supervisor.in_fault:
+            return FAULT_SINCE
+        if state.program and state.program != self._active:
+            self._active = state.program
+            return "" if _same_program(state.program, loaded) else OTHER_SINCE
+        return ""
 
     async def run(self) -> None:
         """Carry what is begun, until cancelled."""
@@ -270,3 +292,9 @@ class ProgramTransfer:
             _, late = await asyncio.wait([self._task], timeout=END_S)
             if late:
                 log.error("the load into %s does not end", self._supervisor.machine_id)
+
+
+def _same_program(shown: str, loaded: str) -> bool:
+    """Return whether a machine shows a loaded program: with or without its path and its ending, in its own case."""
+    name = shown.replace("\\", "/").rpartition("/")[2].casefold()
+    return name in (loaded.casefold(), loaded.casefold().rpartition(".")[0])

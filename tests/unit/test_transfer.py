@@ -21,7 +21,7 @@ from edge.domain.errors import (
     TransferFailed,
 )
 from edge.domain.inputs import InputRule, InputSample
-from edge.domain.machine import Availability, Capability, Execution
+from edge.domain.machine import Availability, Capability, Execution, Fault
 from edge.domain.transfer import TransferStep
 from edge.safety.interlock import LatchState
 from edge.services.bus import EventBus, MachineChanged, Message, Notice
@@ -492,6 +492,79 @@ async def test_after_a_lost_link_it_has_to_be_loaded_again(bench: Bench) -> None
     assert not bench.transfer.transfer.startable
     with pytest.raises(Refused, match="waits to be started"):
         await bench.transfer.start_loaded()
+
+
+@pytest.mark.parametrize(
+    ("happens", "reason"),
+    [
+        ({"execution": Execution.ACTIVE}, "has moved since"),
+        ({"execution": Execution.FEED_HOLD}, "has moved since"),
+        ({"fault": Fault.FAULT, "fault_reason": "tool broken"}, "in fault"),
+        ({"program": "OTHER.MPF"}, "another program"),
+        ({"program": "/disk/SHAFT.MPF.BAK"}, "another program"),
+    ],
+)
+async def test_what_happens_at_the_machine_after_the_load_ends_the_offer_to_start_it(
+    bench: Bench, happens: dict[str, object], reason: str
+) -> None:
+    await bench.permit()
+    bench.driver.show(program="BEFORE.MPF")
+    await bench.load()
+    before = {name: getattr(bench.driver.state(), name) for name in happens}
+    bench.driver.show(**happens)
+    bench.driver.show(**before)
+    assert bench.transfer.transfer is not None
+    assert not bench.transfer.transfer.startable
+    assert reason in bench.reason
+    with pytest.raises(Refused, match="waits to be started"):
+        await bench.transfer.start_loaded()
+    assert bench.driver.wire == []
+
+
+async def test_a_fault_of_ours_ends_the_offer_too(bench: Bench) -> None:
+    await bench.permit()
+    await bench.load()
+    bench.supervisor.guardian_gone()
+    await bench.supervisor.reset()
+    assert bench.transfer.transfer is not None
+    assert (bench.transfer.transfer.startable, bench.reason) == (False, "the machine was in fault after the load")
+
+
+@pytest.mark.parametrize("shown", ["shaft.mpf", "SHAFT", "/disk/parts/SHAFT.MPF", "C:\\nc\\Shaft.mpf", "", None])
+async def test_the_loaded_program_may_become_the_active_one(bench: Bench, shown: str | None) -> None:
+    await bench.permit()
+    bench.driver.show(program="BEFORE.MPF")
+    await bench.load()
+    for name in (None, "BEFORE.MPF", shown, None, shown):
+        bench.driver.show(program=name)
+    assert bench.transfer.transfer is not None
+    assert bench.transfer.transfer.startable
+
+
+async def test_a_door_that_is_opened_after_the_load_asks_for_a_reset_and_no_new_load(bench: Bench) -> None:
+    await bench.permit()
+    await bench.load()
+    bench.door(False)
+    bench.door(True)
+    with pytest.raises(MotionRefused, match="tripped"):
+        await bench.transfer.start_loaded()
+    await bench.supervisor.reset()
+    started = asyncio.create_task(bench.transfer.start_loaded())
+    await bench.until(lambda: "started" in bench.driver.wire)
+    bench.driver.show(execution=Execution.ACTIVE)
+    await started
+
+
+async def test_what_moves_as_the_load_ends_is_not_offered(bench: Bench) -> None:
+    await bench.permit()
+    bench.driver.gate.clear()
+    await bench.transfer.begin("SHAFT.MPF")
+    await bench.driver.begun.wait()
+    bench.driver.show(execution=Execution.ACTIVE)
+    bench.driver.gate.set()
+    await bench.until(lambda: bench.step is TransferStep.LOADED)
+    assert bench.transfer.transfer is not None
+    assert (bench.transfer.transfer.startable, bench.reason) == (False, "the machine has moved since the load")
 
 
 @pytest.mark.parametrize("way", ["stop", "trip", "hold"])
