@@ -21,6 +21,7 @@ from edge.drivers.opcua.calls import Calls
 from edge.drivers.opcua.errors import LinkError, LinkLost, ServiceRefused
 from edge.drivers.opcua.leftover import Leftover
 from edge.drivers.opcua.models.model import AlarmSource, Item
+from edge.drivers.opcua.names import Names
 from edge.drivers.opcua.security import SecuredClient
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.opcua.subscription import Listener, Subscription
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PORT = 4840
 _CONNECT_S = 2.0
 _CLOSE_S = 2.0
 _SESSION_TIMEOUT_MIN_S = 4.0
@@ -59,10 +61,11 @@ class Reference:
 class Connection:
     """An activated session; made by `open_connection`."""
 
-    def __init__(self, settings: OpcUaSettings, pki: Pki | None, leftover: Leftover) -> None:
+    def __init__(self, settings: OpcUaSettings, pki: Pki | None, leftover: Leftover, names: Names) -> None:
         self.namespaces: tuple[str, ...] = ()
         self._settings = settings
         self._leftover = leftover
+        self._names = names
         self._loop = asyncio.get_running_loop()
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self._subscription: Subscription | None = None
@@ -84,7 +87,7 @@ class Connection:
         # keys of a channel and a session may take a small control seconds.
         client = self._client
         where = urlsplit(self._settings.endpoint)
-        await self._ask("looking up its name", self._loop.getaddrinfo(where.hostname, where.port))
+        await self._ask("looking up its name", self._names.look_up(where.hostname or "", where.port or _PORT))
         await self._ask("choosing an endpoint", client.prepare(), 2 * self._settings.timeout_s)
         await self._ask("connecting", self._greet(), min(_CONNECT_S, self._settings.timeout_s))
         await self._ask("opening a channel", self._open_channel(renew=False))
@@ -318,17 +321,18 @@ def _to_read(node_id: str) -> Any:
 
 @asynccontextmanager
 async def open_connection(
-    settings: OpcUaSettings, pki: Pki | None, leftover: Leftover | None = None
+    settings: OpcUaSettings, pki: Pki | None, leftover: Leftover | None = None, names: Names | None = None
 ) -> AsyncIterator[Connection]:
     """Open a connection and close it without a trace on the server. Raises LinkError.
 
-    `leftover` remembers the session of a connection that was lost for the next connection, which ends it.
+    `leftover` remembers the session of a connection that was lost for the next connection, which ends it; `names` the
+    lookup of the host for which that one did not wait to the end.
     """
     library = logging.getLogger("asyncua")
     if library.level == logging.NOTSET:
         # It logs each loss several times with tracebacks; we log it once, in words.
         library.setLevel(logging.CRITICAL + 1)
-    connection = Connection(settings, pki, leftover or Leftover())
+    connection = Connection(settings, pki, leftover or Leftover(), names or Names())
     try:
         await connection.start()
         yield connection

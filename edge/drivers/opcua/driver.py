@@ -23,6 +23,7 @@ from edge.drivers.opcua.errors import LinkError
 from edge.drivers.opcua.models.find import find
 from edge.drivers.opcua.models.model import FoundMachine, Item
 from edge.drivers.opcua.models.paths import resolve
+from edge.drivers.opcua.names import Names
 from edge.drivers.opcua.pauses import Pauses
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.drivers.opcua.together import together
@@ -105,6 +106,7 @@ class OpcUaDriver:
         self._clock = clock
         self._pki = pki
         self._leftover: Leftover | None = None
+        self._names = Names()
         self._info = MachineInfo(machine_id=machine_id, name=name, kind=kind, driver=settings.driver)
         self._view = View(name, settings, clock)
         self._programs: ProgramWork | None = None
@@ -216,7 +218,7 @@ class OpcUaDriver:
 
         self._leftover = self._leftover or Leftover()
         try:
-            async with open_connection(self._settings, self._pki, self._leftover) as connection:
+            async with open_connection(self._settings, self._pki, self._leftover, self._names) as connection:
                 # What was lost is unknown before the closing, which may take its time.
                 try:
                     await self._follow(connection)
