@@ -158,8 +158,9 @@ async def test_a_stop_whose_answer_is_lost_is_said_of_its_order() -> None:
             raise LinkLost(reason="no answer in time")
 
     receiver.answered = lose
-    with pytest.raises(NotDone, match="infomobil-1: no answer in time"):
+    with pytest.raises(NotDone, match=r"infomobil-1: no answer in time\.$"):
         await jobs.stop()
+    assert ("Cancel", OURS) not in receiver.written
     receiver.lost = True
     with pytest.raises(LinkLost):
         await jobs.stop()

@@ -124,11 +124,11 @@ class JobControl:
         """Wait until each order's hold is confirmed by one of its calls. Raises NotDone, LinkError."""
         answers = await self._answers(calls)
         for job_id in {job_id for job_id, _, _ in calls}:
-            reasons = [reason for one, reason in answers if one == job_id]
-            if not all(reasons) and self._states is not None and self._states.get(job_id) == isa95.RUNNING:
+            errors = [error for one, error in answers if one == job_id]
+            if not all(errors) and self._states is not None and self._states.get(job_id) == isa95.RUNNING:
                 self._states[job_id] = isa95.INTERRUPTED  # the list tells it in its time
-            if all(reasons) and not self._is_over(job_id):
-                raise NotDone(reason="; ".join(reason for reason in reasons if reason))
+            if all(errors) and not self._is_over(job_id):
+                raise NotDone(reason="; ".join(str(error.reason) for error in errors if error))
 
     async def stop(self) -> None:
         """End every order that runs; one of ours that has not begun is taken back. Raises NotDone, LinkError.
@@ -140,12 +140,19 @@ class JobControl:
         running = self._running()
         if not running:
             raise NotDone(reason="no job order is running that could be stopped")
-        refusals: dict[str, list[str]] = {job_id: [] for job_id in running}
+        reasons: dict[str, list[str]] = {job_id: [] for job_id in running}
+        asked = running
         for method in ("Stop", "Cancel"):
-            if self.offers(method):
-                calls = [(job_id, method, self._begin(method, job_id)) for job_id in refusals]
-                refusals = {job_id: [*refusals[job_id], why] for job_id, why in await self._answers(calls) if why}
-        left = {job_id: why for job_id, why in refusals.items() if not self._is_over(job_id)}
+            calls = [(job_id, method, self._begin(method, job_id)) for job_id in asked if self.offers(method)]
+            answers = await self._answers(calls)
+            for job_id, error in answers:
+                if error is None:
+                    del reasons[job_id]
+                else:
+                    reasons[job_id].append(str(error.reason))
+            # What is not answered is said at once: a second question would take as long again.
+            asked = [job_id for job_id, error in answers if isinstance(error, NotDone)]
+        left = {job_id: why for job_id, why in reasons.items() if not self._is_over(job_id)}
         if left:
             raise NotDone(reason="; ".join(f"{shown(job_id)}: {', '.join(why)}" for job_id, why in left.items()))
 
@@ -222,16 +229,16 @@ class JobControl:
         if not isinstance(status, int) or not status & _NO_ERROR:
             raise NotDone(reason=f"its job control did not take {method}: {_status_words(status)}")
 
-    async def _answers(self, calls: Sequence[tuple[str, str, Any]]) -> list[tuple[str, str]]:
-        """Return each call's order and why it was not taken, empty where it was."""
+    async def _answers(self, calls: Sequence[tuple[str, str, Any]]) -> list[tuple[str, NotDone | LinkError | None]]:
+        """Return each call's order, and why it was not taken."""
         return await asyncio.gather(*(self._answer(job_id, method, begun) for job_id, method, begun in calls))
 
-    async def _answer(self, job_id: str, method: str, begun: Any) -> tuple[str, str]:
+    async def _answer(self, job_id: str, method: str, begun: Any) -> tuple[str, NotDone | LinkError | None]:
         try:
             await self._finish(method, begun)
         except (NotDone, LinkError) as error:
-            return job_id, str(error.reason)
-        return job_id, ""
+            return job_id, error
+        return job_id, None
 
 
 def _status_words(status: object) -> str:
