@@ -174,4 +174,4 @@ class Observation:
 
 def _worth_saving(before: Watch, after: Watch) -> bool:
     first = before.seen_ns is None and after.seen_ns is not None
-    return first or (before.away, before.total, before.unseen) != (after.away, after.total, after.unseen)
+    return first or any(getattr(before, name) != getattr(after, name) for name in ("away", "total", "unseen", "former"))

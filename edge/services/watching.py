@@ -2,7 +2,9 @@
 """What readings of one machine say about the time between them: parts made, and times when nobody saw it. Pure.
 
 Parts are differences of the machine's own cumulative counter and nothing else: a reading that is lost or comes twice
-changes no sum. All times are nanoseconds; `seen_ns` is of the boot-time clock of the boot `boot_id`.
+changes no sum. A counter that shows less than before is believed only when it has stood below for a while; until then
+the former total holds, so that one which shows 0 or an older value for a moment counts nothing twice. All times are
+nanoseconds; `seen_ns` is of the boot-time clock of the boot `boot_id`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,12 @@ SUDDEN = 100
 """Parts by which a counter may rise from one reading to the next; after a gap one more for each second of it."""
 DAY_S = 86_400.0
 MAX_TOTAL = 2**53
+BACK_NS = 10_000_000_000
+"""How long a counter has to be seen below its former total until that is believed. No gap counts."""
+WRAPS = (2**16, 2**32)
+"""Where counters of UInt16 and UInt32 begin anew."""
+WRAP_NEAR = 1000
+"""How near to that a counter has to have been for its fall to be no reset."""
 TEXT = 200
 
 
@@ -36,8 +44,9 @@ class Gap:
 class Watch:
     """What is known of a machine, over restarts. The default is a machine that nobody has ever seen.
 
-    away is why nobody sees it now, empty while it is seen; total is its counter as last read, unseen tells that a gap
-    lies between that reading and now.
+    away is why nobody sees it now, empty while it is seen; total is its counter as last believed, unseen tells that a
+    gap lies between that reading and now. low is the least that the counter has shown since it went below the total,
+    since low_ns; former is the total before a fall that was believed, until the counter has counted on from there.
     """
 
     boot_id: str = ""
@@ -46,6 +55,9 @@ class Watch:
     total: int | None = None
     unseen: bool = False
     gap: Gap | None = None
+    low: int | None = None
+    low_ns: int = 0
+    former: int | None = None
 
     def dump(self) -> str:
         """Return the JSON text."""
@@ -90,15 +102,49 @@ def look(watch: Watch, state: MachineState, *, boot_id: str, wall_ns: int) -> Se
         began = watch.seen_ns if gap.seconds is not None else None
         body = {"began_boot_ns": began, "seconds": gap.seconds, "reason": gap.reason, "parts": gap.parts}
         facts.append(Found(EventType.MACHINE_GAP, body))
-        watch = replace(watch, away="", unseen=watch.total is not None, gap=gap)
+        watch = replace(watch, away="", unseen=watch.total is not None, gap=gap, low=None)
     back = None
-    if total is not None:
-        if watch.total is not None and total > watch.total:
-            facts.append(_made(watch, total, total - watch.total, state.program))
-        elif watch.total is not None and total < watch.total:
-            back = (watch.total, total)
-        watch = replace(watch, total=total, unseen=False)
+    if total is None:
+        watch = replace(watch, low=None)
+    elif watch.total is None or total >= watch.total:
+        watch = _risen(watch, total, state.program, facts)
+    else:
+        before = watch.total
+        watch = _fallen(watch, before, total, state, facts)
+        back = (before, total) if watch.total == total and watch.former == before else None
     return Seen(replace(watch, boot_id=boot_id, seen_ns=state.taken_ns), tuple(facts), back)
+
+
+def _risen(watch: Watch, total: int, program: str | None, facts: list[Found]) -> Watch:
+    after = replace(watch, total=total, unseen=False, low=None)
+    if watch.total is None or total == watch.total:
+        return after
+    count = total - watch.total
+    if watch.former is not None and total >= watch.former and count > _most(watch):
+        # So many at once, and up to where it was before: what it showed in between was no count.
+        count = total - watch.former
+    if count:
+        facts.append(_made(watch, total, count, program))
+    return replace(after, former=None)
+
+
+def _fallen(watch: Watch, before: int, total: int, state: MachineState, facts: list[Found]) -> Watch:
+    """Believe a fall only at a later reading; where it does not stand, nothing has happened.
+
+    Parts of the time in between are not counted after a reset: nobody can tell them from a value that jumps about.
+    """
+    if watch.low is None or total < watch.low:
+        return replace(watch, low=total, low_ns=state.taken_ns)
+    if state.taken_ns - watch.low_ns < BACK_NS:
+        return watch
+    believed = replace(watch, total=total, unseen=False, low=None)
+    for end in WRAPS:
+        if end - WRAP_NEAR <= before < end and (count := total + end - before) <= min(WRAP_NEAR, _most(watch)):
+            if total == 0:
+                return watch  # until it has made one more: a fact of parts names a total
+            facts.append(_made(watch, total, count, state.program))
+            return replace(believed, former=None)
+    return replace(believed, former=before)
 
 
 def _text(text: str) -> str:
@@ -119,11 +165,16 @@ def _gap(watch: Watch, state: MachineState, total: int | None, boot_id: str, wal
     return Gap(wall_ns, seconds, parts, watch.away)
 
 
-def _made(watch: Watch, total: int, count: int, program: str | None) -> Found:
+def _most(watch: Watch) -> float:
+    """Return how many parts a machine may plausibly have made from the last reading of its counter to this one."""
     most = float(SUDDEN)
     if watch.unseen and watch.gap is not None:
         most += DAY_S if watch.gap.seconds is None else watch.gap.seconds
-    doubtful = count > most
+    return most
+
+
+def _made(watch: Watch, total: int, count: int, program: str | None) -> Found:
+    doubtful = count > _most(watch)
     body: dict[str, Scalar] = {
         "count": count,
         "total": total,
