@@ -16,6 +16,7 @@ from asyncua.ua.uaerrors import BadTooManyOperations
 from edge.drivers.opcua.calls import Calls
 from edge.drivers.opcua.connection import Connection, Reference
 from edge.drivers.opcua.errors import CallRefused, LinkLost
+from edge.drivers.opcua.names import Names
 from edge.drivers.opcua.settings import OpcUaSettings
 
 T = TypeVar("T")
@@ -144,7 +145,7 @@ async def test_a_refused_service_is_a_refused_call(monkeypatch: pytest.MonkeyPat
 
 
 async def test_nothing_is_written_without_a_connection() -> None:
-    connection = Connection(SETTINGS, None, SimpleNamespace())  # type: ignore[arg-type] - it has no session
+    connection = Connection(SETTINGS, None, SimpleNamespace(), Names())  # type: ignore[arg-type] - it has no session
     with pytest.raises(LinkLost):
         connection.begin_call("ns=3;i=9", "ns=3;i=1")
     await connection.close()
