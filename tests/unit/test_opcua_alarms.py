@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.domain.machine import Availability, Fault, MachineState
-from edge.drivers.opcua.alarms import Alarms, ConditionEvent, Frame
+from edge.drivers.opcua.alarms import MOST, Alarms, ConditionEvent, Frame
 from edge.drivers.opcua.events import condition_event, event_filter
 from edge.drivers.opcua.models.model import AlarmSource
 
@@ -157,3 +157,47 @@ def test_the_end_of_a_refresh_that_never_began_changes_nothing() -> None:
 def test_lost_events_are_asked_for_anew() -> None:
     needed = ConditionEvent("", "", "", 0, active=False, frame=Frame.REFRESH_NEEDED)
     assert Alarms().take([needed])
+
+
+def test_a_server_that_never_stops_raising_alarms_leaves_the_most_urgent() -> None:
+    alarms = Alarms()
+    assert not alarms.take([alarm(f"a{number}", severity=300) for number in range(MOST)])
+    assert len(shown(alarms)) == MOST
+    alarms.take([alarm(f"b{number}", severity=200) for number in range(3_000)])
+    alarms.take([alarm("urgent", severity=900)])
+    codes = shown(alarms)
+    assert len(codes) == MOST + 1
+    assert "URGENT" in codes
+    assert not any(code.startswith("B") for code in codes)
+    state = alarms.shown_in(KNOWN)
+    assert state.alarms[-1].text == "It has more than 100 alarms: see its own panel."
+    assert (state.fault, state.fault_reason) == (Fault.FAULT, "urgent is jammed")
+
+
+def test_alarms_that_were_left_out_are_asked_for_when_there_is_room() -> None:
+    alarms = Alarms()
+    alarms.take([alarm(f"a{number}") for number in range(MOST + 1)])
+    gone = [alarm(f"a{number}", active=False) for number in range(MOST)]
+    assert not alarms.take(gone[: MOST // 2])
+    assert alarms.take(gone[MOST // 2 :])
+    assert not alarms.take([BEGINS, alarm(f"a{MOST}"), ENDS])
+    assert shown(alarms) == [f"A{MOST}"]
+
+
+def test_alarms_that_were_left_out_for_those_that_a_refresh_ends_are_asked_for_once() -> None:
+    alarms = Alarms()
+    alarms.take([alarm(f"old {number}") for number in range(MOST)])
+    new = [alarm(f"new {number}", severity=100) for number in range(MOST)]
+    assert not alarms.take([BEGINS, *new])
+    assert alarms.take([ENDS])
+    assert not alarms.take([BEGINS, *new, ENDS])
+    assert len(shown(alarms)) == MOST
+    assert not alarms.take([alarm("another", severity=50)])
+    assert not alarms.take([BEGINS, *new, alarm("another", severity=50), ENDS])
+    assert len(shown(alarms)) == MOST + 1
+
+
+def test_many_urgent_alarms_make_a_short_reason() -> None:
+    alarms = Alarms()
+    alarms.take([alarm(f"a{number}") for number in range(20)])
+    assert alarms.shown_in(KNOWN).fault_reason == "; ".join(f"a{number} is jammed" for number in range(5))
