@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from edge.drivers.opcua.calls import Calls
-from edge.drivers.opcua.errors import LinkError, LinkLost, ServiceRefused
+from edge.drivers.opcua.errors import LinkError, LinkLost, NeedsPerson, ServiceRefused
 from edge.drivers.opcua.leftover import Leftover
 from edge.drivers.opcua.models.model import AlarmSource, Item
 from edge.drivers.opcua.names import Names
@@ -41,6 +41,9 @@ _SESSION_TIMEOUT_MIN_S = 4.0
 _CHUNK = 100
 _AT_ONCE = 8
 _BROWSE_PAGE = 250
+_MOST_REFERENCES = 10_000
+# Servers may make their pages smaller than we allow, or leave one empty.
+_MOST_PAGES = 1_000
 _HIERARCHICAL_REFERENCES = 33
 _HAS_SUBTYPE = 45
 _MAX_NODES_PER_READ = 11705
@@ -271,7 +274,11 @@ class Connection:
         async with self._at_once:
             (result,) = exactly(1, await self._ask("browsing", self._client.uaclient.browse(request)))
             found = list(result.References or ())
+            pages = 1
             while result.ContinuationPoint:
+                if len(found) > _MOST_REFERENCES or pages >= _MOST_PAGES:
+                    raise NeedsPerson(reason=f"the server goes on naming nodes below {clean(node_id)} without an end")
+                pages += 1
                 further = ua.BrowseNextParameters()
                 further.ContinuationPoints = [result.ContinuationPoint]
                 (result,) = exactly(1, await self._ask("browsing", self._client.uaclient.browse_next(further)))

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from edge.drivers.opcua.errors import LinkError
+from edge.drivers.opcua.errors import LinkError, NeedsPerson
 from edge.drivers.opcua.models.model import Browser, Reference
 from edge.drivers.opcua.together import together
 
 _SUPERTYPE_DEPTH = 8
 _AT_ONCE = 16
 _WIDEST_LEVEL = 200
+# A machine of many channels has some hundreds of nodes that a model looks at.
+_MOST_NODES = 5_000
+_MOST_ON_A_LEVEL = 50_000
 _SERVER_TYPE = "i=2004"
 # Methods and properties: nothing is below them. Makers hang properties below variables of any type.
 _LEAVES = frozenset(("i=0", "i=68"))
@@ -114,6 +117,8 @@ async def walk(browser: Browser, root: str, is_worth_a_look: Callable[[str], boo
         if not fresh:
             return found
         found |= fresh
+        if len(found) > _MOST_NODES:
+            raise NeedsPerson(reason=f"the server names more than {_MOST_NODES} nodes of the machine")
         level = await children_of(
             browser, [(path, one.node_id) for path, one in fresh.items() if one.type_id not in _LEAVES]
         )
@@ -125,6 +130,8 @@ async def children_of(browser: Browser, parents: Sequence[tuple[str, str]]) -> l
     for start in range(0, len(parents), _AT_ONCE):
         asked = [_children(browser, path, node_id) for path, node_id in parents[start : start + _AT_ONCE]]
         found.extend(pair for pairs in await together(*asked, name="opcua-browse") for pair in pairs)
+        if len(found) > _MOST_ON_A_LEVEL:
+            raise NeedsPerson(reason=f"the server names more than {_MOST_ON_A_LEVEL} nodes on one level of its tree")
     return found
 
 
