@@ -99,7 +99,8 @@ def refused() -> set[str]:
 
 def said() -> set[str]:
     kept = {"_stop_now", "_set_fault", "require_person", "_fail_job", "fail"}
-    files = ("services/supervisor.py", "drivers/grbl/controller.py", "drivers/grbl/driver.py", "drivers/grbl/*.py")
+    drivers = ("drivers/grbl/controller.py", "drivers/grbl/driver.py", "drivers/grbl/*.py")
+    files = ("services/supervisor.py", "services/watched_machine.py", *drivers)
     found = {argument(call, 0, "reason") for name, call in calls(*files) if name in kept}
     told = ("StopNotDelivered", "DriverUnavailable", "ProgramRejected", "ProgramFailed", "ProgramAborted")
     found |= {argument(call, -1, "reason") for name, call in calls(*files, "services/*.py") if name in told}
