@@ -218,3 +218,15 @@ async def test_an_order_that_a_long_list_does_not_tell_of_is_held(caplog: pytest
     assert len(caplog.records) == 1
     jobs.take(job_list({PANEL: isa95.ENDED}))
     assert jobs.begin_hold() == []
+
+
+async def test_an_order_that_is_seen_to_end_was_stopped_though_the_answer_is_late() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {OURS: isa95.RUNNING})
+
+    def end(method: str, order: object) -> None:
+        jobs.take(job_list({OURS: isa95.ENDED}))
+        raise LinkLost(reason="no answer in time")
+
+    receiver.answered = end
+    await jobs.stop()
