@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from edge.opcua_server.server import LabServer
 
 SILENCE_S = 3.0
-NICENESS = 10
 OUT_OF_MEMORY = "500"
 """Where memory runs short, the kernel ends this process long before the service."""
 _REPORT_S = 0.5
@@ -101,6 +100,7 @@ async def _run() -> int:
     if not line:
         return 0
     plan = plan_of(line)
+    os.nice(plan.niceness)
     try:
         await _serve(plan, reader)
     except (InfoMobilError, OSError) as error:
@@ -113,7 +113,6 @@ def main() -> int:
     """Run until the standard input ends; return the exit status."""
     # The service may run before everything else on this computer: its clients' server does not.
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    os.nice(NICENESS)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OUT_OF_MEMORY, encoding="ascii")
     # A Ctrl-C at the terminal is for the service, which then closes the pipe.

@@ -43,6 +43,7 @@ class Plan:
     users: tuple[tuple[str, str], ...] = ()
     sessions: int = 32
     publishing_min_ms: int = 100
+    niceness: int = 10
     machines: tuple[Nameplate, ...] = ()
 
     @property

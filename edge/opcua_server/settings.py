@@ -47,7 +47,8 @@ class OpcUaServerSettings(BaseModel):
 
     anonymous opens an endpoint without security, at which everybody reads without saying who they are. users are asked
     for a name and a password at the encrypted endpoints; without users a trusted client certificate is enough. sessions
-    is how many clients are let in at once; none is told of changes more often than every publishing_min_ms.
+    is how many clients are let in at once; none is told of changes more often than every publishing_min_ms. niceness is
+    how far the process stands behind everything else on the computer, as nice(1) counts it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,6 +59,7 @@ class OpcUaServerSettings(BaseModel):
     users: tuple[UserSettings, ...] = ()
     sessions: Annotated[int, Field(ge=1, le=100)] = 32
     publishing_min_ms: Annotated[int, Field(ge=50, le=10_000)] = 100
+    niceness: Annotated[int, Field(ge=0, le=19)] = 10
 
     def plan(self, lab_id: str, lab_name: str, version: str, pki: Path, machines: Sequence[Nameplate]) -> Plan:
         """Return what the server's process is told at its start; `pki` is the lab's folder of certificates."""
@@ -72,5 +74,6 @@ class OpcUaServerSettings(BaseModel):
             users=tuple((user.name, str(user.password_file.resolve())) for user in self.users),
             sessions=self.sessions,
             publishing_min_ms=self.publishing_min_ms,
+            niceness=self.niceness,
             machines=tuple(machines),
         )

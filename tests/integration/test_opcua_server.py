@@ -5,17 +5,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from asyncua import ua
 
+from edge.opcua_server.child import Child
 from edge.opcua_server.facts import AlarmFacts, JobFacts
+from edge.opcua_server.settings import OpcUaServerSettings
 from tests.support.grbl import eventually
+from tests.support.opcua import free_port
 from tests.support.opcua_node import FOLDER, node
 from tests.support.opcua_server import OWN, Served, Umati, heard, plan, umati
 
@@ -260,25 +265,42 @@ async def test_twenty_clients_see_one_change(served: Served, client: Umati) -> N
     await eventually(lambda: served.reports[-1].clients == 1, "the others are gone")
 
 
-async def test_silence_of_the_service_takes_every_value_back(tmp_path_factory: pytest.TempPathFactory) -> None:
-    async with Served(plan(tmp_path_factory.mktemp("silent"))) as server, umati(server.endpoint) as client:
-        server.show(heard(execution="ACTIVE", queue=(JobFacts("a", 7, "gear", "RUNNING"),)))
-        await client.until(CHANNEL, 0)
-        server.fall_silent()
+async def test_silence_of_the_service_takes_every_value_back(served: Served, client: Umati) -> None:
+    served.show(heard(execution="ACTIVE", queue=(JobFacts("a", 7, "gear", "RUNNING"),)))
+    await client.until(CHANNEL, 0)
+    with served.silence():
         await client.until_code(CHANNEL, "BadNoCommunication")
         await client.until_code(JOBS, "BadNoCommunication")
         await client.until_code(f"{PLAN}/a/Identifier", "BadNodeIdUnknown")
         assert await client.value("lathe/Identification/YearOfConstruction") == 2019
-        server.show(heard(execution="ACTIVE"))
+        served.show(heard(execution="ACTIVE"))
         await client.until(CHANNEL, 0)
         await client.until_code(JOBS, "Good")
 
 
-async def test_the_process_ends_with_its_input(tmp_path_factory: pytest.TempPathFactory) -> None:
-    async with Served(plan(tmp_path_factory.mktemp("ends"), machines=())) as server:
-        assert server.reports[0].listening
-        await server.child.stop()
-        assert await server.exit_status() == 0
+async def test_an_interrupt_at_the_terminal_is_not_for_it(served: Served) -> None:
+    served.child._process.send_signal(signal.SIGINT)
+    async with umati(served.endpoint) as client:
+        assert await client.client.get_namespace_array()
+
+
+def memory_score(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
+async def test_it_runs_behind_everything_else(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Looked at while it starts, which it need not finish."""
+    settings = OpcUaServerSettings(port=free_port())
+    folder = tmp_path_factory.mktemp("behind")
+    child = await Child.start(settings.plan("test", "Test", "0.0", folder, ()), lambda _: None)
+    pid = child.pid
+    try:
+        await eventually(lambda: os.getpriority(os.PRIO_PROCESS, pid) >= 10, "it steps back")
+        assert os.sched_getscheduler(pid) == os.SCHED_OTHER
+        assert memory_score(pid) == 500
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        await child.stop()
 
 
 async def test_a_port_that_is_taken_is_told(served: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -296,8 +318,8 @@ async def test_a_missing_password_file_is_told(tmp_path_factory: pytest.TempPath
         assert "ann" in server.reports[-1].error
 
 
-async def test_an_interrupt_at_the_terminal_is_not_for_it(tmp_path_factory: pytest.TempPathFactory) -> None:
-    async with Served(plan(tmp_path_factory.mktemp("interrupt"), machines=())) as server:
-        server.child._process.send_signal(signal.SIGINT)
-        async with umati(server.endpoint) as client:
-            assert await client.client.get_namespace_array()
+async def test_the_process_ends_with_its_input(served: Served) -> None:
+    """The last one of this file: it takes the server away."""
+    assert served.reports[0].listening
+    await served.child.stop()
+    assert await served.exit_status() == 0

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from asyncua import ua
+from asyncua import Client, ua
 from asyncua.common.subscription import Subscription
 
 from edge.opcua_server.sessions import LIMITS
@@ -18,12 +19,14 @@ from tests.support.opcua_server import Served, Umati, heard, plan, umati
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 CHANNEL = "router/Monitoring/Channel/ChannelState"
+SESSIONS = 3
+"""Those of `victim` and `other`, and one more."""
 NOT_THERE = ua.StatusCodes.BadSubscriptionIdInvalid
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    async with Served(plan(tmp_path_factory.mktemp("served"))) as server:
+    async with Served(plan(tmp_path_factory.mktemp("served"), sessions=SESSIONS)) as server:
         server.show(heard())
         yield server
 
@@ -188,3 +191,41 @@ async def test_as_many_items_at_once_as_is_told_and_no_more(served: Served) -> N
         assert [one.RevisedQueueSize for one in await modify()] == [1_000] * most
         for ask in others:
             assert [one.value for one in await ask()] == [0] * most
+
+
+async def test_no_more_sessions_than_permitted(served: Served, victim: Umati, other: Umati) -> None:
+    async with umati(served.endpoint):
+        await eventually(lambda: served.reports[-1].clients == SESSIONS, "all are counted")
+        with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
+            async with umati(served.endpoint):
+                pass
+    async with umati(served.endpoint) as late:
+        assert await late.value(CHANNEL) is not None
+
+
+async def test_a_connection_has_one_session(other: Umati) -> None:
+    with pytest.raises(ua.UaStatusCodeError) as refused:
+        await other.client.create_session()
+    assert refused.value.code == ua.StatusCodes.BadTooManySessions
+
+
+async def test_nobody_guesses_the_token_of_another_session(victim: Umati, other: Umati) -> None:
+    tokens = [one.client.uaclient.session.authentication_token for one in (victim, other)]
+    assert all(len(token.Identifier) == 32 for token in tokens)
+    assert tokens[0] != tokens[1]
+
+
+async def test_who_asks_and_does_not_read_the_answers_is_let_go(served: Served, victim: Umati, other: Umati) -> None:
+    deaf = Client(served.endpoint, timeout=20)
+    await deaf.connect()
+    await eventually(lambda: served.reports[-1].clients == SESSIONS, "it is counted")
+    wanted = ua.ReadValueId(NodeId=deaf.nodes.namespace_array.nodeid, AttributeId=ua.AttributeIds.Value)
+    asked = ua.ReadParameters(NodesToRead=[wanted] * LIMITS["MaxNodesPerRead"])
+    deaf.uaclient.protocol.transport.pause_reading()
+    asking = [asyncio.create_task(deaf.uaclient.read(asked)) for _ in range(60)]
+    await eventually(lambda: served.reports[-1].clients == SESSIONS - 1, "it is let go")
+    assert await other.client.get_namespace_array()
+    for one in asking:
+        one.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    await deaf.disconnect()

@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +23,6 @@ from tests.support.opcua import free_port
 
 OWN = "urn:infomobil:test"
 START_S = 60.0
-"""It starts at low priority: other tests come first."""
 TOOL = "http://opcfoundation.org/UA/MachineTool/"
 ROUTER = Nameplate("router", "Router", "router", "grbl")
 LATHE = Nameplate("lathe", "Lathe", "lathe", "opcua", "Maker", "T 1", "S-1", "urn:maker:t1:1", 2019, "Vilnius")
@@ -40,6 +39,8 @@ def plan(folder: Path, **changes: Any) -> Plan:
         "port": free_port(),
         "pki": str(folder / "opcua"),
         "anonymous": True,
+        # Behind everything else, as in a van, its start takes minutes where other tests keep every core busy.
+        "niceness": 0,
         "machines": (ROUTER, LATHE),
     }
     return Plan(**{**usual, **changes})
@@ -72,7 +73,7 @@ class Served:
     async def __aenter__(self) -> Self:
         self.child = await Child.start(self.plan, self.reports.append)
         self._ended = asyncio.create_task(self.child.ended())
-        self._beat = asyncio.create_task(self._beats())
+        self._speak()
         await eventually(lambda: self.reports or self._ended.done(), "the server reports", START_S)
         return self
 
@@ -80,6 +81,9 @@ class Served:
         self._beat.cancel()
         await self.child.stop()
         await self._ended
+
+    def _speak(self) -> None:
+        self._beat = asyncio.create_task(self._beats())
 
     async def _beats(self) -> None:
         while True:
@@ -98,9 +102,12 @@ class Served:
         """Tell the server something."""
         self.child.write(to_line(facts))
 
-    def fall_silent(self) -> None:
-        """Tell nothing more, and keep the pipe open."""
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """Tell nothing inside, and keep the pipe open."""
         self._beat.cancel()
+        yield
+        self._speak()
 
     async def exit_status(self) -> int:
         """Wait until the process has ended."""

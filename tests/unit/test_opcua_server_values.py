@@ -161,6 +161,7 @@ def test_settings_make_a_plan_and_claim_nothing(tmp_path: Path) -> None:
     )
     plan = settings.plan("demo", "Demo", "1", tmp_path, [plate])
     assert (plan.host, plan.anonymous, plan.machines) == ("127.0.0.1", False, (plate,))
+    assert (settings.niceness, plan.niceness) == (10, 10)
     assert Path(plan.users[0][1]).is_absolute()
 
 
@@ -209,7 +210,15 @@ def test_check_config_reads_the_passwords(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"port": 0}', '{"hosts": "0.0.0.0"}', '{"sessions": 0}', '{"anonymous": "yes"}', '{"users": [{}]}']
+    "text",
+    [
+        '{"port": 0}',
+        '{"hosts": "0.0.0.0"}',
+        '{"sessions": 0}',
+        '{"anonymous": "yes"}',
+        '{"niceness": -1}',
+        '{"users": [{}]}',
+    ],
 )
 def test_settings_that_are_wrong_are_refused(text: str) -> None:
     with pytest.raises(ValidationError):

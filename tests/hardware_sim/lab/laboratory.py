@@ -45,8 +45,9 @@ class Options:
     sync_extra, store_extra and ingest_extra are further lines of the edge's [sync] and [store] and of the office's
     [broker]; data_dir is where the edge keeps its files, by default a folder of its own below `folder`; zero is the G54
     of the simulated router, machine coordinates in mm; server_port is where the lab's own OPC UA server lets everybody
-    read, 0 for any port, None for no server; realtime gives edge and router the priority that they have in a
-    van, where nothing else runs: a guardian cannot tell a computer that is busy with other tests from a hanging edge.
+    read, 0 for any port, None for no server, and server_niceness how far it stands behind; realtime gives edge and
+    router the priority that they have in a van, where nothing else runs: a guardian cannot tell a computer that is
+    busy with other tests from a hanging edge.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Options:
     broker_port: int = 0
     opcua_port: int = 0
     server_port: int | None = None
+    server_niceness: int = 10
     pin: str = ""
     router_settings: dict[str, str] = field(default_factory=dict)
     database: str = ""
@@ -212,7 +214,8 @@ driver = "opcua"
 endpoint = "{self.endpoint}"
 write = true
 """
-        server = f"[opcua_server]\nport = {self.server_port}\nanonymous = true\n" if self.server_port else ""
+        serves = f"port = {self.server_port}\nanonymous = true\nniceness = {self.options.server_niceness}\n"
+        server = f"[opcua_server]\n{serves}" if self.server_port else ""
         return f"""[lab]
 id = "{LAB_ID}"
 name = "InfoMobil"
