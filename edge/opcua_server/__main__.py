@@ -94,13 +94,22 @@ async def _serve(plan: Plan, reader: asyncio.StreamReader) -> None:
         await server.stop()
 
 
+def _step_back(niceness: int) -> None:
+    """Make way for everything else by so much."""
+    os.nice(niceness)
+    # A kernel with groups for sessions shares a core among the sessions first, whatever the niceness inside (sched(7)).
+    # This process has a session of its own.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
+
+
 async def _run() -> int:
     reader = await _standard_input()
     line = await reader.readline()
     if not line:
         return 0
     plan = plan_of(line)
-    os.nice(plan.niceness)
+    _step_back(plan.niceness)
     try:
         await _serve(plan, reader)
     except (InfoMobilError, OSError) as error:

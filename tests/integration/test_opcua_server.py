@@ -288,6 +288,13 @@ def memory_score(pid: int) -> int:
     return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
 
 
+def session_niceness(pid: int) -> int | None:
+    """Return the niceness of a process's session, None where the kernel has none."""
+    group = Path(f"/proc/{pid}/autogroup")
+    told = group.read_text() if group.exists() else ""
+    return int(told.rpartition("nice")[2]) if told else None
+
+
 async def test_it_runs_behind_everything_else(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Looked at while it starts, which it need not finish."""
     settings = OpcUaServerSettings(port=free_port())
@@ -296,6 +303,7 @@ async def test_it_runs_behind_everything_else(tmp_path_factory: pytest.TempPathF
     pid = child.pid
     try:
         await eventually(lambda: os.getpriority(os.PRIO_PROCESS, pid) >= 10, "it steps back")
+        await eventually(lambda: session_niceness(pid) in (10, None), "and its session does")
         assert os.sched_getscheduler(pid) == os.SCHED_OTHER
         assert memory_score(pid) == 500
     finally:
