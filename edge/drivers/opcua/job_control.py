@@ -17,7 +17,7 @@ from typing import Any
 from edge.drivers.opcua import isa95
 from edge.drivers.opcua.errors import CallRefused, LinkError
 from edge.drivers.opcua.file_transfer import Link, NotDone, refused
-from edge.drivers.opcua.models.jobs import MOST, shown
+from edge.drivers.opcua.models.jobs import MOST
 from edge.drivers.opcua.models.model import Methods
 from edge.drivers.opcua.translate import ua
 
@@ -134,27 +134,28 @@ class JobControl:
         """End every order that runs; one of ours that has not begun is taken back. Raises NotDone, LinkError.
 
         All are asked before any answer is awaited: an order that is refused or answered late keeps no other running.
-        NotDone says of each that was not ended why; it is raised, too, where there is no order to end.
+        NotDone says why each was not stopped that was not ended; it is raised, too, where there is no order to end.
         """
         self._holds += 1
         running = self._running()
         if not running:
             raise NotDone(reason="no job order is running that could be stopped")
-        reasons: dict[str, list[str]] = {job_id: [] for job_id in running}
+        reasons: dict[str, str] = {}
         asked = running
         for method in ("Stop", "Cancel"):
             calls = [(job_id, method, self._begin(method, job_id)) for job_id in asked if self.offers(method)]
             answers = await self._answers(calls)
             for job_id, error in answers:
                 if error is None:
-                    del reasons[job_id]
+                    reasons.pop(job_id, None)
                 else:
-                    reasons[job_id].append(str(error.reason))
+                    # Of two it is the refused Stop that says what is the matter.
+                    reasons.setdefault(job_id, str(error.reason))
             # What is not answered is said at once: a second question would take as long again.
             asked = [job_id for job_id, error in answers if isinstance(error, NotDone)]
-        left = {job_id: why for job_id, why in reasons.items() if not self._is_over(job_id)}
+        left = [reason for job_id, reason in reasons.items() if not self._is_over(job_id)]
         if left:
-            raise NotDone(reason="; ".join(f"{shown(job_id)}: {', '.join(why)}" for job_id, why in left.items()))
+            raise NotDone(reason="; ".join(dict.fromkeys(left)))
 
     async def resume(self) -> None:
         """Go on with every interrupted order of ours, unless a hold or a stop comes in between.
