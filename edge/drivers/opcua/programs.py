@@ -161,7 +161,7 @@ class Programs:
         if self._loading is not None and not self._loading.done():
             self._refuse("start", "a program is being loaded")
         if not self._orders:
-            self._refuse("start", "its job control does not store what is loaded: " + _USE_PANEL)
+            self._refuse("start", "its job control does not store what is loaded: use the machine's own panel")
         if self._stored is None:
             self._refuse("start", "no program was loaded since the last start or since the link is there: load it")
         # Once, whatever becomes of it.
@@ -228,8 +228,11 @@ class Programs:
         if len(file.content) > MAX_BYTES:
             self._refuse(command, f"the file has {len(file.content)} bytes, the most is {MAX_BYTES}")
         if self._pieces is None and isinstance(self._store, SinumerikFiles) and len(file.content) > ONE_CALL_BYTES:
-            size = f"the file has {len(file.content)} bytes, the most that it takes at once is {ONE_CALL_BYTES}"
-            self._refuse(command, f"{size}: copy it at the panel")
+            self._refuse(
+                command,
+                f"the file has {len(file.content)} bytes, the most that it takes at once is {ONE_CALL_BYTES}: "
+                "copy it at the panel",
+            )
         if self._loading is not None and not self._loading.done():
             self._refuse(command, "another program is being loaded")
         if (reason := self._busy_with(file)) is not None:

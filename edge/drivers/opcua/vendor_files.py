@@ -129,12 +129,15 @@ class SinumerikFiles:
 
     async def _put_aside(self, name: str, former: bytes) -> None:
         if len(former) > ONE_CALL_BYTES:
-            size = f"{len(former)} bytes, the most that can be put aside from here is {ONE_CALL_BYTES}"
-            raise NotDone(reason=f"its program of that name has {size}: choose another name or delete it there")
-        path = self._path(f"{OLD}{name}")
+            raise NotDone(
+                reason=f"its program of that name has {len(former)} bytes, the most that can be put aside from here is "
+                f"{ONE_CALL_BYTES}: choose another name or delete it there"
+            )
+        aside = f"{OLD}{name}"
+        path = self._path(aside)
         await self._write(path, former, overwrite=True)
         if not await _same(former, await self._read(path, "putting its program aside", len(former))):
-            raise NotDone(reason=f"its program of that name cannot be put aside as {OLD}{name}")
+            raise NotDone(reason=f"its program of that name cannot be put aside as {aside}")
 
     async def _read(self, path: str, what: str, size: int) -> bytes:
         method = self._files.methods["CopyFileFromServer"]
