@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.domain.errors import MotionRefused, ProgramAborted, Refused
+from edge.domain.errors import MotionRefused, ProgramAborted, Refused, StopNotDelivered
 from edge.domain.inputs import InputRule, InputSample
 from edge.domain.machine import Availability, Capability, Execution
 from edge.domain.transfer import TransferStep
@@ -24,6 +24,7 @@ from edge.services.transfer import ProgramTransfer
 from edge.store.machine_files import MachineFiles
 from tests.support.fakes import MemoryStore
 from tests.support.opcua import PATIENCE_S, Lathe, lathe_process, settings
+from tests.support.proxy import Proxy, proxied
 
 RULE = InputRule("curtain", "Light curtain", "gpio:curtain", 60_000_000_000, "Step back.")
 
@@ -33,6 +34,7 @@ class Cell:
     """The lathe, and the services around its driver; the light curtain is a test's hand."""
 
     lathe: Lathe
+    proxy: Proxy
     clock: SystemClock
     supervisor: MachineSupervisor
     transfer: ProgramTransfer
@@ -64,9 +66,9 @@ class Cell:
 
 @pytest.fixture
 async def cell(tmp_path: Path) -> AsyncIterator[Cell]:
-    async with lathe_process(tmp_path, "--idle") as lathe:
+    async with lathe_process(tmp_path, "--idle") as lathe, proxied(lathe.endpoint) as proxy:
         clock, store, bus = SystemClock(), MemoryStore(), EventBus()
-        connection = settings(lathe.endpoint, write=True, job_control=True)
+        connection = settings(proxy.endpoint, write=True, job_control=True)
         driver = OpcUaDriver("lathe", "Lathe", "lathe", connection, clock)
         recorder = Recorder(store, clock, lambda: None)
         supervisor = MachineSupervisor(driver, [RULE], clock=clock, bus=bus, recorder=recorder, guardian=None)
@@ -74,7 +76,7 @@ async def cell(tmp_path: Path) -> AsyncIterator[Cell]:
         await shelf.put("lathe", "SHAFT.MPF", b"G0 X100\nM30\n" * 1000)
         transfer = ProgramTransfer(supervisor, shelf, recorder, bus)
         tasks = [asyncio.create_task(part.run()) for part in (recorder, transfer, supervisor)]
-        cell = Cell(lathe, clock, supervisor, transfer, store)
+        cell = Cell(lathe, proxy, clock, supervisor, transfer, store)
         try:
             await cell.until(lambda: supervisor.state.availability is Availability.AVAILABLE, "available")
             cell.curtain(free=True)
@@ -126,6 +128,72 @@ async def test_a_stop_while_the_order_is_on_its_way_wins(cell: Cell) -> None:
     with pytest.raises(ProgramAborted):
         await started
     await cell.until(lambda: not cell.supervisor.state.in_motion, "it stands")
+    assert await cell.channel() == "RESET"
+
+
+async def test_an_order_that_waits_for_the_machines_own_door_is_taken_back(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.services.transfer.BEGIN_S", 0.3)
+    await cell.load()
+    await cell.lathe.ctl("door open")
+    with pytest.raises(ProgramAborted, match="did not begin"):
+        await cell.transfer.start_loaded()
+    assert cell.supervisor.view().fault == ""
+    cell.curtain(free=False)
+    await cell.lathe.ctl("door closed")
+    await asyncio.sleep(0.5)
+    assert await cell.channel() == "RESET"
+    assert cell.supervisor.view().fault == ""
+
+
+async def test_what_begins_late_behind_a_tripped_latch_is_stopped(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.services.transfer.BEGIN_S", 0.3)
+    await cell.load()
+    await cell.lathe.ctl("door open")
+    await cell.lathe.ctl("refuse Cancel 4")
+    await cell.lathe.ctl("refuse RevokeStart 4")
+    with pytest.raises(StopNotDelivered):
+        await cell.transfer.start_loaded()
+    assert cell.supervisor.may_move
+    cell.curtain(free=False)
+    # The trip tries it once more, in vain.
+    await cell.until(lambda: "hold is not confirmed" in cell.supervisor.state.fault_reason, "the trip is refused")
+    await cell.lathe.ctl("door closed")
+    await cell.until(lambda: cell.supervisor.state.execution is Execution.STOPPED, "it begins late and is stopped")
+    assert await cell.channel() == "RESET"
+    assert (await cell.lathe.ctl("state"))["program_state"] == "ABORTED"
+
+
+async def test_a_trip_takes_an_order_back_that_could_not_be_before(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.services.transfer.BEGIN_S", 0.3)
+    await cell.load()
+    await cell.lathe.ctl("door open")
+    await cell.lathe.ctl("refuse Cancel 4")
+    with pytest.raises(StopNotDelivered):
+        await cell.transfer.start_loaded()
+    await cell.lathe.ctl("refuse Cancel")
+    cell.curtain(free=False)
+    await cell.until(lambda: not cell.supervisor.may_move, "it is taken back")
+    await cell.lathe.ctl("door closed")
+    await asyncio.sleep(0.5)
+    assert await cell.channel() == "RESET"
+
+
+async def test_what_runs_on_without_its_link_is_stopped_when_the_link_is_back(cell: Cell) -> None:
+    await cell.load()
+    await cell.transfer.start_loaded()
+    await cell.until(lambda: cell.supervisor.state.in_motion, "it moves")
+    await cell.proxy.refuse()
+    cell.proxy.cut()
+    await cell.until(lambda: cell.supervisor.state.availability is Availability.UNAVAILABLE, "the link is lost")
+    assert await cell.channel() == "ACTIVE"
+    cell.curtain(free=False)
+    assert "did not reach" in cell.supervisor.view().fault
+    assert await cell.channel() == "ACTIVE"
+    await cell.proxy.accept()
+    await cell.until(lambda: cell.supervisor.state.availability is Availability.AVAILABLE, "the link is back")
+    await cell.until(lambda: not cell.supervisor.state.in_motion, "it is stopped")
     assert await cell.channel() == "RESET"
 
 
