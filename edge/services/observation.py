@@ -75,8 +75,11 @@ class Observation:
             self._look(message.machine_id)
 
     def _look(self, machine_id: str) -> None:
-        before, state = self._watches[machine_id], self._machines[machine_id].state
-        seen = look(before, state, boot_id=self._clock.boot_id(), wall_ns=self._clock.wall_ns())
+        before, machine = self._watches[machine_id], self._machines[machine_id]
+        counter = machine.info.part_counter
+        seen = look(
+            before, machine.state, boot_id=self._clock.boot_id(), wall_ns=self._clock.wall_ns(), counter=counter
+        )
         self._watches[machine_id] = seen.watch
         for found in seen.facts:
             self._take(machine_id, found)
@@ -172,6 +175,9 @@ class Observation:
             await self._commit()
 
 
+_SAVED = ("away", "total", "unseen", "former", "counter")
+
+
 def _worth_saving(before: Watch, after: Watch) -> bool:
     first = before.seen_ns is None and after.seen_ns is not None
-    return first or any(getattr(before, name) != getattr(after, name) for name in ("away", "total", "unseen", "former"))
+    return first or any(getattr(before, name) != getattr(after, name) for name in _SAVED)

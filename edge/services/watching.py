@@ -47,6 +47,7 @@ class Watch:
     away is why nobody sees it now, empty while it is seen; total is its counter as last believed, unseen tells that a
     gap lies between that reading and now. low is the least that the counter has shown since it went below the total,
     since low_ns; former is the total before a fall that was believed, until the counter has counted on from there.
+    counter names the counter of all these (MachineInfo.part_counter).
     """
 
     boot_id: str = ""
@@ -58,6 +59,7 @@ class Watch:
     low: int | None = None
     low_ns: int = 0
     former: int | None = None
+    counter: str = ""
 
     def dump(self) -> str:
         """Return the JSON text."""
@@ -89,13 +91,21 @@ class Seen:
     back: tuple[int, int] | None = None
 
 
-def look(watch: Watch, state: MachineState, *, boot_id: str, wall_ns: int) -> Seen:
-    """Return what a reading says; wall_ns is the raw wall clock now. The same reading twice says nothing new."""
+def look(watch: Watch, state: MachineState, *, boot_id: str, wall_ns: int, counter: str = "") -> Seen:
+    """Return what a reading says; wall_ns is the raw wall clock now, counter names the machine's counter.
+
+    The same reading twice says nothing new.
+    """
     if state.availability is not Availability.AVAILABLE:
         if watch.seen_ns is None or watch.away:
             return Seen(watch)
         return Seen(replace(watch, away=_text(state.fault_reason) or NO_REASON))
     total = _total(state.part_count)
+    if total is not None and counter != watch.counter:
+        if watch.counter:
+            # Its difference to another one means nothing: counting begins anew.
+            watch = replace(watch, total=None, unseen=False, low=None, former=None)
+        watch = replace(watch, counter=counter)
     facts: list[Found] = []
     if watch.away:
         gap = _gap(watch, state, total, boot_id, wall_ns)

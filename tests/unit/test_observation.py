@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -179,6 +179,36 @@ async def test_a_counter_that_cannot_be_read_for_a_while_loses_nothing(run: Run)
     run.show(12)
     await run.settle()
     assert made(run) == [(2, 12, False)]
+
+
+async def test_another_counter_is_a_new_begin_also_over_a_restart() -> None:
+    """5000 of one counter, then 200 of another while the first is away, then 5003 of the first."""
+    clock, store = FakeClock(), MemoryStore()
+
+    def counts(run: Run, counter: str) -> None:
+        run.driver._info = replace(run.driver.info(), part_counter=counter)
+
+    async with service(clock, store) as run:
+        counts(run, "Lifetime")
+        run.show(5000)
+        run.lose()
+        counts(run, "Statistics")
+        run.show(200)
+        run.show(201)
+        await run.settle()
+        assert made(run) == [(1, 201, False)]
+        assert run.notices == []
+    async with service(clock, store) as run:
+        counts(run, "Lifetime")
+        run.show(None)
+        run.show(5003)
+        run.show(5005)
+        await run.settle()
+        assert made(run) == [(1, 201, False), (2, 5005, False)]
+        run.lose()
+        run.show(5006)
+        await run.settle()
+        assert made(run)[-1] == (1, 5006, True)
 
 
 async def test_a_counter_that_went_back_is_counted_on_from_there_and_noted(run: Run) -> None:
