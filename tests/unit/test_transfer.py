@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Loading a program: in which order, what refuses, what ends it, what is recorded, and how long its start is offered."""
+"""Loading a program: in which order, what refuses, what ends it, what is recorded, how long its start is offered."""
 
 from __future__ import annotations
 
