@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivered
-from edge.domain.machine import Capability, Execution, Fault
+from edge.domain.machine import Availability, Capability, Execution, Fault, MachineState
 from edge.drivers.opcua import isa95
 from edge.drivers.opcua.programs import JOB_LIST
 from tests.support.opcua import Lathe, Watched, watched
@@ -285,3 +285,21 @@ async def test_an_order_that_has_ended_or_left_the_list_is_not_held_any_more(lat
         await watch.until(lambda _: listed() == [], "no order")
         with pytest.raises(StopNotDelivered, match="no job order is running"):
             watch.driver.hold()
+
+
+async def test_whoever_sees_it_again_can_hold_it_at_once(lathe: Lathe) -> None:
+    async with watched(lathe.endpoint, **CONTROLLED) as watch:
+        await running(watch, lathe)
+        await lathe.ctl("cut")
+        await watch.until_unavailable()
+        held: list[bool] = []
+
+        def hold(state: MachineState) -> None:
+            if state.availability is Availability.AVAILABLE and not held:
+                held.append(True)
+                watch.driver.hold()
+
+        watch.driver.subscribe(hold)
+        await watch.until(lambda state: state.execution is Execution.INTERRUPTED, "interrupted")
+        await until_job(lathe, "Interrupted")
+        assert watch.driver.state().fault is Fault.NONE

@@ -229,3 +229,20 @@ async def test_an_order_that_is_seen_to_end_was_stopped_though_the_answer_is_lat
 
     receiver.answered = end
     await jobs.stop()
+
+
+async def test_a_hold_may_be_asked_for_again() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {OURS: isa95.RUNNING})
+    await jobs.confirm(jobs.begin_hold())
+    receiver.answer = lambda method, order: NOT_IN_A_STATE_FOR_THAT
+    await jobs.confirm(jobs.begin_hold())
+    assert receiver.written == [("Pause", OURS)] * 2
+
+
+async def test_a_refused_hold_of_what_runs_is_said() -> None:
+    receiver = Receiver()
+    jobs = control(receiver, {OURS: isa95.RUNNING})
+    receiver.answer = lambda method, order: NOT_IN_A_STATE_FOR_THAT
+    with pytest.raises(NotDone, match="did not take Pause"):
+        await jobs.confirm(jobs.begin_hold())

@@ -259,7 +259,6 @@ class OpcUaDriver:
             part_counter=machine.part_counter,
         )
         await self._read(connection, monitored, machine)
-        self._programs = programs
         self._recover()
         await together(
             connection.watch(),
@@ -299,9 +298,14 @@ class OpcUaDriver:
     ) -> None:
         asked_ns = self._clock.boot_ns()
         values = await connection.read_values([item.node_id for item in items.values()])
+        told = dict(zip(items, values, strict=True))
         if machine is not None:
             self._view.show(machine)
-        self._view.read(dict(zip(items, values, strict=True)), asked_ns)
+            # Whoever sees the first state may have to hold at once what it shows.
+            if self._work_under_way is not None:
+                self._work_under_way.take({key: value.value for key, value in told.items()})
+            self._programs = self._work_under_way
+        self._view.read(told, asked_ns)
         self._tell_programs()
 
     async def _resolve_inputs(

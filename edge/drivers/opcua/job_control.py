@@ -127,7 +127,9 @@ class JobControl:
             errors = [error for one, error in answers if one == job_id]
             if not all(errors) and self._states is not None and self._states.get(job_id) == isa95.RUNNING:
                 self._states[job_id] = isa95.INTERRUPTED  # the list tells it in its time
-            if all(errors) and not self._is_over(job_id):
+            held = self._state(job_id) == isa95.INTERRUPTED and all(isinstance(error, NotDone) for error in errors)
+            # A hold may be asked for again: a machine does not take a Pause of what is interrupted.
+            if all(errors) and not held and not self._is_over(job_id):
                 raise NotDone(reason="; ".join(str(error.reason) for error in errors if error))
 
     async def stop(self) -> None:
