@@ -22,7 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.domain.ports import Outgoing
+from edge.domain.air import Outgoing
 from edge.sync.settings import SyncSettings
 
 MAX_UNSENT = 64

@@ -7,8 +7,8 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
+from edge.domain.air import Outgoing, Publisher
 from edge.domain.machine import MachineState
-from edge.domain.ports import Outgoing, Publisher
 from wire import topics
 from wire.codec import canonical
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from edge.domain.ports import Outbox, Outgoing, Publisher, StreamHead
+from edge.domain.air import Outgoing, Publisher
+from edge.domain.ports import Outbox, StreamHead
 from edge.sync.status import LabIdentity
 from wire import topics
 from wire.batch import Presence

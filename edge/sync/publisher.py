@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Callable
 
-from edge.domain.ports import Outgoing
+from edge.domain.air import Outgoing
 from edge.sync.connection import Connection
 from edge.sync.settings import SyncSettings
 from wire import topics

@@ -12,9 +12,10 @@ import logging
 from collections import deque
 from contextlib import suppress
 
+from edge.domain.air import Publisher
 from edge.domain.errors import StoreUnavailable
 from edge.domain.events import Stream
-from edge.domain.ports import Clock, Outbox, Publisher, StreamHead
+from edge.domain.ports import Clock, Outbox, StreamHead
 from edge.sync.pacing import RoundTrip, TokenBucket
 from edge.sync.presence import PresenceKeeper
 from edge.sync.settings import SyncSettings

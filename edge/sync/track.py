@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from edge.domain.air import Outgoing
 from edge.domain.events import StoredEvent
-from edge.domain.ports import Cut, Outbox, Outgoing, StreamHead
+from edge.domain.ports import Cut, Outbox, StreamHead
 from wire import topics
 from wire.batch import CONTENT_TYPE, ENCODING, MAX_EVENTS, MAX_PAYLOAD, Ack, Batch, WireEvent
 from wire.codec import encode_batch

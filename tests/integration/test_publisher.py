@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from edge.domain.ports import Outgoing, Publisher
+from edge.domain.air import Outgoing, Publisher
 from edge.sync.connection import MAX_UNSENT
 from edge.sync.publisher import MqttPublisher
 from edge.sync.settings import SyncSettings

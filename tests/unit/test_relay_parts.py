@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.domain.air import Outgoing
 from edge.domain.events import Stream
-from edge.domain.ports import Outgoing, StreamHead
+from edge.domain.ports import StreamHead
 from edge.sync import presence as presence_module
 from edge.sync.pacing import JITTER, RESEND_MAX_S, RoundTrip, TokenBucket
 from edge.sync.presence import PresenceKeeper

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The port towards the broker: messages out, words of the link and messages in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message for the broker. expiry_s is the MQTT message expiry; properties are MQTT user properties."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool = False
+    expiry_s: int | None = None
+    content_type: str | None = None
+    properties: tuple[tuple[str, str], ...] = ()
+
+
+class Publisher(Protocol):
+    """The air: one connection to the broker, kept up by `run`."""
+
+    async def run(self) -> None:
+        """Connect and stay connected until cancelled; then say goodbye. Never raises for a lost link."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Return whether the broker accepted us and our subscriptions."""
+        ...
+
+    @property
+    def last_error(self) -> str:
+        """Return in a person's words why there is, or last was, no connection; empty where there always was."""
+        ...
+
+    def publish(self, message: Outgoing) -> None:
+        """Hand over one message now. Raises ConnectionError while away or congested: nothing is queued for later.
+
+        A PUBACK is not delivery, so there is no word of it here.
+        """
+        ...
+
+    def listen(self, on_link: Callable[[bool], None], on_message: Callable[[str, bytes], None]) -> None:
+        """Call `on_link` when the connection is there or gone, and `on_message` with topic and payload, on the loop."""
+        ...
