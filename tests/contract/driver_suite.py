@@ -320,9 +320,13 @@ class DriverSuite:
         assert asyncio.all_tasks() == before
         if when == "lost":
             await driver_case.restore_link()
-        async with asyncio.timeout(PATIENCE_S):
-            while await driver_case.leftovers():
-                await asyncio.sleep(0.05)
+        left = ""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while left := await driver_case.leftovers():
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"never given back: {left}") from None
 
     async def test_it_runs_again_after_a_cancellation(self, driver_case: DriverCase) -> None:
         driver = driver_case.driver
