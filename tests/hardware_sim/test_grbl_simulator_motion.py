@@ -22,6 +22,23 @@ def overrides(host: Conversation) -> str | None:
     return None
 
 
+# --- hold (stepper.c) --------------------------------------------------------------------------------------------
+
+
+def test_a_hold_between_two_blocks_ends_in_hold_wherever_it_comes() -> None:
+    """Where the axes stand for a moment, the way and the speed of the slowing down are both nothing."""
+    for step in range(100):
+        host = Conversation(MACHINE)
+        host.send("G1X1F600\nG1X0\n")
+        host.wait(0.095 + step * 0.0002)
+        host.send("!")
+        host.wait(0.3)
+        assert host.status().startswith("<Hold:0|")
+        host.send("~")
+        host.wait(0.5)
+        assert field(host.status(), "MPos") == field(Conversation(MACHINE).status(), "MPos")
+
+
 # --- overrides (protocol.c) --------------------------------------------------------------------------------------
 
 

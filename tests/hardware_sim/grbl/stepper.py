@@ -291,7 +291,7 @@ class Stepper:
         whole_left = math.ceil(left)
         whole_before = math.ceil(self._steps_left)
         count = whole_before - whole_left
-        if count == 0 and self.hold:
+        if count <= 0 and self.hold:
             self.ended = True
             return False
         duration += self._time_left
@@ -353,7 +353,9 @@ class Stepper:
                     mm = reached
                     self.speed -= gain
                 else:
-                    slice_s = 2 * (mm - self._mm_end) / (self.speed + self._exit_speed)
+                    speeds = self.speed + self._exit_speed
+                    # Held before it moved: C divides 0 by 0, and ends the motion for want of a step (st_prep_buffer).
+                    slice_s = 2 * (mm - self._mm_end) / speeds if speeds else 0.0
                     mm = self._mm_end
                     self.speed = self._exit_speed
             spent += slice_s
