@@ -163,9 +163,7 @@ async def test_a_recording_can_be_played_again(tmp_path: Path) -> None:
     # reports; what the last `?` asked for may come after the recording's end. All else that was said must be equal.
     differences = [line for line in played.stdout.splitlines() if line.startswith("gear:")]
     bearable = r": [+-]\d+ ms: |recorded '<Run|seen '<Run|: \d+ reports recorded, \d+ seen"
-    assert all(re.search(bearable, line) for line in differences), (
-        played.stdout + played.stderr
-    )
+    assert all(re.search(bearable, line) for line in differences), played.stdout + played.stderr
     replies, seen = played.stdout.splitlines()[1].split()[1:3]
     assert int(seen) - int(replies) in (0, 1)
     assert int(replies) > 60
