@@ -84,18 +84,20 @@ def test_lost_bytes_are_counted(name: str, tmp_path: Path) -> None:
 
 
 def test_keeps_the_wall_clock(tmp_path: Path) -> None:
-    """A few recordings at their real pace; a computer that is too busy to judge them is no proof of anything."""
-    busy = []
+    """A few recordings at their real pace; a computer that is too busy to judge them is no proof of anything.
+
+    The player can be late, too, which nobody measures: only what differs each time is a difference.
+    """
+    waiting = list(REAL_TIME)
     with ThreadPoolExecutor(len(REAL_TIME)) as pool:
-        waiting = REAL_TIME
         for run in range(REAL_TIME_RUNS):
             folder = tmp_path / str(run)
             runs = [pool.submit(play, name, folder, lockstep=False) for name in waiting]
             results = {name: future.result() for name, future in zip(waiting, runs, strict=True)}
-            busy = [name for name, (result, late) in results.items() if not result.agrees and late > CALM_S]
-            for name, (result, late) in results.items():
-                assert result.agrees or late > CALM_S, f"{name}: {result.differences}"
-            if not busy:
+            waiting = [name for name, (result, _) in results.items() if not result.agrees]
+            if not waiting:
                 return
-            waiting = busy
-    pytest.skip(f"this computer is too busy to judge real time: {busy}")
+    for name in waiting:
+        result, late = results[name]
+        assert late > CALM_S, f"{name}: {result.differences}"
+    pytest.skip(f"this computer is too busy to judge real time: {waiting}")
