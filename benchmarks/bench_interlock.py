@@ -45,7 +45,7 @@ KIOSKS = 50
 TRIPS = 10_000
 CONDITIONS: dict[str, tuple[float | None, float]] = {
     "idle": (None, 60.0),
-    "at work": (1.0, 60.0),
+    "at work": (1.0, 90.0),
     "without pause": (0.0, 10.0),
 }
 """Mean pause of a kiosk before each request, and for how long there are trips at most, s."""
