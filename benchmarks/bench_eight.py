@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from benchmarks.bench_interlock import INPUT, Peer, as_deployed, as_usual
+from benchmarks.bench_interlock import INPUT, Peer, deployed
 from benchmarks.stats import Row, percentile, row
 from edge.app import Edge
 from edge.config import EdgeSettings, load_settings
@@ -113,14 +111,8 @@ async def running(folder: Path) -> AsyncIterator[EdgeOfEight]:
         for number in range(MACHINES)
     )
     edge = EdgeOfEight(settings.model_copy(update={"machine": machines}), lab.edge_config)
-    as_deployed()
-    life = asyncio.create_task(edge.run())
-    try:
+    async with deployed(edge):
         yield edge
-    finally:
-        os.kill(os.getpid(), signal.SIGTERM)
-        await life
-        as_usual()
 
 
 async def run(*, quick: bool = False) -> AsyncIterator[Row]:

@@ -45,7 +45,7 @@ KIOSKS = 50
 TRIPS = 10_000
 CONDITIONS: dict[str, tuple[float | None, float]] = {
     "idle": (None, 60.0),
-    "at work": (1.0, 60.0),
+    "at work": (1.0, 90.0),
     "without pause": (0.0, 10.0),
 }
 """Mean pause of a kiosk before each request, and for how long there are trips at most, s."""
@@ -226,6 +226,21 @@ async def kiosks(lab: Laboratory, pause_s: float) -> AsyncIterator[dict[str, Any
 
 
 @contextlib.asynccontextmanager
+async def deployed(edge: Edge) -> AsyncIterator[None]:
+    """Run an edge in this loop with the scheduling of a van, and end it as a service is ended."""
+    as_deployed()
+    try:
+        life = asyncio.create_task(edge.run())
+        try:
+            yield
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await life
+    finally:
+        as_usual()
+
+
+@contextlib.asynccontextmanager
 async def running(lab: Laboratory, *, with_office: bool = True) -> AsyncIterator[MeasuredEdge]:
     """Run the edge in this loop, and what is around the van in processes of their own."""
     parts = [part for part in (lab.broker, lab.office, lab.lathe) if part is not None] if with_office else []
@@ -236,15 +251,9 @@ async def running(lab: Laboratory, *, with_office: bool = True) -> AsyncIterator
     try:
         for part in parts:
             await part.start()
-        as_deployed()
-        life = asyncio.create_task(edge.run())
-        try:
+        async with deployed(edge):
             yield edge
-        finally:
-            os.kill(os.getpid(), signal.SIGTERM)
-            await life
     finally:
-        as_usual()
         for part in reversed(parts):
             await part.stop()
 

@@ -165,9 +165,8 @@ async def test_of_two_starts_at_once_one_is_refused_and_stays_approved(shop: Sho
     assert states == [JobState.APPROVED, JobState.RUNNING]
 
 
-async def test_a_stop_between_the_start_and_the_first_motion_is_not_forgotten(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def started_on_a_slow_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> tuple[Job, asyncio.Event]:
+    """Start a job whose journal is not written, and nothing begun, before the event is set."""
     job = await shop.jobs.request("gear", Wish(), guess_s=60)
     await shop.jobs.approve(job.job_id)
     slow, write = asyncio.Event(), shop.journal.write
@@ -177,7 +176,13 @@ async def test_a_stop_between_the_start_and_the_first_motion_is_not_forgotten(
         await write(marks)
 
     monkeypatch.setattr(shop.journal, "write", slow_disk)
-    started = await shop.jobs.start(job.job_id, area_clear=True)
+    return await shop.jobs.start(job.job_id, area_clear=True), slow
+
+
+async def test_a_stop_between_the_start_and_the_first_motion_is_not_forgotten(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, slow = await started_on_a_slow_disk(shop, monkeypatch)
     await shop.supervisor.stop("operator")
     slow.set()
     ended = await shop.ended(started)
@@ -188,16 +193,7 @@ async def test_a_stop_between_the_start_and_the_first_motion_is_not_forgotten(
 async def test_a_zero_that_is_moved_after_the_check_keeps_the_program_from_beginning(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = await shop.jobs.request("gear", Wish(), guess_s=60)
-    await shop.jobs.approve(job.job_id)
-    slow, write = asyncio.Event(), shop.journal.write
-
-    async def slow_disk(marks: Sequence[JobMark]) -> None:
-        await slow.wait()
-        await write(marks)
-
-    monkeypatch.setattr(shop.journal, "write", slow_disk)
-    started = await shop.jobs.start(job.job_id, area_clear=True)
+    started, slow = await started_on_a_slow_disk(shop, monkeypatch)
     shop.driver.show(work_offset=Position(-150, -150, -60))
     slow.set()
     while shop.jobs.job(started.job_id).state is JobState.RUNNING:

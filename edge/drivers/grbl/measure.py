@@ -22,10 +22,10 @@ _LOOK_S = 0.1
 _READS_MM = 0.005
 """How near a report is to what was set: in inches it has four decimals."""
 
-_DEFAULTS = "G0G17G21G90G94"
+_CHECKED = ("G0", "G17", "G21", "G90", "G94")
 """The modes in which a controller starts, and in which edge.gcode takes a program to begin."""
 
-_CHECKED = frozenset({"G0", "G17", "G21", "G90", "G94"})
+_DEFAULTS = "".join(_CHECKED)
 _OTHER_ZEROS = frozenset({"G55", "G56", "G57", "G58", "G59"})
 
 _WHY = {
@@ -89,7 +89,7 @@ class Measure:
         self._controller.identity.modal = ()
         await self._gate.command("$G")
         modal: frozenset[str] = frozenset(self._controller.identity.modal)
-        if modal and not modal >= _CHECKED:
+        if modal and not modal.issuperset(_CHECKED):
             await self._gate.command(_DEFAULTS)
         for zero in modal & _OTHER_ZEROS:
             reason = f"it works in {zero} and not in G54: press Stop machine, which puts that back"
