@@ -44,7 +44,7 @@ check: .venv/.installed web/dist/.built
 
 test: check $(NODE_OPCUA)/node_modules/.installed
 	sh tools/debian.sh mosquitto=mosquitto chromium=chromium postgres=postgresql
-	$(PY) -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
+	sh tools/test.sh $(PY) $(PYTEST_ARGS)
 
 bench: .venv/.installed web/dist/.built
 	sh tools/debian.sh mosquitto=mosquitto postgres=postgresql
