@@ -77,6 +77,9 @@ class Presence:
 
     heads is the newest seq per stream of the current epoch; closed maps former epochs to their last seq per stream;
     totals maps each epoch to its grow-only counters: people counted, people taken back by corrections, kiosk sessions.
+    install and ordinal are those of lab.started; key is the lab's Ed25519 public key in hexadecimal, by which the
+    office knows what comes on a stick; health is flat: disk_free_mb, disk_state, clock, metrics_dropped. Labs of
+    version 1.0 say none of these four.
     """
 
     lab: str
@@ -89,3 +92,7 @@ class Presence:
     closed: dict[str, dict[str, int]] = field(default_factory=dict)
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
     waiting: int = 0
+    install: str = ""
+    ordinal: int = 0
+    key: str = ""
+    health: dict[str, Scalar] = field(default_factory=dict)

@@ -31,6 +31,7 @@ from wire.batch import (
 
 SPECVERSION = "1.0"
 VERSION = 1
+MAX_HEALTH = 50
 
 
 def canonical(value: object) -> bytes:
@@ -243,6 +244,10 @@ def encode_presence(presence: Presence) -> bytes:
             "closed": presence.closed,
             "totals": presence.totals,
             "waiting": presence.waiting,
+            "install": presence.install,
+            "ordinal": presence.ordinal,
+            "key": presence.key,
+            "health": presence.health,
         }
     )
 
@@ -272,7 +277,20 @@ def decode_presence(lab: str, payload: bytes) -> Presence:
         _counters(body, "closed"),
         totals,
         _integer(body, "waiting", 0),
+        _text(body, "install") if body.get("install") else "",
+        _integer(body, "ordinal", 0) if "ordinal" in body else 0,
+        _text(body, "key") if body.get("key") else "",
+        _flat(body, "health"),
     )
+
+
+def _flat(body: Mapping[str, Any], key: str) -> dict[str, Scalar]:
+    value = body.get(key, {})
+    if not isinstance(value, dict) or len(value) > MAX_HEALTH:
+        raise BadMessage(f"{key} is not an object of at most {MAX_HEALTH} fields")
+    if not all(item is None or isinstance(item, str | int | float) for item in value.values()):
+        raise BadMessage(f"{key} holds a value that is no scalar")
+    return cast("dict[str, Scalar]", value)
 
 
 def _counters(body: Mapping[str, Any], key: str) -> dict[str, dict[str, int]]:

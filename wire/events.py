@@ -14,12 +14,73 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 RoleName = Literal["pupil", "teacher", "vet_trainer", "trainee"]
 LanguageCode = Literal["lt", "en", "lv", "et", "de"]
+SchoolType = Literal["primary", "progymnasium", "basic", "gymnasium", "vocational", "special", "university", "other"]
+Seq = Annotated[int, Field(ge=1)]
+Microseconds = Annotated[int, Field(ge=0, le=2**53)]
+"""Whole microseconds: a reader in JavaScript must not lose digits, as it would of nanoseconds since 1970."""
 
 
 class Body(BaseModel):
     """Base of all bodies: unknown fields of a newer lab are kept aside, never an error."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+
+class LabStarted(Body):
+    """The service began an epoch: the first fact of each, so that the office can put epochs in order.
+
+    install is made with the database file and goes where the file goes; ordinal counts the epochs of that file,
+    previous is the one before. Two epochs of one install that name the same previous one tell that the card was cloned,
+    or an old copy put back. set_aside tells that a damaged database was put aside and this one is new.
+    """
+
+    install: Id
+    ordinal: Annotated[int, Field(ge=1)]
+    previous: Id | None = None
+    boot: Id
+    software: Name
+    set_aside: bool = False
+
+
+class ClockAnchor(Body):
+    """At at_boot_us of the boot's clock it was utc_us, give or take uncertainty_us.
+
+    source says who knew: the network's time service, the office by its acknowledgement, or the operator's wrist watch.
+    """
+
+    boot: Id
+    source: Literal["ntp", "ack", "operator"]
+    at_boot_us: Microseconds
+    utc_us: Microseconds
+    uncertainty_us: Microseconds
+
+
+class ClockQuality(Body):
+    """What the raw wall clock of the facts after this one is worth, until the next such fact of the boot.
+
+    unset: it may show any year; free: it was set once and runs by itself; synchronised: a time service disciplines it.
+    stepped_us is by how much it jumped when the quality changed, null where it did not.
+    """
+
+    boot: Id
+    quality: Literal["unset", "free", "synchronised"]
+    stepped_us: int | None = None
+
+
+class StreamGap(Body):
+    """The facts first..last of (stream, epoch) will never come, on purpose or because the disk lost them.
+
+    Written in the transaction that drops them; the office takes them for explained. rolled_up: what they said is in
+    machine.rollup facts; quota: the disk had no room; lost: the disk gave back something else than was written.
+    """
+
+    stream: Literal["visits", "safety", "jobs", "metrics"]
+    epoch: Id
+    first: Seq
+    last: Seq
+    reason: Literal["rolled_up", "quota", "lost"]
+    began_boot_us: Microseconds | None = None
+    ended_boot_us: Microseconds | None = None
 
 
 class VisitOpened(Body):
@@ -32,6 +93,7 @@ class VisitOpened(Body):
     group: Name
     expected: Annotated[int, Field(ge=0, le=10_000)]
     language: LanguageCode
+    school_type: SchoolType | None = None
 
 
 class VisitClosed(Body):
@@ -41,13 +103,18 @@ class VisitClosed(Body):
 
 
 class Headcount(Body):
-    """The operator counted people. count adds to what was counted before; a correction is negative, with a reason."""
+    """The operator counted people. count adds to what was counted before; a correction has a reason.
+
+    entry is the id under which it was entered; by says in which role somebody did: never who it was.
+    """
 
     visit: Id
     group: Name
     role: RoleName
     count: Annotated[int, Field(ge=-10_000, le=10_000)]
     reason: str = ""
+    entry: Id | None = None
+    by: Literal["operator", "office"] | None = None
 
 
 class KioskSession(Body):
@@ -57,6 +124,22 @@ class KioskSession(Body):
     kiosk: Id
     language: LanguageCode
     visit: Id | None = None
+
+
+class SurveyAnswered(Body):
+    """A visitor's three answers before or after the visit, 1 (no) to 5 (yes), null where one was left out.
+
+    card is the random number that links the two; band decides how the question was asked, and is no age.
+    """
+
+    card: Id
+    moment: Literal["before", "after"]
+    band: Literal["under_11", "11_12", "13_up"]
+    visit: Id | None = None
+    language: LanguageCode
+    interest: Annotated[int, Field(ge=1, le=5)] | None = None
+    confidence: Annotated[int, Field(ge=1, le=5)] | None = None
+    career: Annotated[int, Field(ge=1, le=5)] | None = None
 
 
 class JobChanged(Body):
@@ -190,7 +273,31 @@ class MachineMetrics(Body):
     link_damaged: Annotated[int, Field(ge=0)] | None = None
 
 
+class MachineRollup(Body):
+    """What many machine.state facts of one machine said, over period_s seconds of the boot's clock from began_boot_us.
+
+    samples is how many they were, active_s how long of that the machine ran a program; feed and spindle are means over
+    the samples that had them, part_count the last one seen.
+    """
+
+    machine: Id
+    period_s: Literal[60, 3600]
+    began_boot_us: Microseconds
+    samples: Annotated[int, Field(ge=1)]
+    active_s: Annotated[float, Field(ge=0, le=3600)]
+    feed: float | None = None
+    spindle: float | None = None
+    part_count: int | None = None
+    link_damaged: Annotated[int, Field(ge=0)] | None = None
+
+
 BODIES: dict[str, type[Body]] = {
+    "lab.started": LabStarted,
+    "clock.anchor": ClockAnchor,
+    "clock.quality": ClockQuality,
+    "stream.gap": StreamGap,
+    "survey.answered": SurveyAnswered,
+    "machine.rollup": MachineRollup,
     "visit.opened": VisitOpened,
     "visit.closed": VisitClosed,
     "visit.headcount": Headcount,

@@ -25,10 +25,15 @@ class Stream(StrEnum):
 class EventType(StrEnum):
     """Every kind of fact, by name."""
 
+    LAB_STARTED = "lab.started"
+    CLOCK_ANCHOR = "clock.anchor"
+    CLOCK_QUALITY = "clock.quality"
+    STREAM_GAP = "stream.gap"
     VISIT_OPENED = "visit.opened"
     VISIT_CLOSED = "visit.closed"
     HEADCOUNT = "visit.headcount"
     KIOSK_SESSION = "kiosk.session"
+    SURVEY_ANSWERED = "survey.answered"
     INTERLOCK_TRIPPED = "interlock.tripped"
     INTERLOCK_RESET = "interlock.reset"
     MACHINE_FAULT = "machine.fault"
@@ -36,6 +41,7 @@ class EventType(StrEnum):
     OPENING_ITEM = "opening.item"
     JOB_CHANGED = "job.changed"
     MACHINE_STATE = "machine.state"
+    MACHINE_ROLLUP = "machine.rollup"
     MACHINE_GAP = "machine.gap"
     PARTS_MADE = "parts.made"
     PROGRAM_LOADED = "program.loaded"
@@ -44,10 +50,20 @@ class EventType(StrEnum):
     def stream(self) -> Stream:
         """Return the stream that carries facts of this type."""
         match self:
-            case EventType.VISIT_OPENED | EventType.VISIT_CLOSED | EventType.HEADCOUNT | EventType.KIOSK_SESSION:
+            case (
+                EventType.VISIT_OPENED
+                | EventType.VISIT_CLOSED
+                | EventType.HEADCOUNT
+                | EventType.KIOSK_SESSION
+                | EventType.SURVEY_ANSWERED
+            ):
                 return Stream.VISITS
             case (
-                EventType.INTERLOCK_TRIPPED
+                EventType.LAB_STARTED
+                | EventType.CLOCK_ANCHOR
+                | EventType.CLOCK_QUALITY
+                | EventType.STREAM_GAP
+                | EventType.INTERLOCK_TRIPPED
                 | EventType.INTERLOCK_RESET
                 | EventType.MACHINE_FAULT
                 | EventType.STOP_COMMANDED
@@ -56,7 +72,7 @@ class EventType(StrEnum):
                 return Stream.SAFETY
             case EventType.JOB_CHANGED | EventType.MACHINE_GAP | EventType.PARTS_MADE | EventType.PROGRAM_LOADED:
                 return Stream.JOBS
-            case EventType.MACHINE_STATE:
+            case EventType.MACHINE_STATE | EventType.MACHINE_ROLLUP:
                 return Stream.METRICS
 
 

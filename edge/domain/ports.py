@@ -358,6 +358,13 @@ class Outbox(Protocol):
         """Remember a batch, after fsync, before it is published for the first time: a cut is never moved."""
         ...
 
+    async def gaps(self, stream: Stream, epoch: str) -> list[tuple[int, int]]:
+        """Return the ranges (first, last) above the watermark that were dropped with a gap record, in order.
+
+        They are never read or sent; the office's watermark passes them once it has the record. Raises StoreUnavailable.
+        """
+        ...
+
     async def totals(self) -> dict[str, dict[str, int]]:
         """Return the grow-only counters of presence (people, corrected, sessions) of the epochs of `closed_epochs`.
 

@@ -82,7 +82,7 @@ def _begin_epoch(connection: sqlite3.Connection, boot_id: str) -> tuple[int, str
         connection.execute("BEGIN IMMEDIATE")
         newest = connection.execute("SELECT ifnull(max(id), 0) FROM epoch").fetchone()[0]
         old = connection.execute(_FORGOTTEN, (newest - REMEMBERED_EPOCHS,)).fetchall()
-        for table, key in (("cut", "epoch"), ("head", "epoch"), ("epoch", "id")):
+        for table, key in (("cut", "epoch"), ("gap", "epoch"), ("head", "epoch"), ("epoch", "id")):
             connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", old)
         connection.execute("INSERT INTO epoch (id, name, boot) VALUES (?, ?, ?)", (newest + 1, name, boot_id))
     return newest + 1, name

@@ -7,7 +7,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 migrations = Migrations("edge")
-MIGRATIONS = frozenset({"m001_outbox", "m002_journal"})
+MIGRATIONS = frozenset({"m001_outbox", "m002_journal", "m003_gaps"})
 
 
 @migrations()
@@ -87,6 +87,22 @@ def m002_journal(db: Database) -> None:
             spindle TEXT NOT NULL,
             homed INTEGER NOT NULL,
             PRIMARY KEY (job, n)
+        ) STRICT, WITHOUT ROWID
+        """
+    )
+
+
+@migrations()
+def m003_gaps(db: Database) -> None:
+    """Create the ranges of facts that were dropped with a gap record and lie above the watermark."""
+    db.execute(
+        """
+        CREATE TABLE gap (
+            epoch INTEGER NOT NULL REFERENCES epoch(id),
+            stream TEXT NOT NULL,
+            first INTEGER NOT NULL,
+            last INTEGER NOT NULL,
+            PRIMARY KEY (epoch, stream, first)
         ) STRICT, WITHOUT ROWID
         """
     )

@@ -33,12 +33,14 @@ WHERE epoch = (SELECT id FROM epoch WHERE name = ?) AND stream = ? AND seq > ? O
 _CUTS = """
 SELECT s0, n, prev, sha256 FROM cut WHERE epoch = (SELECT id FROM epoch WHERE name = ?) AND stream = ? ORDER BY s0
 """
+_GAPS = "SELECT first, last FROM gap WHERE epoch = (SELECT id FROM epoch WHERE name = ?) AND stream = ? ORDER BY first"
 _KEEP = "INSERT INTO cut (epoch, stream, s0, n, prev, sha256) SELECT id, ?, ?, ?, ?, ? FROM epoch WHERE name = ?"
 _COVERED = "SELECT max(s0 + n - 1) FROM cut WHERE epoch = ? AND stream = ? AND s0 + n - 1 <= ?"
 _PRUNED_BYTES = (
     "SELECT ifnull(sum(length(CAST(body AS BLOB)) + ?), 0) FROM fact WHERE epoch = ? AND stream = ? AND seq <= ?"
 )
 _PRUNE_FACTS = "DELETE FROM fact WHERE epoch = ? AND stream = ? AND seq <= ?"
+_PRUNE_GAPS = "DELETE FROM gap WHERE epoch = ? AND stream = ? AND last <= ?"
 _PRUNE_CUTS = "DELETE FROM cut WHERE epoch = ? AND stream = ? AND s0 + n - 1 < ?"
 _ANNOUNCED = """
 SELECT id, name, people, corrected, sessions FROM epoch
@@ -95,6 +97,10 @@ class SqliteOutbox:
         row = (stream.value, cut.s0, cut.n, cut.prev, cut.sha256, epoch)
         await self._writer.write(lambda connection: connection.execute(_KEEP, row), durable=True, frees=True)
 
+    async def gaps(self, stream: Stream, epoch: str) -> list[tuple[int, int]]:
+        """Return the ranges above the watermark that were dropped with a gap record; see Outbox.gaps."""
+        return await self._writer.read(lambda connection: connection.execute(_GAPS, (epoch, stream.value)).fetchall())
+
     async def totals(self) -> dict[str, dict[str, int]]:
         """Return people, corrected and sessions of the current epoch and of those in `closed_epochs`."""
         return {
@@ -138,5 +144,6 @@ def _acknowledge(connection: sqlite3.Connection, stream: Stream, epoch: str, wat
         connection.execute("UPDATE metrics_room SET bytes = bytes - ?", (pruned,))
     connection.execute(_PRUNE_FACTS, (*place, covered))
     connection.execute(_PRUNE_CUTS, (*place, covered))
+    connection.execute(_PRUNE_GAPS, (*place, covered))
     connection.execute("UPDATE head SET watermark = ? WHERE epoch = ? AND stream = ?", (covered, *place))
     return covered

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The schema of the ledger, as numbered steps for both dialects. A step that was released is never changed."""
+
+from __future__ import annotations
+
+from office.ledger.steps.first import FIRST
+
+MIGRATIONS = (*FIRST,)
+"""In the order of their numbers."""
