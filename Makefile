@@ -60,7 +60,8 @@ images: .venv/.installed web/dist/.built
 lock:
 	@test -x .venv/bin/uv || $(PY) -m pip install -q uv
 	$(PY) -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
-	$(PY) -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+	$(PY) -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra office pyproject.toml -o requirements/office.txt
+	$(PY) -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra dev --extra office pyproject.toml -o requirements/dev.txt
 	$(PY) -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/node.in -o requirements/node.txt
 
 clean:
