@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -22,17 +23,31 @@ AND NOT EXISTS (SELECT 1 FROM head WHERE head.epoch = epoch.id AND head.watermar
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    """The epoch that an opening began, and its place among those of the file."""
+
+    identity: int
+    name: str
+    previous: str | None
+    install: str
+
+
 class Database:
     """An open database with its writer and a fresh epoch.
 
     set_aside is where a damaged predecessor was kept, None where there was none. The epoch's row is written at once,
-    so an epoch is never handed out that the disk does not know.
+    so an epoch is never handed out that the disk does not know. install, ordinal (from 1) and previous_epoch are those
+    of the fact lab.started: the name of the file, the number of the epoch in it, and the epoch before.
     """
 
-    def __init__(self, path: Path, settings: StoreSettings, opened: Opened, epoch: tuple[int, str]) -> None:
+    def __init__(self, path: Path, settings: StoreSettings, opened: Opened, epoch: _Epoch) -> None:
         self.path = path
         self.settings = settings
-        self.epoch_id, self.epoch = epoch
+        self.epoch_id = self.ordinal = epoch.identity
+        self.epoch = epoch.name
+        self.previous_epoch = epoch.previous
+        self.install = epoch.install
         self.set_aside = opened.set_aside
         ballast = _ballast(path, settings)
         ballast.restore()
@@ -66,7 +81,7 @@ def _ballast(path: Path, settings: StoreSettings) -> Ballast:
     return Ballast(path, int(settings.ballast_mb * 1_000_000))
 
 
-def _open(path: Path, settings: StoreSettings, boot_id: str) -> tuple[Opened, tuple[int, str]]:
+def _open(path: Path, settings: StoreSettings, boot_id: str) -> tuple[Opened, _Epoch]:
     opened = open_database(path, settings.busy_timeout_ms)
     try:
         return opened, _begin_epoch(opened.connection, boot_id)
@@ -75,14 +90,15 @@ def _open(path: Path, settings: StoreSettings, boot_id: str) -> tuple[Opened, tu
         raise StoreUnavailable(reason=reason(error)) from error
 
 
-def _begin_epoch(connection: sqlite3.Connection, boot_id: str) -> tuple[int, str]:
+def _begin_epoch(connection: sqlite3.Connection, boot_id: str) -> _Epoch:
     """Write the new epoch; forget old ones of which the office has everything."""
     name = uuid.uuid4().hex
     with connection:
         connection.execute("BEGIN IMMEDIATE")
-        newest = connection.execute("SELECT ifnull(max(id), 0) FROM epoch").fetchone()[0]
+        newest, previous = connection.execute("SELECT ifnull(max(id), 0), name FROM epoch").fetchone()
+        (install,) = connection.execute("SELECT name FROM install").fetchone()
         old = connection.execute(_FORGOTTEN, (newest - REMEMBERED_EPOCHS,)).fetchall()
         for table, key in (("cut", "epoch"), ("gap", "epoch"), ("head", "epoch"), ("epoch", "id")):
             connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", old)
         connection.execute("INSERT INTO epoch (id, name, boot) VALUES (?, ?, ?)", (newest + 1, name, boot_id))
-    return newest + 1, name
+    return _Epoch(newest + 1, name, previous, install)

@@ -7,7 +7,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 migrations = Migrations("edge")
-MIGRATIONS = frozenset({"m001_outbox", "m002_journal", "m003_gaps"})
+MIGRATIONS = frozenset({"m001_outbox", "m002_journal", "m003_gaps", "m004_install"})
 
 
 @migrations()
@@ -106,3 +106,10 @@ def m003_gaps(db: Database) -> None:
         ) STRICT, WITHOUT ROWID
         """
     )
+
+
+@migrations()
+def m004_install(db: Database) -> None:
+    """Create the name of this file: made once, at random, it goes where the file goes, also onto a copied card."""
+    db.execute("CREATE TABLE install (id INTEGER PRIMARY KEY CHECK (id = 1), name TEXT NOT NULL) STRICT")
+    db.execute("INSERT INTO install (id, name) VALUES (1, lower(hex(randomblob(16))))")

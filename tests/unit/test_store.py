@@ -110,6 +110,21 @@ async def test_state_and_totals_survive_and_the_epoch_does_not(tmp_path: Path) -
     second.close()
 
 
+def test_a_file_keeps_its_name_and_numbers_its_epochs(tmp_path: Path) -> None:
+    opened = []
+    for boot in ("boot-1", "boot-2"):
+        database = Database.open(tmp_path / "lab.db", SETTINGS, boot)
+        database.close()
+        opened.append(database)
+    first, second = opened
+    other = Database.open(tmp_path / "other.db", SETTINGS, "boot-2")
+    other.close()
+    assert (first.ordinal, first.previous_epoch) == (1, None)
+    assert (second.ordinal, second.previous_epoch) == (2, first.epoch)
+    assert first.install == second.install != other.install
+    assert len(first.install) == 32
+
+
 @pytest.mark.parametrize(
     "event",
     [
