@@ -39,6 +39,13 @@ class Ledger:
             await self._run(self._writing, self._migrate)
         return await self._run(self._reading, self._ask, question)
 
+    async def change(self, work: Callable[[Database], T]) -> T:
+        """Return what `work` returns, in one writing transaction: all of it or nothing.
+
+        Raises LedgerUnavailable, LedgerRefused, and what `work` raises.
+        """
+        return await self._run(self._writing, self._change, work)
+
     async def recount(self) -> Recount:
         """Add all facts up again and say whether the figures agree."""
         return await self.read(recount)
@@ -61,6 +68,11 @@ class Ledger:
     def _record(self, items: Sequence[Item]) -> Recorded:
         self._migrate()
         return record(self._writer, items, self._now_ns())
+
+    def _change(self, work: Callable[[Database], T]) -> T:
+        self._migrate()
+        with self._writer.transaction(write=True):
+            return work(self._writer)
 
     def _ask(self, question: Callable[[Database], T]) -> T:
         with self._reader.transaction(write=False):

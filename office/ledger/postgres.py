@@ -35,6 +35,7 @@ class PostgresDatabase:
         "text": 'text collate "C"',
         "real": "double precision",
         "clustered": "",
+        "no_hash": "'\\x" + "00" * 32 + "'::bytea",
     }
     for_update = " for update"
 

@@ -27,6 +27,7 @@ class SqliteDatabase:
         "text": "text",
         "real": "real",
         "clustered": "without rowid",
+        "no_hash": "zeroblob(32)",
     }
     for_update = ""
 

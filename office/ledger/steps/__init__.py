@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
+from office.ledger.steps.audit import AUDIT
 from office.ledger.steps.first import FIRST
 
-MIGRATIONS = (*FIRST,)
+MIGRATIONS = (*FIRST, *AUDIT)
 """In the order of their numbers."""
