@@ -1,65 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the office tells about the pledge, as docs/http-api.md (section Office) names it. No SQL, no HTTP."""
+"""What the office tells about the pledge, the labs and what they did. No SQL, no HTTP."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from office.config import IndicatorSettings, PledgeSettings
 from office.ledger import reading
 from office.ledger.database import Database
 from office.ledger.reading import JobRow, LabStatus, VisitRow
+from office.reports.forecasting import forecast
+from office.reports.times import iso
 
 ROLES = ("pupil", "teacher", "vet_trainer", "trainee")
-BOM = "\ufeff"
-FORECAST_DAYS = 3
-"""With fewer days of visits than this, a forecast would be a guess."""
-WINDOW_DAYS = 365
-BAND = 1.2816
-"""Standard deviations of a band that holds four of five outcomes."""
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def iso(ns: int) -> str | None:
-    """Return UTC ns as ISO 8601 to the second, None for a time that no calendar has or that never was."""
-    if ns <= 0:
-        return None
-    try:
-        return datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (OverflowError, ValueError, OSError):
-        return None
-
-
-def forecast(daily: Sequence[tuple[str, int]], reached: int, target: int, today: date) -> dict[str, str] | None:
-    """Return when the target comes at the pace of the last year, with a band; None where that cannot be said.
-
-    The pace is people per calendar day since the first visit of the window. Visits come as they come, so the number
-    of people is taken as compound Poisson: its relative standard error is the root of the sum of squares over the
-    sum. The band is that of the logarithm of the pace and holds four of five outcomes if the year is like the last.
-    """
-    days = [(date.fromisoformat(day), people) for day, people in daily if people > 0]
-    window = [(day, people) for day, people in days if 0 <= (today - day).days <= WINDOW_DAYS]
-    if len(window) < FORECAST_DAYS or reached >= target:
-        return None
-    people = sum(count for _, count in window)
-    elapsed = (today - window[0][0]).days + 1
-    error = math.sqrt(sum(count * count for _, count in window)) / people
-    needed = (target - reached) / (people / elapsed)
-    spread = math.exp(BAND * error)
-    return {
-        name: _after(today, needed * factor) for name, factor in (("low", 1 / spread), ("mid", 1), ("high", spread))
-    }
-
-
-def _after(today: date, days: float) -> str:
-    return (today + timedelta(min(math.ceil(days), (date.max - today).days))).isoformat()
 
 
 def progress(database: Database, pledge: PledgeSettings, now: datetime) -> dict[str, Any]:
@@ -192,56 +147,3 @@ def quality(database: Database) -> dict[str, Any]:
         "chain_alarms": found.alarms,
         "last_quarantine": last,
     }
-
-
-VISIT_COLUMNS = (
-    *("lab", "visit", "date", "school", "municipality", "group", "expected"),
-    *ROLES,
-    *("total", "sessions", "open"),
-)
-JOB_COLUMNS = (
-    *("lab", "job", "claim", "machine", "program", "origin", "state", "estimate_s", "guess_s", "actual_s"),
-    *("lines", "visit", "reason", "van_clock", "no_later_than", "received"),
-)
-
-
-def csv_header(columns: Sequence[str]) -> str:
-    """Return the start of a CSV file: the mark by which spreadsheets know UTF-8, and the names."""
-    return BOM + _csv([columns])
-
-
-def visits_csv(rows: Iterable[VisitRow]) -> str:
-    """Return lines of visits.csv."""
-    return _csv(
-        [
-            *(row.lab, row.visit, row.date, row.school, row.municipality, row.group, row.expected),
-            *(row.people.get(role, 0) for role in ROLES),
-            *(sum(row.people.values()), row.sessions, "yes" if row.open else "no"),
-        ]
-        for row in rows
-    )
-
-
-def jobs_csv(rows: Iterable[JobRow]) -> str:
-    """Return lines of jobs.csv. van_clock is the van's own clock at the newest change, as raw as it came."""
-    return _csv(
-        [
-            *(row.lab, row.job, row.claim, row.machine, row.program, row.origin, row.state),
-            *(row.estimate_s, row.guess_s, row.actual_s, row.lines, row.visit, row.reason),
-            *(iso(row.wall_ns), iso(row.latest_ns), iso(row.received_ns)),
-        ]
-        for row in rows
-    )
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue()
-
-
-def _cell(value: object) -> object:
-    """Return `value` so that no spreadsheet takes a text for a formula: an apostrophe goes before it."""
-    if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
-        return f"'{value}"
-    return value

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the office tells, as docs/http-api.md (section Office) names it. No SQL, no HTTP."""
+
+from office.reports.figures import ROLES, jobs, labs, machines, progress, quality, visits
+from office.reports.forecasting import forecast
+from office.reports.tables import BOM, JOB_COLUMNS, VISIT_COLUMNS, csv_header, jobs_csv, visits_csv
+from office.reports.times import iso
+
+__all__ = [
+    "BOM",
+    "JOB_COLUMNS",
+    "ROLES",
+    "VISIT_COLUMNS",
+    "csv_header",
+    "forecast",
+    "iso",
+    "jobs",
+    "jobs_csv",
+    "labs",
+    "machines",
+    "progress",
+    "quality",
+    "visits",
+    "visits_csv",
+]
