@@ -39,6 +39,7 @@ from edge.services.profile import SettingsProfile
 from edge.services.programs import ProgramCatalog
 from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
+from edge.services.survey import Survey
 from edge.services.transfer import ProgramTransfer
 from edge.services.visits import VisitCounter
 from edge.services.workers import Workers
@@ -120,6 +121,7 @@ class Edge:
             shelf = ProgramShelf(settings.lab.data_dir / "programs")
             catalog = ProgramCatalog(pieces, shelf, self._workers, self._bus)
             visits = VisitCounter(store, recorder, self._bus, self._clock, settings.lab.language)
+            survey = Survey(store, recorder, lambda: visits.visit)
             jobs = JobService(
                 self._machines,
                 catalog,
@@ -158,6 +160,7 @@ class Edge:
             await observation.load()
             await opening.load()
             await visits.load()
+            await survey.load()
             await jobs.load()
             server = self._opcua_server(jobs)
             lab = Lab(
@@ -172,6 +175,7 @@ class Edge:
                 jobs=jobs,
                 programs=catalog,
                 visits=visits,
+                survey=survey,
                 desk=OperatorDesk(pin, self._clock),
                 recordings=Recordings(settings.lab.data_dir / "recordings"),
                 bus=self._bus,

@@ -19,7 +19,8 @@ from edge.services.machine_view import MachineView
 from edge.services.opening import Opening
 from edge.services.programs import Prepared, ProgramEntry
 from edge.services.supervisor import MachineSupervisor
-from edge.services.visits import VisitCounter, VisitRecord
+from edge.services.visit_record import VisitRecord
+from edge.services.visits import VisitCounter
 
 Json = dict[str, Any]
 

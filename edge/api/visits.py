@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge.api import views
 from edge.api.access import Services, require_operator
 from edge.domain.visit import Language, Role
+from edge.services.visits import SchoolType
 
 router = APIRouter(dependencies=[Depends(require_operator)])
 
@@ -32,6 +33,7 @@ class NewVisit(Body):
     group: Name
     expected: Annotated[int, Field(ge=0, le=10_000, strict=True)]
     language: Language
+    school_type: SchoolType | None = None
 
 
 class NewHeadcount(Body):
@@ -42,6 +44,12 @@ class NewHeadcount(Body):
     role: Role
     count: Annotated[int, Field(ge=-10_000, le=10_000, strict=True)]
     reason: Annotated[str, Field(max_length=200)] = ""
+
+
+class NewCorrection(NewHeadcount):
+    """The difference to what was counted, and why."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Bell(Body):
@@ -60,6 +68,7 @@ async def open_visit(new: NewVisit, lab: Services) -> Any:
         group=new.group,
         expected=new.expected,
         language=new.language,
+        school_type=new.school_type,
     )
     return views.visit(lab.visits)
 
@@ -67,10 +76,25 @@ async def open_visit(new: NewVisit, lab: Services) -> Any:
 @router.post("/api/visits/{visit_id}/headcounts", status_code=201)
 async def count(visit_id: str, new: NewHeadcount, lab: Services) -> Any:
     """Count people."""
-    await lab.visits.count(
+    record = await lab.visits.count(
         visit_id, entry_id=new.entry, group=new.group, role=new.role, count=new.count, reason=new.reason
     )
-    return views.visit(lab.visits)
+    return views.visit(lab.visits, record)
+
+
+@router.get("/api/visits/recent")
+async def recent(lab: Services) -> Any:
+    """Return the closed visits whose counts can still be corrected here, newest first."""
+    return [views.visit(lab.visits, record) for record in lab.visits.recent()]
+
+
+@router.post("/api/visits/{visit_id}/corrections", status_code=201)
+async def correct(visit_id: str, new: NewCorrection, lab: Services) -> Any:
+    """Correct a count of the open visit or of a closed one of late."""
+    record = await lab.visits.correct(
+        visit_id, entry_id=new.entry, group=new.group, role=new.role, count=new.count, reason=new.reason
+    )
+    return views.visit(lab.visits, record)
 
 
 @router.post("/api/visits/{visit_id}/bell")

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, FastAPI, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
 
@@ -18,6 +18,7 @@ from edge.http.limits import BodyLimit, InFlightLimit, SecurityHeaders
 from edge.kiosk import live, views
 from edge.services.lab import Lab
 from edge.services.programs import Wish
+from edge.services.survey import Answers
 
 BODY_LIMIT = 16 * 1024
 IN_FLIGHT = 256
@@ -26,6 +27,8 @@ COUNTDOWN_S = 15
 
 KioskId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 SessionId = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
+
+Score = Annotated[int, Field(ge=1, le=5, strict=True)]
 
 
 def lab_of(connection: HTTPConnection) -> Lab:
@@ -67,6 +70,26 @@ class Request(Body):
     depth: Literal["shallow", "normal", "deep"] = "normal"
 
 
+class Survey(Body):
+    """A visitor's answers. card is a random number that the page made before, and that the visitor keeps for after."""
+
+    kiosk: KioskId
+    answer: SessionId
+    card: Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{4,64}$")]
+    moment: Literal["before", "after"]
+    band: Literal["under_11", "11_12", "13_up"]
+    language: Language
+    interest: Score | None = None
+    confidence: Score | None = None
+    career: Score | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.interest is None and self.confidence is None and self.career is None:
+            raise ValueError("none of the three questions is answered")
+        return self
+
+
 @router.get("/state")
 async def state(lab: Services, kiosk: Annotated[KioskId, Query()]) -> dict[str, Any]:
     """Return what a kiosk needs to begin."""
@@ -99,6 +122,23 @@ async def check_in(entered: CheckIn, lab: Services) -> dict[str, str]:
     session = entered.session.lower()
     await lab.visits.check_in(session, kiosk=entered.kiosk, language=entered.language)
     return {"session": session}
+
+
+@router.post("/survey", status_code=201)
+async def survey(answered: Survey, lab: Services) -> dict[str, str]:
+    """Take a visitor's answers; answers after the commit. Nothing of them names the kiosk, the session or a wish."""
+    answer = answered.answer.lower()
+    answers = Answers(
+        answered.card,
+        answered.moment,
+        answered.band,
+        answered.language,
+        answered.interest,
+        answered.confidence,
+        answered.career,
+    )
+    await lab.survey.answer(answer, answers)
+    return {"answer": answer}
 
 
 @router.post("/requests", status_code=201)

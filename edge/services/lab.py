@@ -17,6 +17,7 @@ from edge.services.probing import WorkZero
 from edge.services.profile import SettingsProfile
 from edge.services.programs import ProgramCatalog
 from edge.services.supervisor import MachineSupervisor
+from edge.services.survey import Survey
 from edge.services.transfer import FileShelf, ProgramTransfer
 from edge.services.visits import VisitCounter
 from edge.story.export import Recording
@@ -130,4 +131,5 @@ class Lab:
     transfers: Mapping[str, ProgramTransfer]
     files: FileShelf
     observation: Observation
+    survey: Survey
     opcua_server: OpcUaServer | None = None

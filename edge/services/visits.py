@@ -4,73 +4,45 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
-from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
-from edge.domain.errors import NoOpenVisit, NotFound, Refused, VisitAlreadyOpen
-from edge.domain.events import EventType
+from edge.domain.errors import NoOpenVisit, NotFound, VisitAlreadyOpen
+from edge.domain.events import Event, EventType
 from edge.domain.ports import Clock, EventStore
 from edge.domain.visit import Headcount, Language, Role, Visit, VisitTotals
 from edge.services.bus import EventBus, VisitChanged
 from edge.services.recorder import Recorder
+from edge.services.visit_record import Entry, VisitRecord
 
 VISIT_KEY = "visit"
 SESSION_PREFIX = "session:"
 EARLIER_PREFIX = "earlier-session:"
-MAX_PEOPLE = 100_000
+CLOSED_PREFIX = "closed-visit:"
+RECENT = 20
+"""Closed visits that the lab remembers, so that their counts can still be corrected here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A headcount as entered, with the id that makes the entry repeatable."""
+class SchoolType(StrEnum):
+    """What kind of school a visit is to."""
 
-    entry_id: str
-    headcount: Headcount
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class VisitRecord:
-    """The open visit with everything counted in it. Kept on disk as one JSON text."""
-
-    visit: Visit
-    entries: tuple[Entry, ...] = ()
-    bell_boot_ns: int | None = None
-    boot_id: str = ""
-
-    @property
-    def people(self) -> dict[Role, int]:
-        """Return the sums of the headcounts."""
-        people: Counter[Role] = Counter(dict.fromkeys(Role, 0))
-        for entry in self.entries:
-            people[entry.headcount.role] += entry.headcount.count
-        return dict(people)
-
-    def dump(self) -> str:
-        """Return the JSON text."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def parse(cls, text: str) -> VisitRecord:
-        """Return the record of a JSON text made by `dump`."""
-        raw = json.loads(text)
-        visit = Visit(**{**raw["visit"], "language": Language(raw["visit"]["language"])})
-        entries = tuple(
-            Entry(
-                item["entry_id"],
-                Headcount(**{**item["headcount"], "role": Role(item["headcount"]["role"])}),
-                item["reason"],
-            )
-            for item in raw["entries"]
-        )
-        return cls(visit, entries, raw["bell_boot_ns"], raw["boot_id"])
+    PRIMARY = "primary"
+    PROGYMNASIUM = "progymnasium"
+    BASIC = "basic"
+    GYMNASIUM = "gymnasium"
+    VOCATIONAL = "vocational"
+    SPECIAL = "special"
+    UNIVERSITY = "university"
+    OTHER = "other"
 
 
 @dataclass
 class VisitCounter:
-    """The open visit and the kiosk sessions. One change at a time, each committed before it is seen."""
+    """The open visit, the closed ones of late, and the kiosk sessions.
+
+    One change at a time, each committed before it is seen.
+    """
 
     store: EventStore
     recorder: Recorder
@@ -78,6 +50,7 @@ class VisitCounter:
     clock: Clock
     default_language: Language = Language.LT
     record: VisitRecord | None = None
+    _closed: dict[str, VisitRecord] = field(default_factory=dict)
     _sessions: dict[str, str] = field(default_factory=dict)
     _earlier: set[str] = field(default_factory=set)
     _arriving: dict[str, asyncio.Future[None]] = field(default_factory=dict)
@@ -91,6 +64,8 @@ class VisitCounter:
             if record.boot_id != self.clock.boot_id():
                 record = replace(record, bell_boot_ns=None, boot_id=self.clock.boot_id())
             self.record = record
+        closed = [VisitRecord.parse(text) for text in (await self.store.load(CLOSED_PREFIX)).values()]
+        self._closed = {record.visit.visit_id: record for record in sorted(closed, key=lambda record: record.place)}
         kept = await self.store.load(SESSION_PREFIX)
         self._sessions = {key.removeprefix(SESSION_PREFIX): visit_id for key, visit_id in kept.items()}
         self._earlier = {key.removeprefix(EARLIER_PREFIX) for key in await self.store.load(EARLIER_PREFIX)}
@@ -112,8 +87,20 @@ class VisitCounter:
             return None
         return (self.record.bell_boot_ns - self.clock.boot_ns()) / 1e9
 
+    def recent(self) -> list[VisitRecord]:
+        """Return the closed visits that are remembered, newest first."""
+        return list(reversed(self._closed.values()))
+
     async def open(
-        self, *, school: str, municipality: str, date: str, group: str, expected: int, language: Language
+        self,
+        *,
+        school: str,
+        municipality: str,
+        date: str,
+        group: str,
+        expected: int,
+        language: Language,
+        school_type: SchoolType | None = None,
     ) -> Visit:
         """Open a visit. Raises VisitAlreadyOpen, StoreUnavailable."""
         async with self._lock:
@@ -131,6 +118,7 @@ class VisitCounter:
                     "group": group,
                     "expected": expected,
                     "language": language.value,
+                    "school_type": school_type.value if school_type else None,
                 },
             )
             # A page whose answer was lost may still repeat its tap: ids are kept for one visit more.
@@ -157,34 +145,61 @@ class VisitCounter:
     async def count(
         self, visit_id: str, *, entry_id: str, group: str, role: Role, count: int, reason: str = ""
     ) -> VisitRecord:
-        """Add a headcount; an entry id seen before counts once. Raises Refused, NoOpenVisit, StoreUnavailable."""
-        async with self._lock:
-            record = self._require(visit_id)
-            if any(entry.entry_id == entry_id for entry in record.entries):
-                return record
-            self._check_count(record, role, count, reason)
-            entry = Entry(entry_id, Headcount(visit_id, group, role, count), reason)
-            changed = replace(record, entries=(*record.entries, entry))
-            body = {"visit": visit_id, "group": group, "role": role.value, "count": count, "reason": reason}
-            await self.recorder.commit([self.recorder.event(EventType.HEADCOUNT, body)], {VISIT_KEY: changed.dump()})
-            self._show(changed)
-            return changed
+        """Add a headcount; an entry id seen before counts once, also when the visit was closed meanwhile.
 
-    @staticmethod
-    def _check_count(record: VisitRecord, role: Role, count: int, reason: str) -> None:
-        before = record.people[role]
-        if count == 0:
-            raise Refused(what="The count is not entered.", why="It is zero.", remedy="Enter at least one person.")
-        if count < 0 and not reason.strip():
-            raise Refused(
-                what="The correction is not entered.", why="It has no reason.", remedy="Say why the count was wrong."
-            )
-        if not 0 <= before + count <= MAX_PEOPLE:
-            raise Refused(
-                what="The count is not entered.",
-                why=f"It would make {before + count} people of this role.",
-                remedy="Check the number.",
-            )
+        Raises Refused, NoOpenVisit, NotFound, StoreUnavailable.
+        """
+        async with self._lock:
+            if (closed := self._closed.get(visit_id)) and closed.knows(entry_id):
+                return closed
+            record = self._require(visit_id)
+            if record.knows(entry_id):
+                return record
+            record.check(role, count, reason)
+            return await self._enter(record, Entry(entry_id, Headcount(visit_id, group, role, count), reason))
+
+    async def correct(
+        self, visit_id: str, *, entry_id: str, group: str, role: Role, count: int, reason: str
+    ) -> VisitRecord:
+        """Add a correction, the difference to what was counted, to the open visit or to a closed one of late.
+
+        The entries before it stay as they are; an entry id seen before counts once. Raises Refused, NotFound for a
+        visit that the lab does not remember, StoreUnavailable.
+        """
+        async with self._lock:
+            record = self._closed.get(visit_id)
+            if record is None and self.record is not None and self.record.visit.visit_id == visit_id:
+                record = self.record
+            if record is None:
+                raise NotFound(what="visit that this lab remembers", key=visit_id)
+            if record.knows(entry_id):
+                return record
+            record.check_correction(group, role, count, reason)
+            return await self._enter(record, Entry(entry_id, Headcount(visit_id, group, role, count), reason.strip()))
+
+    async def _enter(self, record: VisitRecord, entry: Entry) -> VisitRecord:
+        changed = replace(record, entries=(*record.entries, entry))
+        visit_id = record.visit.visit_id
+        if record.visit.is_open:
+            await self.recorder.commit([self._counted(entry)], {VISIT_KEY: changed.dump()})
+            self._show(changed)
+        else:
+            await self.recorder.commit([self._counted(entry)], {CLOSED_PREFIX + visit_id: changed.dump()})
+            self._closed[visit_id] = changed
+        return changed
+
+    def _counted(self, entry: Entry) -> Event:
+        counted = entry.headcount
+        body = {
+            "visit": counted.visit_id,
+            "group": counted.group,
+            "role": counted.role.value,
+            "count": counted.count,
+            "reason": entry.reason,
+            "entry": entry.entry_id,
+            "by": "operator",
+        }
+        return self.recorder.event(EventType.HEADCOUNT, body)
 
     async def ring(self, visit_id: str, in_minutes: float | None) -> VisitRecord:
         """Set the bell, in minutes from now, or take it away with None."""
@@ -197,14 +212,35 @@ class VisitCounter:
             return changed
 
     async def close(self, visit_id: str) -> VisitRecord:
-        """Close the visit; returns its last record. Session ids are kept through the next visit, for late repeats."""
+        """Close the visit; returns its last record, which is remembered among the RECENT newest ones.
+
+        Session ids are kept through the next visit, for late repeats.
+        """
         async with self._lock:
             record = self._require(visit_id)
-            event = self.recorder.event(EventType.VISIT_CLOSED, {"visit": visit_id})
-            await self.recorder.commit([event], {VISIT_KEY: None})
+            place = max((other.place for other in self._closed.values()), default=0) + 1
+            closed = replace(
+                record,
+                visit=replace(record.visit, is_open=False),
+                place=place,
+                sessions=self.sessions_of(visit_id),
+                bell_boot_ns=None,
+            )
+            forgotten = list(self._closed)[: max(0, len(self._closed) + 1 - RECENT)]
+            await self.recorder.commit(
+                [self.recorder.event(EventType.VISIT_CLOSED, {"visit": visit_id})],
+                {
+                    VISIT_KEY: None,
+                    CLOSED_PREFIX + visit_id: closed.dump(),
+                    **{CLOSED_PREFIX + old: None for old in forgotten},
+                },
+            )
+            for old in forgotten:
+                del self._closed[old]
+            self._closed[visit_id] = closed
             self.record = None
             self.bus.publish(VisitChanged())
-            return replace(record, visit=replace(record.visit, is_open=False))
+            return closed
 
     async def check_in(self, session_id: str, *, kiosk: str, language: Language) -> None:
         """Count a kiosk session once, however often it is sent. Returns after its commit.
@@ -244,5 +280,6 @@ class VisitCounter:
         self.bus.publish(VisitChanged())
 
     def sessions_of(self, visit_id: str) -> int:
-        """Return the number of kiosk sessions of a visit, as long as their ids are kept."""
-        return sum(1 for value in self._sessions.values() if value == visit_id)
+        """Return the number of kiosk sessions of a visit, as long as their ids or the closed visit are remembered."""
+        known = sum(1 for value in self._sessions.values() if value == visit_id)
+        return max(known, self._closed[visit_id].sessions) if visit_id in self._closed else known

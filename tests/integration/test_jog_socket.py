@@ -105,6 +105,7 @@ async def console() -> AsyncIterator[Console]:
         jobs=parts,
         programs=parts,
         visits=parts,
+        survey=parts,
         desk=desk,
         bus=EventBus(),
         sync_status=lambda: SyncStatus(connected=False, waiting={}),

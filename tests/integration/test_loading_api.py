@@ -95,6 +95,7 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
         jobs=nothing,
         programs=nothing,
         visits=nothing,
+        survey=nothing,
         desk=desk,
         bus=bus,
         sync_status=lambda: SyncStatus(connected=False, waiting={}),
