@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 from office.app import run as run_office
+from office.broker_cli import app as broker_app
 from office.config import OfficeSettings, load
 from office.errors import ConfigInvalid, OfficeError
 from office.ledger import Ledger
@@ -24,6 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(broker_app, name="broker")
 _out = Console()
 _errors = Console(stderr=True)
 
