@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from office.ledger.steps.audit import AUDIT
 from office.ledger.steps.first import FIRST
+from office.ledger.steps.lineage import LINEAGE
 
-MIGRATIONS = (*FIRST, *AUDIT)
+MIGRATIONS = (*FIRST, *LINEAGE, *AUDIT)
 """In the order of their numbers."""
