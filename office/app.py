@@ -55,8 +55,6 @@ async def run(settings: OfficeSettings) -> None:
         )
         server = Server(config)
         _log.info("the office's dashboard is at http://%s:%d/", settings.http.host, settings.http.port)
-        if not settings.http.loopback and settings.http.password_file is None:
-            _log.warning("everybody who reaches %s can read it: set http.password_file", settings.http.host)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_signals(server), name="signals")

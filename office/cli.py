@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
+from office import account_cli
 from office.app import run as run_office
 from office.broker_cli import app as broker_app
 from office.config import OfficeSettings, load
@@ -25,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(account_cli.app, name="account")
 app.add_typer(broker_app, name="broker")
 _out = Console()
 _errors = Console(stderr=True)
@@ -51,7 +53,6 @@ def check_config(file: Annotated[Path, typer.Argument(help="The TOML file to loo
     table.add_row("database", _without_password(settings.database))
     table.add_row("broker", f"{settings.broker.host}:{settings.broker.port}{' with TLS' * settings.broker.tls}")
     table.add_row("dashboard", f"http://{settings.http.host}:{settings.http.port}/")
-    table.add_row("password", "asked for" if settings.http.password_file is not None else "none")
     table.add_row("pledge", f"{settings.pledge.people} pupils and teachers")
     _out.print(table)
 

@@ -45,12 +45,18 @@ class BrokerSettings(Settings):
 
 
 class HttpSettings(Settings):
-    """Where the dashboard is served. hosts are the names that it answers to beside its own address."""
+    """Where the dashboard is served. hosts are the names that it answers to beside its own address.
+
+    A session ends session_idle_minutes after its last use, and session_hours after the login in any case. Whoever knows
+    the token in metrics_token_file may read /metrics without a login.
+    """
 
     host: Text = "127.0.0.1"
     port: Port = 8090
     hosts: tuple[Text, ...] = ()
-    password_file: Path | None = None
+    session_idle_minutes: Annotated[int, Field(ge=5, le=1_440)] = 120
+    session_hours: Annotated[int, Field(ge=1, le=168)] = 12
+    metrics_token_file: Path | None = None
 
     @property
     def loopback(self) -> bool:
@@ -120,17 +126,27 @@ def _placed(settings: OfficeSettings, folder: Path) -> OfficeSettings:
         }
     )
     update: dict[str, Any] = {"broker": broker}
-    if settings.http.password_file is not None:
-        update["http"] = settings.http.model_copy(update={"password_file": folder / settings.http.password_file})
+    if settings.http.metrics_token_file is not None:
+        token = folder / settings.http.metrics_token_file
+        update["http"] = settings.http.model_copy(update={"metrics_token_file": token})
     if settings.database.startswith("sqlite:///"):
         update["database"] = f"sqlite:///{folder / settings.database.removeprefix('sqlite:///')}"
     return settings.model_copy(update=update)
+
+
+_REPLACED = {
+    "http.password_file": "was replaced by accounts: take it out, and make one for each person with"
+    " `infomobil-office account add NAME --role viewer`"
+}
+"""Settings of earlier versions, and what to do where they are still set."""
 
 
 def _explained(path: Path, text: str, error: ValidationError) -> ConfigInvalid:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     match first["type"]:
+        case "extra_forbidden" if key in _REPLACED:
+            problem = f"{key} {_REPLACED[key]}"
         case "extra_forbidden":
             problem = f"{key} is not a setting of the office"
         case "missing":

@@ -27,3 +27,19 @@ class LedgerRefused(OfficeError):
 
 class TaskEnded(OfficeError):
     """The task {task} returned although it must run for ever."""
+
+
+class AccountRefused(OfficeError):
+    """The account {name} stays as it is: {reason}."""
+
+
+class LastAdmin(OfficeError):
+    """The account {name} stays an admin: it is the last one."""
+
+
+class AccountUnknown(OfficeError):
+    """There is no account {name}."""
+
+
+class PasswordRefused(OfficeError):
+    """The password is not taken: {reason}."""

@@ -27,13 +27,32 @@ def refusal(
     return JSONResponse({"error": error}, status, headers)
 
 
+class Refused(Exception):
+    """A call is not answered: status, code, and what, why and what to do, as `refusal` takes them."""
+
+    def __init__(
+        self, status: int, code: str, what: str, why: str, remedy: str, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(f"{what} {why}")
+        self.answer = refusal(status, code, what, why, remedy, retry_after_s)
+
+
+def unavailable(error: LedgerUnavailable) -> JSONResponse:
+    """Return the answer while the ledger is away."""
+    remedy = "Wait; what the vans send is kept by them until the ledger is back."
+    return refusal(503, "ledger", "The figures cannot be shown now.", str(error), remedy, 5.0)
+
+
 def add_handlers(app: FastAPI) -> None:
     """Let `app` answer what goes wrong in that form."""
 
+    @app.exception_handler(Refused)
+    async def refused(_request: Request, error: Refused) -> JSONResponse:
+        return error.answer
+
     @app.exception_handler(LedgerUnavailable)
-    async def unavailable(_request: Request, error: LedgerUnavailable) -> JSONResponse:
-        remedy = "Wait; what the vans send is kept by them until the ledger is back."
-        return refusal(503, "ledger", "The figures cannot be shown now.", str(error), remedy, 5.0)
+    async def away(_request: Request, error: LedgerUnavailable) -> JSONResponse:
+        return unavailable(error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

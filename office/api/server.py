@@ -12,9 +12,11 @@ from fastapi import FastAPI, Query
 from starlette.responses import StreamingResponse
 
 from office import reports
+from office.api.access import LOOPBACK, AccessGate, Door
+from office.api.account_calls import add_account_calls
 from office.api.errors import add_handlers
 from office.api.pages import add_pages
-from office.api.security import HostGate, Password, PasswordGate, SecurityHeaders
+from office.api.security import HostGate, SecurityHeaders
 from office.config import OfficeSettings
 from office.ledger import Ledger, reading
 from office.ledger.database import Database
@@ -30,14 +32,15 @@ def create_app(
 ) -> FastAPI:
     """Return the office's ASGI app. `pages` is the folder of the built pages, if there is one."""
     app = FastAPI(title="InfoMobil office", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    door = Door(settings.http, ledger)
     add_handlers(app)
+    add_account_calls(app, ledger, door)
     _add_reports(app, settings, ledger, broker_connected)
     _add_exports(app, ledger)
     add_pages(app, pages)
-    if settings.http.password_file is not None:
-        app.add_middleware(PasswordGate, password=Password(settings.http.password_file))
+    app.add_middleware(AccessGate, door=door)
     if settings.http.loopback or settings.http.hosts:
-        own = {"127.0.0.1", "localhost", "::1", settings.http.host, *settings.http.hosts}
+        own = {*LOOPBACK, settings.http.host, *settings.http.hosts}
         app.add_middleware(HostGate, hosts=frozenset(name.lower() for name in own))
     app.add_middleware(SecurityHeaders)
     return app

@@ -190,15 +190,15 @@ async def test_http_that_ends_by_itself_ends_the_service(tmp_path, monkeypatch):
     assert caught.group_contains(TaskEnded, match="http")
 
 
-async def test_a_dashboard_that_others_can_reach_is_warned_of(tmp_path, caplog):
+async def test_a_dashboard_that_others_can_reach_stays_closed_without_an_account(tmp_path):
     http = HttpSettings(host="127.0.0.2", port=free_port())
     task = asyncio.create_task(office_app.run(settings(tmp_path).model_copy(update={"http": http})))
     async with asyncio.timeout(DEADLINE_S), httpx.AsyncClient() as client:
         while True:
             with contextlib.suppress(httpx.TransportError):
-                await client.get(f"http://127.0.0.2:{http.port}/api/quality")
+                answer = await client.get(f"http://127.0.0.2:{http.port}/api/quality")
                 break
             await asyncio.sleep(0.01)
-    assert "set http.password_file" in caplog.text
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "login")
     os.kill(os.getpid(), signal.SIGTERM)
     await task

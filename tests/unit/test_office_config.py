@@ -16,7 +16,7 @@ tls = true
 password_file = "secret"
 
 [http]
-password_file = "/etc/office/password"
+metrics_token_file = "/etc/office/token"
 
 [pledge]
 people = 500
@@ -45,7 +45,7 @@ def test_a_good_file_is_read_and_paths_are_taken_from_its_folder(tmp_path):
     settings = load(write(tmp_path, GOOD))
     assert settings.database == f"sqlite:///{tmp_path}/data/office.sqlite3"
     assert settings.broker.password_file == tmp_path / "secret"
-    assert str(settings.http.password_file) == "/etc/office/password"
+    assert str(settings.http.metrics_token_file) == "/etc/office/token"
     assert settings.pledge.due == date(2027, 6, 30)
     assert [item.target for item in settings.pledge.indicators] == [None, 1000]
 
@@ -74,6 +74,7 @@ def test_a_server_url_stays_as_it_is(tmp_path):
         ('id = "pieces"', 'id = "Pieces!"', 23, "pledge.indicators.1.id"),
         ('label = "Pieces"', "", 22, "pledge.indicators.1.label is missing"),
         ("[http]", "[htpp]", 10, "htpp is not a setting"),
+        ("metrics_token_file", "password_file", 11, "http.password_file was replaced by accounts"),
     ],
 )
 def test_what_is_wrong_is_named_with_line_and_key(tmp_path, old, new, line, words):

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from office.ledger.steps.access import ACCESS
 from office.ledger.steps.audit import AUDIT
 from office.ledger.steps.first import FIRST
 from office.ledger.steps.lineage import LINEAGE
 
-MIGRATIONS = (*FIRST, *LINEAGE, *AUDIT)
+MIGRATIONS = (*FIRST, *LINEAGE, *AUDIT, *ACCESS)
 """In the order of their numbers."""
