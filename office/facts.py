@@ -48,7 +48,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBatch:
-    """A decoded batch: consecutive facts of one (lab, stream, epoch), with its own and its predecessor's SHA-256."""
+    """A decoded batch: consecutive facts of one (lab, stream, epoch), with its own and its predecessor's SHA-256.
+
+    on_air tells that the lab itself was heard: what comes on a stick, or from the office, says nothing of when.
+    """
 
     lab: str
     stream: str
@@ -58,6 +61,7 @@ class ReceivedBatch:
     sha256: bytes
     facts: tuple[Fact, ...]
     received_ns: int
+    on_air: bool = True
 
     @property
     def first(self) -> int:
@@ -77,10 +81,11 @@ class ReceivedBatch:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedPresence:
-    """A lab's word about itself."""
+    """A lab's word about itself. One that is not on_air is as old as the stick that it came on."""
 
     presence: Presence
     received_ns: int
+    on_air: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,12 @@ _ONLINE = (
     " waiting = excluded.waiting, heads = excluded.heads, presence_ns = excluded.presence_ns"
     " where lab.presence_ns <= excluded.presence_ns"
 )
+# What a stick says is older than it: it fills in what is known of a lab that was never heard, and no more.
+_CARRIED = (
+    "insert into lab (lab, epoch, software, config, waiting, heads) values (?, ?, ?, ?, ?, ?)"
+    " on conflict (lab) do update set epoch = excluded.epoch, software = excluded.software, config = excluded.config,"
+    " waiting = excluded.waiting, heads = excluded.heads where lab.presence_ns = 0"
+)
 
 
 @dataclass(slots=True)
@@ -61,4 +67,7 @@ def _say(database: Database, item: ReceivedPresence) -> None:
         database.query(_OFFLINE, (word.lab, word.state, at))
         return
     heads = json.dumps(word.heads, separators=(",", ":"))
+    if not item.on_air:
+        database.query(_CARRIED, (word.lab, word.epoch, word.software, word.config, word.waiting, heads))
+        return
     database.query(_ONLINE, (word.lab, word.state, word.epoch, word.software, word.config, word.waiting, heads, at, at))

@@ -17,6 +17,7 @@ from office.ledger import ranges as seqs
 from office.ledger.apply import apply
 from office.ledger.chain import check_chain
 from office.ledger.database import Database
+from office.ledger.keys import hear_keys
 from office.ledger.labs import LabTally, save_labs
 from office.ledger.projection import Changes
 from wire.batch import Ack
@@ -67,6 +68,12 @@ def record(database: Database, items: Sequence[Item], now_ns: int) -> Recorded:
 
     Raises LedgerUnavailable or LedgerRefused; then nothing of it is in the ledger.
     """
+    with database.transaction(write=True):
+        return take_in(database, items, now_ns)
+
+
+def take_in(database: Database, items: Sequence[Item], now_ns: int) -> Recorded:
+    """Take `items` in as `record` does, inside a transaction that does more than that."""
     rejected = [item for item in items if isinstance(item, Rejected)]
     presences = [item for item in items if isinstance(item, ReceivedPresence)]
     batches: dict[FeedKey, list[ReceivedBatch]] = defaultdict(list)
@@ -74,22 +81,22 @@ def record(database: Database, items: Sequence[Item], now_ns: int) -> Recorded:
         if isinstance(item, ReceivedBatch):
             batches[item.key].append(item)
     work = _Work()
-    with database.transaction(write=True):
-        closed = _closed_feeds(database, presences)
-        for key in sorted({*batches, *closed}):
-            feed = _lock_feed(database, key)
-            feed.closed_last = max(feed.closed_last, closed.get(key, 0))
-            for batch in batches.get(key, ()):
-                _take(database, work, feed, batch)
-            _save_feed(database, feed, batches.get(key, ()))
-            if key in batches:
-                missing = seqs.missing(feed.ranges)[:MOST_MISSING]
-                work.acks.append((key[0], Ack(key[1], key[2], feed.watermark, missing, now_ns)))
-        for presence in presences:
-            work.changes.claim(presence.presence)
-        apply(database, work.changes)
-        save_labs(database, presences, work.labs)
-        _set_aside(database, rejected)
+    closed = _closed_feeds(database, presences)
+    for key in sorted({*batches, *closed}):
+        feed = _lock_feed(database, key)
+        feed.closed_last = max(feed.closed_last, closed.get(key, 0))
+        for batch in batches.get(key, ()):
+            _take(database, work, feed, batch)
+        _save_feed(database, feed, batches.get(key, ()))
+        if key in batches:
+            missing = seqs.missing(feed.ranges)[:MOST_MISSING]
+            work.acks.append((key[0], Ack(key[1], key[2], feed.watermark, missing, now_ns)))
+    for presence in presences:
+        work.changes.claim(presence.presence)
+    apply(database, work.changes)
+    save_labs(database, presences, work.labs)
+    _set_aside(database, rejected)
+    hear_keys(database, presences, now_ns)
     return Recorded(tuple(work.acks), work.new, work.duplicates, len(rejected))
 
 
@@ -110,7 +117,8 @@ def _take(database: Database, work: _Work, feed: _Feed, batch: ReceivedBatch) ->
     rows = [(f.seq, f.type, f.standing.value, f.boot_ns, f.wall_ns, f.body_json) for f in batch.facts]
     new = set(database.insert_events(feed.id, batch.received_ns, rows))
     tally = work.labs[batch.lab]
-    tally.seen_ns = max(tally.seen_ns, batch.received_ns)
+    if batch.on_air:
+        tally.seen_ns = max(tally.seen_ns, batch.received_ns)
     check_chain(database, feed.id, batch, len(new))
     if not new:
         tally.duplicates += 1

@@ -24,7 +24,7 @@ AUDIT = (
             "create table audit_head (id bigint primary key, n bigint not null, sha256 {bytes} not null)",
             "insert into audit_head (id, n, sha256) values (1, 0, {no_hash})",
             "create table identity (name {text} primary key, value {text} not null)",
-            """create table correction (
+            """create table office_entry (
                 lab {text} not null,
                 id {text} not null,
                 feed bigint not null references feed (id),
@@ -32,7 +32,7 @@ AUDIT = (
                 who {text} not null,
                 at_ns bigint not null,
                 primary key (lab, id))""",
-            "create index correction_fact on correction (feed, seq)",
+            "create index office_entry_fact on office_entry (feed, seq)",
             """create table lab_key (
                 lab {text} primary key,
                 key {text} not null default '',
