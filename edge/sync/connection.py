@@ -24,6 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.domain.air import Outgoing
 from edge.sync.settings import SyncSettings
+from edge.sync.tls import BrokerSocket, context
 
 MAX_UNSENT = 64
 HOUSEKEEPING_S = 1.0
@@ -39,11 +40,13 @@ class Connection:
         self._answer: asyncio.Future[None] = self._loop.create_future()
         self._unsent: deque[mqtt.MQTTMessageInfo] = deque()
         self._housekeeping: asyncio.TimerHandle | None = None
+        self._tls: BrokerSocket | None = None
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.on_message: Callable[[str, bytes], None] = lambda topic, payload: None
         self._client = client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
         client.connect_timeout = settings.connect_timeout_s
         client.will_set(will.topic, will.payload, will.qos, will.retain, _will_properties(will, will_delay_s))
+        client.on_socket_open = self._opened
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed
         client.on_disconnect = self._disconnected
@@ -53,7 +56,7 @@ class Connection:
         """Open the socket, log in and subscribe. Raises OSError (ssl.SSLError among them) or ConnectionError."""
         settings = self._settings
         if settings.ca_file is not None:
-            self._client.tls_set_context(_tls(settings))
+            self._client.tls_set_context(context(settings))
         if settings.username is not None:
             self._client.username_pw_set(settings.username, _password(settings))
         await self._open_socket()
@@ -135,7 +138,7 @@ class Connection:
     def _drive(self) -> None:
         sock: Any = self._client.socket()
         if sock is None:
-            raise ConnectionError("the connection closed at once")
+            raise ConnectionError((self._tls and self._tls.refusal) or "the connection closed at once")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client = self._client
         client.on_socket_register_write = self._wants_write
@@ -145,6 +148,10 @@ class Connection:
         if client.want_write():
             self._loop.add_writer(sock, client.loop_write)
         self._housekeep()
+
+    def _opened(self, client: mqtt.Client, data: object, sock: Any) -> None:
+        # Kept here, for paho forgets a socket that the broker closed, and with it why.
+        self._tls = sock if isinstance(sock, BrokerSocket) else None
 
     def _wants_write(self, client: mqtt.Client, data: object, sock: Any) -> None:
         self._loop.add_writer(sock, client.loop_write)
@@ -197,6 +204,8 @@ class Connection:
             self._lose("the connection was lost")
 
     def _lose(self, reason: str) -> None:
+        if self._tls is not None and self._tls.refusal:
+            reason = self._tls.refusal
         if not self.lost.done():
             self.lost.set_result(reason)
         self._settle(reason)
@@ -204,25 +213,6 @@ class Connection:
     def _received(self, client: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
         with suppress(UnicodeDecodeError):  # a topic that is no UTF-8 is none of ours
             self.on_message(message.topic, bytes(message.payload))
-
-
-class _TidySocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails: paho forgets the socket then."""
-
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the class above
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def _tls(settings: SyncSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    context.sslsocket_class = _TidySocket
-    if settings.cert_file is not None:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-    return context
 
 
 def _password(settings: SyncSettings) -> str | None:
