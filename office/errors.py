@@ -43,3 +43,7 @@ class AccountUnknown(OfficeError):
 
 class PasswordRefused(OfficeError):
     """The password is not taken: {reason}."""
+
+
+class QuarantineUnknown(OfficeError):
+    """Nothing is set aside under the number {id}: only the newest are kept."""

@@ -16,6 +16,7 @@ from office.api.access import LOOPBACK, AccessGate, Door
 from office.api.account_calls import add_account_calls
 from office.api.errors import add_handlers
 from office.api.pages import add_pages
+from office.api.quarantine_calls import add_quarantine_calls
 from office.api.security import HostGate, SecurityHeaders
 from office.config import OfficeSettings
 from office.ledger import Ledger, reading
@@ -35,6 +36,7 @@ def create_app(
     door = Door(settings.http, ledger)
     add_handlers(app)
     add_account_calls(app, ledger, door)
+    add_quarantine_calls(app, ledger)
     _add_reports(app, settings, ledger, broker_connected)
     _add_exports(app, ledger)
     add_pages(app, pages)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from tests.hardware_sim.lab.laboratory import Laboratory, Options
+from tests.hardware_sim.lab.laboratory import OFFICE_ACCOUNT, Laboratory, Options
 from tests.hardware_sim.lab.processes import ROOT, NotReady
 from tests.hardware_sim.lab.tour import Tour
 
@@ -35,7 +35,7 @@ def _addresses(lab: Laboratory) -> Table:
     table.add_column("open", no_wrap=True)
     table.add_row("visitors: three kiosks", f"{lab.kiosk_url}/?kiosk=k1   ... k2   ... k3")
     table.add_row("operator: console", f"{lab.console_url}/   PIN {lab.pin}")
-    table.add_row("central office", f"{lab.office_url}/")
+    table.add_row("central office", f"{lab.office_url}/   login {OFFICE_ACCOUNT}, password {lab.office_password}")
     table.add_row("broker (MQTT 5)", f"127.0.0.1:{lab.broker_port}" if lab.broker else "none: the outbox keeps all")
     table.add_row("router (GRBL)", str(lab.serial_link))
     table.add_row("lathe (OPC UA)", lab.endpoint)
@@ -80,6 +80,7 @@ async def _run(arguments: argparse.Namespace) -> int:
 
 async def _demo(arguments: argparse.Namespace, options: Options) -> int:
     async with Laboratory(options) as lab:
+        await lab.make_office_account(OFFICE_ACCOUNT)
         console.print(_addresses(lab))
         if arguments.tour:
             return await Tour(lab, console).run()

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import secrets
+from asyncio.subprocess import PIPE, STDOUT
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.hardware_sim.lab.processes import NotReady, Process, find, free_port,
 from tests.support.certificates import make
 
 LAB_ID = "demo"
+OFFICE_ACCOUNT = "demo"
 SHAFT = "VELENAS.MPF"
 SHAFT_PROGRAM = b"""; velenas, 20 x 45 mm
 G54 G18 G90 G95 G71
@@ -78,6 +80,7 @@ class Laboratory:
         self.options = options
         self.folder = options.folder
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.office_password = ""
         self.pin = options.pin or f"{secrets.randbelow(900_000) + 100_000}"
         self.console_port = free_port(options.console_port)
         self.kiosk_port = free_port(options.kiosk_port)
@@ -316,6 +319,17 @@ fast = 180.0
         await asyncio.gather(
             *(part.stop() for part in (self.office, self.lathe, self.router, self.broker) if part is not None)
         )
+
+    async def make_office_account(self, name: str) -> None:
+        """Make an admin of the office with the password `office_password`: from then on a login is asked for."""
+        self.office_password = secrets.token_urlsafe(9)
+        command = python("office", "account", "add", name, "--role", "admin", "--password-file", "-")
+        adding = await asyncio.create_subprocess_exec(
+            *command, "--config", self.office_config, stdin=PIPE, stdout=PIPE, stderr=STDOUT
+        )
+        output, _ = await adding.communicate(self.office_password.encode())
+        if adding.returncode != 0:
+            raise NotReady(f"the office's account was not made: {output.decode()}")
 
     def tell_router(self, line: str) -> None:
         """Send a control line to the simulated router: what happens to the hardware."""

@@ -156,6 +156,11 @@ class Operator(_Person):
 class Office(_Person):
     """Somebody who looks at the office's page."""
 
+    async def login(self, name: str, password: str) -> None:
+        """Log in, where the office asks for it."""
+        self.client.headers["X-InfoMobil"] = "1"
+        await self.post("/api/login", {"name": name, "password": password})
+
     async def progress(self) -> Json:
         """Return the number."""
         shown: Json = await self.get("/api/progress")

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.hardware_sim.lab.laboratory import SHAFT, SHAFT_PROGRAM, Laboratory
+from tests.hardware_sim.lab.laboratory import OFFICE_ACCOUNT, SHAFT, SHAFT_PROGRAM, Laboratory
 from tests.hardware_sim.lab.people import Office, Operator, Visitor, Wrong, until
 
 KIOSKS = ("k1", "k2", "k3")
@@ -75,6 +75,8 @@ class Tour:
     async def _people(self) -> AsyncIterator[None]:
         async with Operator(self.lab.console_url) as self.operator, Office(self.lab.office_url) as self.office:
             await self.operator.login(self.lab.pin)
+            if self.lab.office_password:
+                await self.office.login(OFFICE_ACCOUNT, self.lab.office_password)
             yield
 
     def _progress(self, done: float) -> None:
