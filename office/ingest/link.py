@@ -28,6 +28,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from office.config import BrokerSettings
 from office.facts import Message
+from office.ingest.share import ingest_filter
 from office.intake import HEAD_BYTES
 from wire import topics
 from wire.batch import MAX_PAYLOAD
@@ -196,7 +197,7 @@ class BrokerLink:
             self._lose(f"it refused us: {code}")
             return
         once = SubscribeOptions(qos=1)
-        client.subscribe([(topics.INGEST_FILTER, once), (topics.PRESENCE_FILTER, once)])
+        client.subscribe([(ingest_filter(self._settings), once), (topics.PRESENCE_FILTER, once)])
 
     def _on_subscribe(
         self, _client: mqtt.Client, _data: object, _mid: int, codes: list[ReasonCode], _options: Properties | None
