@@ -16,6 +16,7 @@ from datetime import date
 from pydantic import ValidationError
 
 from office.facts import Fact, Item, Message, ReceivedBatch, ReceivedPresence, Rejected, Standing, clean
+from office.ledger.clocks import OFFICE_EPOCH
 from wire import topics
 from wire.batch import MAX_PAYLOAD, BadMessage, Batch, Presence, Scalar, WireEvent
 from wire.codec import decode_batch, decode_presence
@@ -67,6 +68,8 @@ def _batch(batch: Batch, sha256: bytes, received_ns: int) -> ReceivedBatch:
     for name, value in (("epoch", batch.epoch), ("boot", batch.boot)):
         if not _PLAIN.fullmatch(value):
             raise BadMessage(f"{name} holds characters that no id has")
+    if batch.epoch.startswith(OFFICE_EPOCH):
+        raise BadMessage("the epoch is one of the office's own")
     if not all(_PLAIN.fullmatch(kind) for kind in {event.type for event in batch.events}):
         raise BadMessage("a type holds characters that no type has")
     clocks = [clock for event in batch.events for clock in (event.boot_ns, event.wall_ns)]
@@ -116,6 +119,8 @@ def _check_presence(presence: Presence) -> None:
             raise BadMessage("the presence holds characters that no id has")
     if any(stream not in topics.STREAMS for stream in presence.heads):
         raise BadMessage("heads names a stream that IM-1 does not know")
+    if any(epoch.startswith(OFFICE_EPOCH) for epoch in (presence.epoch, *presence.closed, *presence.totals)):
+        raise BadMessage("the presence claims an epoch of the office's own")
     for epoch, last in presence.closed.items():
         if not _PLAIN.fullmatch(epoch) or any(stream not in topics.STREAMS for stream in last):
             raise BadMessage("closed names an epoch or a stream that cannot be")
