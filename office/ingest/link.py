@@ -61,6 +61,7 @@ class BrokerLink:
         self._client: mqtt.Client | None = None
         self._session = 0
         self._connecting = False
+        self._ingest_filter = ""
         self._ready = asyncio.Event()
         self._lost: asyncio.Future[str] | None = None
 
@@ -104,6 +105,7 @@ class BrokerLink:
         loop = asyncio.get_running_loop()
         lost: asyncio.Future[str] = loop.create_future()
         self._lost = lost
+        self._ingest_filter = ingest_filter(self._settings)
         self._client = client = self._new_client(loop)
         self._connecting = True
         try:
@@ -197,7 +199,7 @@ class BrokerLink:
             self._lose(f"it refused us: {code}")
             return
         once = SubscribeOptions(qos=1)
-        client.subscribe([(ingest_filter(self._settings), once), (topics.PRESENCE_FILTER, once)])
+        client.subscribe([(self._ingest_filter, once), (topics.PRESENCE_FILTER, once)])
 
     def _on_subscribe(
         self, _client: mqtt.Client, _data: object, _mid: int, codes: list[ReasonCode], _options: Properties | None
