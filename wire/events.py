@@ -277,7 +277,8 @@ class MachineRollup(Body):
     """What many machine.state facts of one machine said, over period_s seconds of the boot's clock from began_boot_us.
 
     samples is how many they were, active_s how long of that the machine ran a program; feed and spindle are means over
-    the samples that had them, part_count the last one seen.
+    the samples that had them, part_count the last one seen. boot names the boot of that clock where it is not the
+    batch's own: what waited through a restart is rolled up in a later epoch. Two facts of one period add up.
     """
 
     machine: Id
@@ -289,6 +290,7 @@ class MachineRollup(Body):
     spindle: float | None = None
     part_count: int | None = None
     link_damaged: Annotated[int, Field(ge=0)] | None = None
+    boot: Id | None = None
 
 
 BODIES: dict[str, type[Body]] = {

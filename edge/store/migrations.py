@@ -110,6 +110,26 @@ def m003_gaps(db: Database) -> None:
 
 @migrations()
 def m004_install(db: Database) -> None:
-    """Create the name of this file: made once, at random, it goes where the file goes, also onto a copied card."""
-    db.execute("CREATE TABLE install (id INTEGER PRIMARY KEY CHECK (id = 1), name TEXT NOT NULL) STRICT")
-    db.execute("INSERT INTO install (id, name) VALUES (1, lower(hex(randomblob(16))))")
+    """Name the file, count the room that each stream takes, and know which fact tells of a gap.
+
+    The name is made once, at random; it goes where the file goes, also onto a copied card. head.bytes is the room of
+    the stream's waiting facts, instead of one sum for metrics. A gap's record is the seq of its stream.gap fact in the
+    stream safety of an epoch. `salvage` names the damaged files whose facts are brought into this one.
+    """
+    for statement in (
+        "CREATE TABLE install (id INTEGER PRIMARY KEY CHECK (id = 1), name TEXT NOT NULL) STRICT",
+        "INSERT INTO install (id, name) VALUES (1, lower(hex(randomblob(16))))",
+        "ALTER TABLE head ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0",
+        """
+        UPDATE head SET bytes = (
+            SELECT ifnull(sum(length(CAST(body AS BLOB)) + 64), 0) FROM fact
+            WHERE fact.epoch = head.epoch AND fact.stream = head.stream
+        )
+        """,
+        "DROP TABLE metrics_room",
+        "ALTER TABLE epoch ADD COLUMN metrics_dropped INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE gap ADD COLUMN record_epoch INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE gap ADD COLUMN record_seq INTEGER NOT NULL DEFAULT 0",
+        "CREATE TABLE salvage (name TEXT PRIMARY KEY, finished INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    ):
+        db.execute(statement)

@@ -10,7 +10,7 @@ from edge.domain.errors import StoreUnavailable
 from edge.domain.events import Event, EventType, StoredEvent, Stream
 from edge.domain.ports import Cut, StreamHead
 from edge.store.database import Database
-from edge.store.sqlite_store import ROW_OVERHEAD
+from edge.store.rows import forget
 
 ANNOUNCED_EPOCHS = 8
 
@@ -35,13 +35,32 @@ SELECT s0, n, prev, sha256 FROM cut WHERE epoch = (SELECT id FROM epoch WHERE na
 """
 _GAPS = "SELECT first, last FROM gap WHERE epoch = (SELECT id FROM epoch WHERE name = ?) AND stream = ? ORDER BY first"
 _KEEP = "INSERT INTO cut (epoch, stream, s0, n, prev, sha256) SELECT id, ?, ?, ?, ?, ? FROM epoch WHERE name = ?"
-_COVERED = "SELECT max(s0 + n - 1) FROM cut WHERE epoch = ? AND stream = ? AND s0 + n - 1 <= ?"
-_PRUNED_BYTES = (
-    "SELECT ifnull(sum(length(CAST(body AS BLOB)) + ?), 0) FROM fact WHERE epoch = ? AND stream = ? AND seq <= ?"
-)
-_PRUNE_FACTS = "DELETE FROM fact WHERE epoch = ? AND stream = ? AND seq <= ?"
+_OVERLAPS = """
+SELECT 1 FROM gap JOIN epoch ON epoch.id = gap.epoch
+WHERE epoch.name = ? AND stream = ? AND first <= ? AND last >= ? LIMIT 1
+"""
+# Cuts and gaps above the watermark, in order. A gap is told once the office has its record: every fact of an epoch that
+# is forgotten is acknowledged.
+_PASSABLE = """
+SELECT s0 AS first, s0 + n - 1 AS last, 0 AS gap, 0 AS told FROM cut
+WHERE epoch = :epoch AND stream = :stream AND s0 > :before
+UNION ALL
+SELECT first, last, 1, ifnull((SELECT watermark >= gap.record_seq FROM head
+    WHERE head.epoch = gap.record_epoch AND head.stream = 'safety'), 1) FROM gap
+WHERE epoch = :epoch AND stream = :stream AND last > :before
+ORDER BY first
+"""
+_TOLD_BY = """
+SELECT DISTINCT epoch.name, gap.stream FROM gap JOIN epoch ON epoch.id = gap.epoch
+WHERE record_epoch = ? AND record_seq <= ?
+"""
 _PRUNE_GAPS = "DELETE FROM gap WHERE epoch = ? AND stream = ? AND last <= ?"
-_PRUNE_CUTS = "DELETE FROM cut WHERE epoch = ? AND stream = ? AND s0 + n - 1 < ?"
+_TRIM_GAP = "UPDATE gap SET first = ? WHERE epoch = ? AND stream = ? AND first < ?"
+# The newest batch at or below the watermark stays: the next one carries its hash.
+_PRUNE_CUTS = """
+DELETE FROM cut WHERE epoch = :epoch AND stream = :stream AND s0 + n - 1 <
+(SELECT max(s0 + n - 1) FROM cut WHERE epoch = :epoch AND stream = :stream AND s0 + n - 1 <= :upto)
+"""
 _ANNOUNCED = """
 SELECT id, name, people, corrected, sessions FROM epoch
 WHERE id = :current OR EXISTS (SELECT 1 FROM head WHERE head.epoch = epoch.id AND head.watermark < head.last_seq)
@@ -88,18 +107,29 @@ class SqliteOutbox:
         )
 
     async def cuts(self, stream: Stream, epoch: str) -> list[Cut]:
-        """Return the cuts of waiting facts in order, before them the one that ended at the watermark, if any."""
+        """Return the cuts of waiting facts in order, before them the newest one below the watermark, if any.
+
+        That one ended at the watermark, or before a gap that ends there.
+        """
         rows = await self._writer.read(lambda connection: connection.execute(_CUTS, (epoch, stream.value)).fetchall())
         return [Cut(*row) for row in rows]
 
     async def keep_cut(self, stream: Stream, epoch: str, cut: Cut) -> None:
-        """Remember a batch, after fsync, before it is published for the first time."""
-        row = (stream.value, cut.s0, cut.n, cut.prev, cut.sha256, epoch)
-        await self._writer.write(lambda connection: connection.execute(_KEEP, row), durable=True, frees=True)
+        """Remember a batch, after fsync, before it is published for the first time.
+
+        Raises StoreUnavailable also where some of its facts were dropped since they were read: look at the gaps again.
+        """
+        await self._writer.write(lambda connection: _keep(connection, stream, epoch, cut), durable=True, frees=True)
 
     async def gaps(self, stream: Stream, epoch: str) -> list[tuple[int, int]]:
         """Return the ranges above the watermark that were dropped with a gap record; see Outbox.gaps."""
-        return await self._writer.read(lambda connection: connection.execute(_GAPS, (epoch, stream.value)).fetchall())
+        rows = await self._writer.read(lambda connection: connection.execute(_GAPS, (epoch, stream.value)).fetchall())
+        merged: list[tuple[int, int]] = []
+        for first, last in rows:
+            if merged and merged[-1][1] + 1 == first:
+                first, _ = merged.pop()
+            merged.append((first, last))
+        return merged
 
     async def totals(self) -> dict[str, dict[str, int]]:
         """Return people, corrected and sessions of the current epoch and of those in `closed_epochs`."""
@@ -130,20 +160,46 @@ class SqliteOutbox:
         return closed
 
 
+def _keep(connection: sqlite3.Connection, stream: Stream, epoch: str, cut: Cut) -> None:
+    if connection.execute(_OVERLAPS, (epoch, stream.value, cut.last, cut.s0)).fetchone():
+        raise StoreUnavailable(reason="facts of the batch were dropped meanwhile")
+    kept = connection.execute(_KEEP, (stream.value, cut.s0, cut.n, cut.prev, cut.sha256, epoch))
+    if kept.rowcount != 1:
+        raise StoreUnavailable(reason="the epoch of the batch is not known")
+
+
 def _acknowledge(connection: sqlite3.Connection, stream: Stream, epoch: str, watermark: int) -> int | None:
     row = connection.execute(_HEAD, (stream.value, epoch)).fetchone()
     if row is None:
         return None
     identity, before = row
+    covered = _pass(connection, identity, stream, before, watermark)
+    if stream is Stream.SAFETY and covered > before:
+        # Gaps of which the office has just heard: nothing else may come that lets the watermark pass them.
+        for name, told in connection.execute(_TOLD_BY, (identity, covered)).fetchall():
+            other, there = connection.execute(_HEAD, (told, name)).fetchone()
+            _pass(connection, other, Stream(told), there, there)
+        _, covered = connection.execute(_HEAD, (stream.value, epoch)).fetchone()
+    return int(covered)
+
+
+def _pass(connection: sqlite3.Connection, identity: int, stream: Stream, before: int, watermark: int) -> int:
+    """Prune what the office has up to `watermark`: whole batches, and gaps that it knows. Return how far that goes."""
+    names = {"epoch": identity, "stream": stream.value, "before": before}
+    covered = before
+    for first, last, is_gap, told in connection.execute(_PASSABLE, names):
+        if first > covered + 1 or not (told or first <= watermark) or (last > watermark and not is_gap):
+            break
+        reached = last if told else min(last, watermark)
+        covered = max(covered, reached)
+        if reached < last:
+            break
+    if covered == before:
+        return before
     place = (identity, stream.value)
-    covered: int | None = connection.execute(_COVERED, (*place, watermark)).fetchone()[0]
-    if covered is None or covered <= before:
-        return int(before)
-    if stream is Stream.METRICS:
-        pruned = connection.execute(_PRUNED_BYTES, (ROW_OVERHEAD, *place, covered)).fetchone()[0]
-        connection.execute("UPDATE metrics_room SET bytes = bytes - ?", (pruned,))
-    connection.execute(_PRUNE_FACTS, (*place, covered))
-    connection.execute(_PRUNE_CUTS, (*place, covered))
+    forget(connection, *place, before + 1, covered)
+    connection.execute(_PRUNE_CUTS, {**names, "upto": covered})
     connection.execute(_PRUNE_GAPS, (*place, covered))
+    connection.execute(_TRIM_GAP, (covered + 1, *place, covered + 1))
     connection.execute("UPDATE head SET watermark = ? WHERE epoch = ? AND stream = ?", (covered, *place))
     return covered

@@ -13,31 +13,47 @@ from dataclasses import dataclass
 from edge.domain.events import Event, EventType, StoredEvent, Stream
 from edge.domain.visit import Role
 from edge.store.database import Database
+from edge.store.retention import relieve, thin_out_metrics
+from edge.store.rows import MAX_BODY, Moment, Row, add, as_json
 
-MAX_BODY = 8_192
-ROW_OVERHEAD = 64
+__all__ = ["MAX_BODY", "REACHED", "SqliteStore"]
+
 REACHED = frozenset({Role.PUPIL.value, Role.TEACHER.value})
+STEPS = 3
+"""Steps of thinning out that one call makes at most: the others wait for its commit."""
+SPARE_PAGES = 64
+"""Free pages inside the file that metrics need where the disk itself has no room for them."""
 _INT64 = range(-(2**63), 2**63)
 
-_NEXT = """
-INSERT INTO head (epoch, stream, last_seq) VALUES (?, ?, ?)
-ON CONFLICT DO UPDATE SET last_seq = last_seq + excluded.last_seq RETURNING last_seq
-"""
-_FACT = "INSERT INTO fact (epoch, stream, seq, type, body, boot_ns, wall_ns) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _COUNT = "UPDATE epoch SET people = people + ?, corrected = corrected + ?, sessions = sessions + ? WHERE id = ?"
+_REFUSED = "UPDATE epoch SET metrics_refused = metrics_refused + ? WHERE id = ?"
 _SAVE = "INSERT INTO working_state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 # The upper bound is the prefix followed by the highest code point: a range, so that the primary key is used.
 _LOAD = "SELECT key, value FROM working_state WHERE key >= ? AND key < ? ORDER BY key"
+_METRICS = "SELECT ifnull(sum(bytes), 0) FROM head WHERE stream = ?"
+_ROOM = """
+SELECT (SELECT sum(metrics_refused + metrics_dropped) FROM epoch),
+(SELECT json_group_object(stream, bytes) FROM (SELECT stream, sum(bytes) AS bytes FROM head GROUP BY stream))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What waiting facts take, in bytes by stream, and how many metrics were refused or dropped without a trace."""
+
+    bytes: Mapping[Stream, int]
+    metrics_dropped: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Facts of one call, made ready outside the writer thread."""
+    """Facts of one call, made ready outside the writer thread. boot_ns and wall_ns are those of the newest."""
 
-    by_stream: dict[Stream, list[tuple[str, str, int, int]]]
+    by_stream: dict[Stream, list[Row]]
     counted: tuple[int, int, int]
     saves: Mapping[str, str | None]
-    metrics_bytes: int
+    boot_ns: int
+    wall_ns: int
 
     @property
     def durable(self) -> bool:
@@ -48,9 +64,10 @@ class _Rows:
 class SqliteStore:
     """EventStore on SQLite. A fact is durable when `append` returns, except metrics, which may wait for the next sync.
 
-    Metrics over their quota, or while the file system has less free room than the reserve, are refused: they get no
-    seq, are missing from the returned list and are counted in `metrics_refused()`. Everything else is only ever
-    refused by the disk itself.
+    Metrics over their quota, or while the file system has less free room than the reserve, push older ones out: see
+    `retention`. Where there are none to push out they are refused: they get no seq, are missing from the returned list
+    and are counted in `metrics_refused()`. Everything else is only ever refused by the disk itself, and on a full disk
+    takes the place of metrics, then of the oldest jobs.
     """
 
     def __init__(self, database: Database) -> None:
@@ -73,7 +90,9 @@ class SqliteStore:
         if not rows.by_stream and not rows.saves:
             return []
         first = await self._database.writer.write(
-            lambda connection: self._write(connection, rows), durable=rows.durable
+            lambda connection: self._write(connection, rows),
+            durable=rows.durable,
+            relief=(lambda connection: relieve(connection, self._moment(rows))) if rows.durable else None,
         )
         stored: list[StoredEvent] = []
         for event in events:
@@ -95,23 +114,24 @@ class SqliteStore:
         )
         return refused
 
+    async def room(self) -> Room:
+        """Return what waiting facts take. Raises StoreUnavailable."""
+        dropped, by_stream = await self._database.writer.read(lambda connection: connection.execute(_ROOM).fetchone())
+        found = json.loads(by_stream)
+        return Room({stream: found.get(stream.value, 0) for stream in Stream}, dropped)
+
+    def _moment(self, rows: _Rows) -> Moment:
+        return Moment(self._database.epoch_id, rows.boot_ns, rows.wall_ns)
+
     def _write(self, connection: sqlite3.Connection, rows: _Rows) -> dict[Stream, int]:
         """Write inside the transaction; return the first seq per stream that was given out."""
         epoch = self._database.epoch_id
         first: dict[Stream, int] = {}
         for stream, facts in rows.by_stream.items():
-            if stream is Stream.METRICS and not self._has_room(connection):
-                connection.execute(
-                    "UPDATE epoch SET metrics_refused = metrics_refused + ? WHERE id = ?", (len(facts), epoch)
-                )
+            if stream is Stream.METRICS and not self._make_room(connection, rows):
+                connection.execute(_REFUSED, (len(facts), epoch))
                 continue
-            last = connection.execute(_NEXT, (epoch, stream.value, len(facts))).fetchone()[0]
-            first[stream] = start = last - len(facts) + 1
-            connection.executemany(
-                _FACT, [(epoch, stream.value, start + index, *fact) for index, fact in enumerate(facts)]
-            )
-            if stream is Stream.METRICS:
-                connection.execute("UPDATE metrics_room SET bytes = bytes + ?", (rows.metrics_bytes,))
+            first[stream] = add(connection, epoch, stream, facts)
         if any(rows.counted):
             connection.execute(_COUNT, (*rows.counted, epoch))
         for key, value in rows.saves.items():
@@ -121,10 +141,20 @@ class SqliteStore:
                 connection.execute(_SAVE, (key, value))
         return first
 
+    def _make_room(self, connection: sqlite3.Connection, rows: _Rows) -> bool:
+        for _ in range(STEPS):
+            if self._has_room(connection):
+                return True
+            if not thin_out_metrics(connection, self._moment(rows)):
+                return False
+        return self._has_room(connection)
+
     def _has_room(self, connection: sqlite3.Connection) -> bool:
-        used: int = connection.execute("SELECT bytes FROM metrics_room").fetchone()[0]
+        used: int = connection.execute(_METRICS, (Stream.METRICS.value,)).fetchone()[0]
         if used >= self._quota:
             return False
+        if connection.execute("PRAGMA freelist_count").fetchone()[0] >= SPARE_PAGES:
+            return True
         try:
             return shutil.disk_usage(self._database.path.parent).free >= self._reserve
         except OSError:  # a disk that does not say how full it is has no room for metrics
@@ -132,23 +162,20 @@ class SqliteStore:
 
 
 def _prepare(events: Sequence[Event], saves: Mapping[str, str | None]) -> _Rows:
-    by_stream: dict[Stream, list[tuple[str, str, int, int]]] = {}
+    by_stream: dict[Stream, list[Row]] = {}
     counted: Counter[str] = Counter()
-    metrics_bytes = 0
     for event in events:
-        body = json.dumps(dict(event.body), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        size = len(body.encode())
-        if size > MAX_BODY:
-            raise ValueError(f"the body of a fact has {size} bytes, allowed are {MAX_BODY}")
         if event.boot_ns not in _INT64 or event.wall_ns not in _INT64:
             raise ValueError("a clock value of a fact is beyond 64 bits")
-        by_stream.setdefault(event.stream, []).append((event.type.value, body, event.boot_ns, event.wall_ns))
-        metrics_bytes += (size + ROW_OVERHEAD) * (event.stream is Stream.METRICS)
+        row = Row(event.type.value, as_json(event.body), event.boot_ns, event.wall_ns)
+        by_stream.setdefault(event.stream, []).append(row)
         _count(event, counted)
     for text in (*saves, *(value for value in saves.values() if value is not None)):
         text.encode()
     totals = (counted["people"], counted["corrected"], counted["sessions"])
-    return _Rows(by_stream, totals, dict(saves), metrics_bytes)
+    newest = max(events, key=lambda event: event.boot_ns, default=None)
+    clocks = (newest.boot_ns, newest.wall_ns) if newest else (0, 0)
+    return _Rows(by_stream, totals, dict(saves), *clocks)
 
 
 def _count(event: Event, counted: Counter[str]) -> None:

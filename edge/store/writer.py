@@ -21,10 +21,14 @@ log = logging.getLogger(__name__)
 
 MAX_GROUP = 1_000
 
-# What sqlite3 raises for a value that SQLite cannot hold: the fault of one caller, not of the disk.
-_UNFIT = (ValueError, OverflowError)
+# What sqlite3 raises for a value that SQLite cannot hold, and a call's own refusal: of one caller, not of the disk.
+_UNFIT = (ValueError, OverflowError, StoreUnavailable)
 
 Result = TypeVar("Result")
+
+
+class _NothingToGiveUp(Exception):
+    """The disk is full and holds nothing that matters less."""
 
 
 @dataclass(eq=False, slots=True)
@@ -35,6 +39,7 @@ class _Work:
     writes: bool
     durable: bool
     frees: bool
+    relief: Callable[[sqlite3.Connection], bool] | None
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     result: Any = None
@@ -61,23 +66,36 @@ class Writer:
         self._thread.start()
 
     async def write(
-        self, call: Callable[[sqlite3.Connection], Result], *, durable: bool, frees: bool = False
+        self,
+        call: Callable[[sqlite3.Connection], Result],
+        *,
+        durable: bool,
+        frees: bool = False,
+        relief: Callable[[sqlite3.Connection], bool] | None = None,
     ) -> Result:
         """Run `call` inside the next transaction; raises StoreUnavailable, and then nothing of it was kept.
 
-        `frees` marks work that leads to pruning: on a full disk it may use the ballast.
+        `frees` marks work that leads to pruning: on a full disk it may use the ballast. `relief` is for work that must
+        not be refused: on a full disk it runs first, in the same transaction and on the ballast, gives up what matters
+        less, and returns whether it found anything.
         """
-        return await self._submit(call, writes=True, durable=durable, frees=frees)
+        return await self._submit(call, writes=True, durable=durable, frees=frees, relief=relief)
 
     async def read(self, call: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `call` outside of any transaction; raises StoreUnavailable."""
         return await self._submit(call, writes=False, durable=False, frees=False)
 
     async def _submit(
-        self, call: Callable[[sqlite3.Connection], Result], *, writes: bool, durable: bool, frees: bool
+        self,
+        call: Callable[[sqlite3.Connection], Result],
+        *,
+        writes: bool,
+        durable: bool,
+        frees: bool,
+        relief: Callable[[sqlite3.Connection], bool] | None = None,
     ) -> Result:
         loop = asyncio.get_running_loop()
-        work = _Work(call, writes, durable, frees, loop, loop.create_future())
+        work = _Work(call, writes, durable, frees, relief, loop, loop.create_future())
         with self._lock:
             if self._closed:
                 raise StoreUnavailable(reason="the record is closed")
@@ -162,18 +180,21 @@ class Writer:
             except _UNFIT as error:
                 work.error = error
             except sqlite3.Error as error:
-                if not (work.frees and primary_code(error) == "SQLITE_FULL" and self._commit_on_ballast(work)):
+                if primary_code(error) != "SQLITE_FULL" or not self._commit_on_ballast(work):
                     _refuse([work], error)
 
     def _commit_on_ballast(self, work: _Work) -> bool:
-        """Commit in the room of the ballast, which is taken again before anyone else may write."""
-        if not self._ballast.in_place:
+        """Commit in the room of the ballast, which is taken again before anyone else may write.
+
+        Only work that frees room may use it, or what gives up as much as it takes: then the file does not grow.
+        """
+        if not (work.frees or work.relief) or not self._ballast.in_place:
             return False
         self._ballast.release()
         try:
             self._empty_log()
-            self._transaction([work])
-        except sqlite3.Error:
+            self._transaction([work], relief=work.relief)
+        except (_NothingToGiveUp, sqlite3.Error):
             return False
         finally:
             self._empty_log()
@@ -185,14 +206,17 @@ class Writer:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _log_change(self, group: Sequence[_Work]) -> None:
-        error = next((work.error for work in group if isinstance(work.error, StoreUnavailable)), None)
+        errors = (work.error for work in group if isinstance(work.error, StoreUnavailable))
+        error = next((error for error in errors if isinstance(error.__cause__, sqlite3.Error)), None)
         if error is not None and not self._failing:
             log.error("%s", error)
         elif error is None and self._failing:
             log.info("The record is written again.")
         self._failing = error is not None
 
-    def _transaction(self, group: Sequence[_Work]) -> None:
+    def _transaction(
+        self, group: Sequence[_Work], *, relief: Callable[[sqlite3.Connection], bool] | None = None
+    ) -> None:
         connection = self._connection
         synchronous = "FULL" if any(work.durable for work in group) else "NORMAL"
         if synchronous != self._synchronous:
@@ -200,6 +224,8 @@ class Writer:
             self._synchronous = synchronous
         connection.execute("BEGIN IMMEDIATE")
         try:
+            if relief is not None and not relief(connection):
+                raise _NothingToGiveUp
             results = [work.call(connection) for work in group]
             connection.execute("COMMIT")
         except BaseException:

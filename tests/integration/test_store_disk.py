@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from edge.domain.errors import StoreUnavailable
-from edge.domain.events import Stream
+from edge.domain.events import Event, EventType, Stream
 from edge.domain.ports import Cut
 from edge.store.database import Database
 from edge.store.outbox import SqliteOutbox
@@ -130,6 +130,33 @@ async def test_a_full_disk_can_be_drained_without_new_room(small_disk: Path, res
     (small_disk / "stuffing").unlink()
     Database.open(small_disk / "lab.db", SETTINGS, "boot-1").close()
     assert (small_disk / "lab.db.ballast").exists()
+
+
+async def test_on_a_full_disk_visits_take_the_room_of_metrics_then_of_jobs(small_disk: Path) -> None:
+    settings = SETTINGS.model_copy(update={"ballast_mb": 6})
+    database = Database.open(small_disk / "lab.db", settings, "boot-1")
+    store, outbox = SqliteStore(database), SqliteOutbox(database)
+    body = {"job": "j", "state": "RUNNING", "reason": "x" * 150}
+    await store.append([Event(EventType.JOB_CHANGED, body, number, number) for number in range(5_000)])
+    await store.append([metric(number) for number in range(5_000)])
+    stuff(small_disk)
+    done = 0
+    while not await outbox.gaps(Stream.JOBS, store.epoch):
+        done += len(await store.append([session(number) for number in range(20)]))
+        assert done < 20_000
+    assert done > 1_000
+    (first, last), *_ = await outbox.gaps(Stream.METRICS, store.epoch)
+    assert first == 1
+    assert last > 5_000
+    done += await fill(store)
+    assert len(await outbox.gaps(Stream.JOBS, store.epoch)) == 1
+    (head,) = (head for head in await outbox.heads() if head.stream is Stream.VISITS)
+    assert head.waiting == done
+    database.close()
+    assert len(rows(small_disk / "lab.db")) == done
+    connection = sqlite3.connect(small_disk / "lab.db")
+    assert connection.execute("SELECT count(*) FROM fact WHERE stream IN ('jobs', 'metrics')").fetchone() == (0,)
+    connection.close()
 
 
 async def test_another_program_that_holds_the_database_is_named_and_waited_out(tmp_path: Path) -> None:

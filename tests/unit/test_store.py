@@ -206,20 +206,19 @@ async def test_heads_stand_by_priority_and_age(tmp_path: Path) -> None:
         database.close()
 
 
-async def test_metrics_over_their_quota_are_refused_and_counted_and_visits_are_not(tmp_path: Path) -> None:
+async def test_metrics_over_their_quota_are_refused_where_all_others_are_on_their_way(tmp_path: Path) -> None:
     settings = StoreSettings(metrics_quota_mb=0.001, reserve_mb=0)
     database = Database.open(tmp_path / "lab.db", settings, "boot-1")
     store, outbox = SqliteStore(database), SqliteOutbox(database)
-    kept = [len(await store.append([metric(i)])) for i in range(20)]
-    room = sum(kept)
-    assert 0 < room < 20
-    assert kept == [1] * room + [0] * (20 - room)
-    assert await store.metrics_refused() == 20 - room
+    stored = await store.append([metric(i) for i in range(10)])
+    assert len(stored) == 10
+    await cut(outbox, store.epoch, 1, 10, Stream.METRICS)
     mixed = await store.append([metric(20), session(1), metric(21)])
     assert [item.event for item in mixed] == [session(1)]
-    await cut(outbox, store.epoch, 1, room, Stream.METRICS)
-    await outbox.acknowledge(Stream.METRICS, store.epoch, room)
-    assert (await store.append([metric(22)]))[0].seq == room + 1
+    assert await store.metrics_refused() == (await store.room()).metrics_dropped == 2
+    await outbox.acknowledge(Stream.METRICS, store.epoch, 10)
+    assert (await store.room()).bytes[Stream.METRICS] == 0
+    assert (await store.append([metric(22)]))[0].seq == 11
     database.close()
 
 
