@@ -232,6 +232,12 @@ def visits(database: Database, limit: int, offset: int, lab: str | None) -> list
     return _with_people(database, database.query(f"{_VISIT}{where}{order}", (*values, limit, offset)))
 
 
+def visit(database: Database, lab: str, name: str) -> VisitRow | None:
+    """Return the visit `name` of a lab, None where there is none."""
+    rows = database.query(f"{_VISIT} where lab = ? and visit = ?", (lab, name))
+    return next(iter(_with_people(database, rows)), None)
+
+
 def visits_after(database: Database, after: tuple[str, str]) -> list[VisitRow]:
     """Return the next PAGE visits after (lab, visit), in the order of these."""
     sql = f"{_VISIT} where (lab, visit) > (?, ?) order by lab, visit limit ?"
