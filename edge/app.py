@@ -25,12 +25,14 @@ from edge.guardian.client import GuardianClient
 from edge.http.server import bind, serve
 from edge.kiosk.app import create_app as create_kiosk
 from edge.opcua_server.feed import OpcUaServerFeed
+from edge.services.anchors import ClockWatch
 from edge.services.bus import EventBus
-from edge.services.clock import SystemClock
+from edge.services.clock import SystemClock, kernel_time
 from edge.services.hand import MachineHand
 from edge.services.inputs import InputRouter
 from edge.services.jobs import JobService
 from edge.services.lab import Lab
+from edge.services.lineage import Lineage, tell_start
 from edge.services.observation import Observation
 from edge.services.opening import Opening
 from edge.services.operators import OperatorDesk
@@ -52,7 +54,8 @@ from edge.store.pin import StoredPin
 from edge.store.recordings import Recordings
 from edge.store.shelf import ProgramShelf
 from edge.store.sqlite_store import SqliteStore
-from edge.uplink import Uplink
+from edge.sync.status import LabIdentity
+from edge.uplink import Uplink, disk_health
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +113,23 @@ class Edge:
             database = await asyncio.to_thread(Database.open, path, settings.store, self._clock.boot_id())
             stack.callback(database.close)
             store, outbox = SqliteStore(database), SqliteOutbox(database)
-            uplink = Uplink(settings, outbox, self._clock, database.epoch, self._config_hash)
+            identity = LabIdentity(
+                settings.lab.id,
+                self._clock.boot_id(),
+                database.epoch,
+                __version__,
+                self._config_hash,
+                install=database.install,
+                ordinal=database.ordinal,
+            )
+            health = partial(disk_health, settings.lab.data_dir)
+            uplink = Uplink(settings.sync, outbox, self._clock, identity, health)
             recorder = Recorder(store, self._clock, uplink.notify)
+            aside = database.set_aside is not None
+            lineage = Lineage(database.install, database.ordinal, database.previous_epoch, aside)
+            await tell_start(recorder, lineage, self._clock.boot_id(), __version__)
+            watch = ClockWatch(recorder, self._clock, kernel_time)
+            uplink.hear(lambda heard: watch.heard(heard.sent_ns, heard.heard_ns, heard.office_ns))
             notes = settings.lab.data_dir / "guardian"
             guardian = GuardianClient(self._guardian_acted, self._guardian_gone, notes)
             await guardian.start()
@@ -191,6 +209,7 @@ class Edge:
                 {
                     "garbage": self._collect_garbage,
                     "recorder": recorder.run,
+                    "clock": watch.run,
                     "uplink": uplink.run,
                     "jobs": jobs.run,
                     "opening": opening.run,

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from edge import __version__
-from edge.config import EdgeSettings
 from edge.domain.errors import StoreUnavailable
+from edge.domain.events import Scalar
 from edge.domain.ports import Clock, Outbox
 from edge.services.bus import EventBus, MachineChanged, Message
 from edge.services.lab import SyncStatus
@@ -17,22 +18,34 @@ from edge.sync.live import LiveTopics
 from edge.sync.publisher import MqttPublisher
 from edge.sync.relay import OutboxRelay
 from edge.sync.settings import SyncSettings
-from edge.sync.status import LabIdentity, waiting
+from edge.sync.status import AckHeard, Health, LabIdentity, waiting
 
 LOOK_S = 0.5
 FLUSHED_EVERY_S = 0.02
 NOT_CONFIGURED = "No broker is configured: everything waits in the outbox."
 
 
+def disk_health(folder: Path) -> dict[str, Scalar]:
+    """Return disk_free_mb of presence's health: MB left where `folder` is, in steps of 100; nothing if unreadable."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return {}
+    return {"disk_free_mb": free // 100_000_000 * 100}
+
+
 class _Connected:
     """Relay, publisher and live topics over one broker."""
 
-    def __init__(self, settings: SyncSettings, outbox: Outbox, clock: Clock, identity: LabIdentity) -> None:
+    def __init__(
+        self, settings: SyncSettings, outbox: Outbox, clock: Clock, identity: LabIdentity, health: Health
+    ) -> None:
         self._clock = clock
         self._publisher = MqttPublisher(settings, identity.lab)
         self._live = LiveTopics(self._publisher, identity.lab)
-        self._relay = OutboxRelay(outbox, self._publisher, clock, identity, settings)
+        self._relay = OutboxRelay(outbox, self._publisher, clock, identity, settings, health=health)
         self.notify = self._relay.notify
+        self.hear = self._relay.hear
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -93,18 +106,23 @@ class _OutboxOnly:
     def follow(self, bus: EventBus, machines: Mapping[str, MachineSupervisor]) -> None:
         """Publish nothing: there is nobody to hear it."""
 
+    def hear(self, on_ack: Callable[[AckHeard], None]) -> None:
+        """Never call `on_ack`: nobody acknowledges."""
+
     def status(self) -> SyncStatus:
         """Return what the console shows."""
         return self._status
 
 
 class Uplink:
-    """What `app.py` and the console need of the way to the office."""
+    """What `app.py` and the console need of the way to the office. `hear` passes on what acks tell of the clock."""
 
-    def __init__(self, settings: EdgeSettings, outbox: Outbox, clock: Clock, epoch: str, config_hash: str) -> None:
-        identity = LabIdentity(settings.lab.id, clock.boot_id(), epoch, __version__, config_hash)
-        self._way = _OutboxOnly(outbox) if settings.sync is None else _Connected(settings.sync, outbox, clock, identity)
+    def __init__(
+        self, sync: SyncSettings | None, outbox: Outbox, clock: Clock, identity: LabIdentity, health: Health
+    ) -> None:
+        self._way = _OutboxOnly(outbox) if sync is None else _Connected(sync, outbox, clock, identity, health)
         self.notify = self._way.notify
+        self.hear = self._way.hear
         self.status = self._way.status
         self.run = self._way.run
         self.follow = self._way.follow

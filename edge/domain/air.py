@@ -21,6 +21,10 @@ class Outgoing:
     properties: tuple[tuple[str, str], ...] = ()
 
 
+class TooLarge(ConnectionError):
+    """A message is larger than the broker takes. The argument says by how much."""
+
+
 class Publisher(Protocol):
     """The air: one connection to the broker, kept up by `run`."""
 
@@ -35,13 +39,22 @@ class Publisher(Protocol):
 
     @property
     def last_error(self) -> str:
-        """Return in a person's words why there is, or last was, no connection; empty where there always was."""
+        """Return in a person's words what the broker refuses, or why there is, or last was, no connection."""
+        ...
+
+    @property
+    def window(self) -> int:
+        """Return how many messages of QoS 1 the broker takes before it has confirmed one; at least 1."""
+        ...
+
+    def fits(self, message: Outgoing) -> bool:
+        """Return whether the broker takes a message as large as this one."""
         ...
 
     def publish(self, message: Outgoing) -> None:
         """Hand over one message now. Raises ConnectionError while away or congested: nothing is queued for later.
 
-        A PUBACK is not delivery, so there is no word of it here.
+        TooLarge is one of these. A PUBACK is not delivery, so there is no word of it here.
         """
         ...
 

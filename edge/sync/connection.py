@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One MQTT 5 connection of paho, driven by the asyncio loop: no thread once the socket is open.
 
-A client serves one connection and is thrown away, so that nothing of paho's own queue outlives it: the outbox alone
-decides what is sent again.
+What the broker allows in its CONNACK is kept to here: paho honours the keepalive alone. A client serves one connection
+and is thrown away, so that nothing of paho's own queue outlives it: the outbox alone decides what is sent again.
 """
 
 from __future__ import annotations
@@ -19,16 +19,21 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.properties import Properties, VariableByteIntegers
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.domain.air import Outgoing
+from edge.domain.air import Outgoing, TooLarge
+from edge.sync.allowance import Allowance, spoken
 from edge.sync.settings import SyncSettings
 from edge.sync.tls import BrokerSocket, context
 
 MAX_UNSENT = 64
+NO_MATCHING_SUBSCRIBERS = 0x10
 HOUSEKEEPING_S = 1.0
 GOODBYE_S = 1.0
+RECEIVE_MAXIMUM = 100
+MAX_PACKET = 512 << 10
+"""What the office may send us: acknowledgements with at most some hundreds of missing ranges."""
 
 
 class Connection:
@@ -41,8 +46,11 @@ class Connection:
         self._unsent: deque[mqtt.MQTTMessageInfo] = deque()
         self._housekeeping: asyncio.TimerHandle | None = None
         self._tls: BrokerSocket | None = None
+        self._unconfirmed: dict[int, str] = {}
         self.lost: asyncio.Future[str] = self._loop.create_future()
+        self.allowance = Allowance()
         self.on_message: Callable[[str, bytes], None] = lambda topic, payload: None
+        self.on_confirmed: Callable[[str, str], None] = lambda topic, refusal: None
         self._client = client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
         client.connect_timeout = settings.connect_timeout_s
         client.will_set(will.topic, will.payload, will.qos, will.retain, _will_properties(will, will_delay_s))
@@ -51,6 +59,7 @@ class Connection:
         client.on_subscribe = self._subscribed
         client.on_disconnect = self._disconnected
         client.on_message = self._received
+        client.on_publish = self._confirmed
 
     async def connect(self, subscriptions: Sequence[str]) -> None:
         """Open the socket, log in and subscribe. Raises OSError (ssl.SSLError among them) or ConnectionError."""
@@ -69,19 +78,29 @@ class Connection:
                 await self._answer
 
     def publish(self, message: Outgoing) -> None:
-        """Write one message, or keep it in a short queue of the connection; raises ConnectionError."""
+        """Write one message, or keep it in a short queue of the connection; raises ConnectionError, TooLarge."""
         while self._unsent and self._unsent[0].is_published():
             self._unsent.popleft()
         if self.lost.done():
             raise ConnectionError(self.lost.result())
         if len(self._unsent) >= MAX_UNSENT:
             raise ConnectionError("the line is congested")
-        info = self._client.publish(
-            message.topic, message.payload, message.qos, message.retain, _publish_properties(message)
-        )
+        if message.qos > 0 and len(self._unconfirmed) >= self.allowance.window:
+            raise ConnectionError("the broker has not confirmed enough of what it was sent")
+        properties = _publish_properties(message)
+        size = packet_size(message, properties)
+        if not self.allowance.takes(size):
+            raise TooLarge(f"a message on {message.topic} has {size} bytes, the broker takes {self.allowance.packet}")
+        info = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise ConnectionError(mqtt.error_string(info.rc))
         self._unsent.append(info)
+        if message.qos > 0:
+            self._unconfirmed[info.mid] = message.topic
+
+    def fits(self, message: Outgoing) -> bool:
+        """Return whether the broker takes a message as large as this one."""
+        return self.allowance.takes(packet_size(message, _publish_properties(message)))
 
     async def goodbye(self, farewell: Outgoing) -> None:
         """Publish `farewell` and disconnect in order, within GOODBYE_S; the will is then not sent."""
@@ -108,6 +127,8 @@ class Connection:
         done: asyncio.Future[None] = self._loop.create_future()
         options = _properties(PacketTypes.CONNECT)
         options.SessionExpiryInterval = 0
+        options.ReceiveMaximum = RECEIVE_MAXIMUM
+        options.MaximumPacketSize = MAX_PACKET
         settings = self._settings
 
         def report(error: Exception | None) -> None:
@@ -157,10 +178,12 @@ class Connection:
         self._loop.add_writer(sock, client.loop_write)
 
     def _wrote(self, client: mqtt.Client, data: object, sock: Any) -> None:
-        self._loop.remove_writer(sock)
+        if sock.fileno() >= 0:  # paho says so once more of a socket that `close` has let go
+            self._loop.remove_writer(sock)
 
     def _closing(self, client: mqtt.Client, data: object, sock: Any) -> None:
-        self._loop.remove_reader(sock)
+        if sock.fileno() >= 0:
+            self._loop.remove_reader(sock)
 
     def _readable(self) -> None:
         self._client.loop_read()
@@ -175,15 +198,32 @@ class Connection:
             self._housekeeping = self._loop.call_later(HOUSEKEEPING_S, self._housekeep)
 
     def _connected(
-        self, client: mqtt.Client, data: object, flags: object, code: ReasonCode, properties: object
+        self, client: mqtt.Client, data: object, flags: object, code: ReasonCode, properties: Properties | None
     ) -> None:
-        self._settle(f"the broker refused: {code}" if code.is_failure else None)
+        self.allowance = Allowance.of(properties)
+        if code.is_failure:
+            self._settle(f"the broker refused: {spoken(code, properties)}")
+        else:
+            self._settle(self.allowance.unfit)
 
     def _subscribed(
-        self, client: mqtt.Client, data: object, mid: int, codes: list[ReasonCode], properties: object
+        self, client: mqtt.Client, data: object, mid: int, codes: list[ReasonCode], properties: Properties | None
     ) -> None:
         refused = [code for code in codes if code.is_failure]
-        self._settle(f"the broker refused the subscription: {refused[0]}" if refused else None)
+        self._settle(f"the broker refused the subscription: {spoken(refused[0], properties)}" if refused else None)
+
+    def _confirmed(
+        self, client: mqtt.Client, data: object, mid: int, code: ReasonCode, properties: Properties | None
+    ) -> None:
+        topic = self._unconfirmed.pop(mid, None)
+        if topic is None:
+            return  # of QoS 0: nothing is confirmed
+        if code.is_failure:
+            self.on_confirmed(topic, f"the broker refused a message on {topic}: {spoken(code, properties)}")
+        elif code.value == NO_MATCHING_SUBSCRIBERS:
+            self.on_confirmed(topic, f"nobody listens to {topic}: the office is not at the broker")
+        else:
+            self.on_confirmed(topic, "")
 
     def _settle(self, refusal: str | None) -> None:
         if self._answer.done():
@@ -194,10 +234,15 @@ class Connection:
             self._answer.set_result(None)
 
     def _disconnected(
-        self, client: mqtt.Client, data: object, flags: mqtt.DisconnectFlags, code: ReasonCode, properties: object
+        self,
+        client: mqtt.Client,
+        data: object,
+        flags: mqtt.DisconnectFlags,
+        code: ReasonCode,
+        properties: Properties | None,
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._lose(f"the broker ended the connection: {code}")
+            self._lose(f"the broker ended the connection: {spoken(code, properties)}")
         elif code.getName() == "Keep alive timeout":
             self._lose("the broker fell silent")
         else:
@@ -213,6 +258,13 @@ class Connection:
     def _received(self, client: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
         with suppress(UnicodeDecodeError):  # a topic that is no UTF-8 is none of ours
             self.on_message(message.topic, bytes(message.payload))
+
+
+def packet_size(message: Outgoing, properties: Properties) -> int:
+    """Return the bytes of the PUBLISH packet of `message` (MQTT 5.0, 3.3): header, topic, packet id, the rest."""
+    packed = len(properties.pack())  # type: ignore[no-untyped-call]  # with its own length before it
+    rest = 2 + len(message.topic.encode()) + (2 if message.qos else 0) + packed + len(message.payload)
+    return 1 + len(VariableByteIntegers.encode(rest)) + rest  # type: ignore[no-untyped-call]
 
 
 def _password(settings: SyncSettings) -> str | None:

@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Callable
 
-from edge.domain.air import Outgoing
+from edge.domain.air import Outgoing, TooLarge
 from edge.sync.connection import Connection
 from edge.sync.settings import SyncSettings
 from wire import topics
@@ -16,6 +16,9 @@ from wire.batch import Presence
 from wire.codec import encode_presence
 
 log = logging.getLogger(__name__)
+
+STEADY_S = 10.0
+"""A connection that ended sooner counts as a failed attempt: two cards with one name throw each other out."""
 
 
 def offline(lab: str) -> Outgoing:
@@ -34,6 +37,7 @@ class MqttPublisher:
         self._on_message: Callable[[str, bytes], None] = lambda topic, payload: None
         self._reported = False
         self._error = ""
+        self._refusals: dict[str, str] = {}
 
     @property
     def connected(self) -> bool:
@@ -42,30 +46,43 @@ class MqttPublisher:
 
     @property
     def last_error(self) -> str:
-        """Return why there is, or last was, no connection; empty where there always was."""
-        return self._error
+        """Return what the broker refuses now, or why there is, or last was, no connection; empty where all was well."""
+        return next(iter(self._refusals.values()), self._error)
+
+    @property
+    def window(self) -> int:
+        """Return how many messages of QoS 1 the broker takes before it has confirmed one; at least 1."""
+        return self._connection.allowance.window if self._connection is not None else 1
+
+    def fits(self, message: Outgoing) -> bool:
+        """Return whether the broker takes a message as large as this one; any, while there is none."""
+        return self._connection is None or self._connection.fits(message)
 
     def listen(self, on_link: Callable[[bool], None], on_message: Callable[[str, bytes], None]) -> None:
         """Call `on_link` when the connection is there or gone, and `on_message` with topic and payload."""
         self._on_link, self._on_message = on_link, on_message
 
     def publish(self, message: Outgoing) -> None:
-        """Hand over one message now; raises ConnectionError while away or congested."""
+        """Hand over one message now; raises ConnectionError while away or congested, TooLarge beyond the limit."""
         if self._connection is None:
             raise ConnectionError("not connected")
-        self._connection.publish(message)
+        try:
+            self._connection.publish(message)
+        except TooLarge as error:
+            self._refusals[message.topic] = str(error)
+            raise
 
     async def run(self) -> None:
         """Connect and stay connected until cancelled; then leave the word that the lab is away."""
         delay = self._settings.retry_min_s
         while True:
-            came_up = False
+            came_up, since = False, 0.0
             connection = Connection(
                 self._settings, f"infomobil-{self._lab}", offline(self._lab), topics.PRESENCE_WILL_DELAY_S
             )
             try:
                 await connection.connect([topics.ack_filter(self._lab)])
-                came_up = True
+                came_up, since = True, asyncio.get_running_loop().time()
                 self._came_up(connection)
                 self._failed(await asyncio.shield(connection.lost))
             except TimeoutError:
@@ -79,19 +96,30 @@ class MqttPublisher:
             finally:
                 connection.close()
                 self._connection = None
+                self._refusals.clear()
                 if came_up:
                     self._on_link(False)  # noqa: FBT003 - the callback's only argument
             # Jitter: ten thousand labs must not come back in the same second after an outage of the broker.
-            delay = self._settings.retry_min_s if came_up else min(delay * 2, self._settings.retry_max_s)
+            steady = came_up and asyncio.get_running_loop().time() - since >= STEADY_S
+            delay = self._settings.retry_min_s if steady else min(delay * 2, self._settings.retry_max_s)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
 
     def _came_up(self, connection: Connection) -> None:
         connection.on_message = lambda topic, payload: self._on_message(topic, payload)
+        connection.on_confirmed = self._confirmed
         self._connection = connection
         if self._reported:
             log.info("The broker %s:%s is there again.", self._settings.host, self._settings.port)
         self._reported = False
         self._on_link(True)  # noqa: FBT003 - the callback's only argument
+
+    def _confirmed(self, topic: str, refusal: str) -> None:
+        if refusal:
+            if topic not in self._refusals:
+                log.warning("%s", refusal)
+            self._refusals[topic] = refusal
+        else:
+            self._refusals.pop(topic, None)
 
     def _failed(self, reason: str) -> None:
         self._error = reason

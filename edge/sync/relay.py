@@ -10,17 +10,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 
-from edge.domain.air import Publisher
+from edge.domain.air import Publisher, TooLarge
 from edge.domain.errors import StoreUnavailable
 from edge.domain.events import Stream
 from edge.domain.ports import Clock, Outbox, StreamHead
-from edge.sync.pacing import RoundTrip, TokenBucket
+from edge.sync.pacing import ByteWindow, RoundTrip, TokenBucket
 from edge.sync.presence import PresenceKeeper
 from edge.sync.settings import SyncSettings
-from edge.sync.status import Acknowledged, Counters, LabIdentity, RelayStatus, oldest_waiting_s, waiting
-from edge.sync.track import Flight, MissingFacts, Track
+from edge.sync.status import (
+    AckHeard,
+    Acknowledged,
+    Counters,
+    Health,
+    LabIdentity,
+    RelayStatus,
+    oldest_waiting_s,
+    waiting,
+)
+from edge.sync.track import CannotGoOn, Flight, Track
 from wire import topics
 from wire.batch import Ack, BadMessage
 from wire.codec import decode_ack
@@ -35,13 +45,21 @@ MAX_ACKS = 1_000
 # Places in the window that a stream leaves to those above it, so that a backlog, or batches that the office cannot
 # take, never keep a visitor waiting.
 LEFT_FREE = {Stream.VISITS: 0, Stream.SAFETY: 1, Stream.JOBS: 1, Stream.METRICS: 2}
+PRIORITY = {stream: place for place, stream in enumerate(Stream)}
 
 
 class OutboxRelay:
     """Sends batches, takes acknowledgements, keeps presence current. `run` is its only task."""
 
     def __init__(
-        self, outbox: Outbox, publisher: Publisher, clock: Clock, lab: LabIdentity, settings: SyncSettings
+        self,
+        outbox: Outbox,
+        publisher: Publisher,
+        clock: Clock,
+        lab: LabIdentity,
+        settings: SyncSettings,
+        *,
+        health: Health = dict,
     ) -> None:
         self._outbox = outbox
         self._publisher = publisher
@@ -51,9 +69,11 @@ class OutboxRelay:
         self._heads: dict[tuple[Stream, str], StreamHead] = {}
         self._tracks: dict[tuple[Stream, str], Track] = {}
         self._acks: deque[tuple[str, bytes]] = deque(maxlen=MAX_ACKS)
-        self._presence = PresenceKeeper(outbox, publisher, lab)
+        self._presence = PresenceKeeper(outbox, publisher, lab, health)
         self._bucket = TokenBucket(settings.batches_per_s)
         self._round_trip = RoundTrip(settings.resend_min_s)
+        self._window = ByteWindow()
+        self._on_ack: Callable[[AckHeard], None] = lambda heard: None
         self._counters = Counters()
         self._acknowledged: Acknowledged | None = None
         self._store_error = ""
@@ -67,6 +87,10 @@ class OutboxRelay:
         """Say that facts were stored. Cheap; any number of calls makes one look."""
         self._facts_came = True
         self._wake.set()
+
+    def hear(self, on_ack: Callable[[AckHeard], None]) -> None:
+        """Call `on_ack` for each acknowledgement that tells something of the lab's clock."""
+        self._on_ack = on_ack
 
     def status(self) -> RelayStatus:
         """Return what is known now, without I/O."""
@@ -117,8 +141,10 @@ class OutboxRelay:
         link = self._link
         if self._greeted != link:
             self._tracks.clear()
+            self._window = ByteWindow()
             await self._look()
-            await self._presence.greet(self._heads.values())
+            with suppress(TooLarge):  # the publisher says so; the facts themselves may fit
+                await self._presence.greet(self._heads.values())
             self._greeted = link
         while self._acks:
             await self._take_ack(*self._acks.popleft())
@@ -159,19 +185,29 @@ class OutboxRelay:
             self._counters.ignored += 1
             return
         track, ack = understood
+        if ack.watermark > track.sent_to:
+            await track.pass_gap(self._outbox)
+        if ack.watermark > track.sent_to:
+            self._counters.ignored += 1  # it names facts that were never sent
+            return
         watermark = await self._outbox.acknowledge(track.head.stream, ack.epoch, ack.watermark)
-        self._acknowledged = Acknowledged(self._clock.boot_ns(), ack.office_ns)
+        now_ns = self._clock.boot_ns()
+        self._acknowledged = Acknowledged(now_ns, ack.office_ns)
         self._facts_came = True
-        if watermark is not None:
-            for flight in track.acknowledged(watermark):
-                if flight.tries == 1:
-                    self._round_trip.sample(_now() - flight.sent_at)
+        arrived = track.acknowledged(watermark) if watermark is not None else []
+        for flight in arrived:
+            if flight.tries == 1:
+                self._round_trip.sample(_now() - flight.sent_at)
+                self._window.sample(_now() - flight.sent_at, flight.size)
+        sent = [flight.first_ns for flight in arrived if flight.tries > 0 and not flight.again]
+        if sent:
+            self._on_ack(AckHeard(max(sent), now_ns, ack.office_ns))
         for flight in track.missed(ack):
             # One round trip must have passed: before that the office cannot have known of the last sending.
             flight.due_at = min(flight.due_at, flight.sent_at + (self._round_trip.smoothed_s or 0.0))
 
     def _understand(self, topic: str, payload: bytes) -> tuple[Track, Ack] | None:
-        """Return the track and the acknowledgement, None for garbage and for facts that were never sent."""
+        """Return the track and the acknowledgement, None for garbage and for what this lab does not have."""
         parsed = topics.parse(topic)
         if parsed is None or parsed.channel != "ack" or parsed.lab != self._lab.lab:
             return None
@@ -180,9 +216,7 @@ class OutboxRelay:
         except BadMessage:
             return None
         track = self._tracks.get((Stream(parsed.name), ack.epoch))
-        if track is None or ack.watermark > track.sent_to:
-            return None
-        return track, ack
+        return (track, ack) if track is not None else None
 
     def _resend(self, link: int) -> float | None:
         """Send again what has been silent for too long; return the seconds until the next is due."""
@@ -192,35 +226,44 @@ class OutboxRelay:
         for flight in sorted(flights, key=lambda flight: flight.due_at):
             if (wait := max(flight.due_at - _now(), self._bucket.wait(_now()))) > 0:
                 return wait
+            if flight.tries > 0:
+                self._window.lost()
             self._fly(flight)
         return max(CONGESTED_S, min(flight.due_at for flight in flights) - _now()) if flights else None
 
     async def _send(self, link: int) -> float | None:
-        """Send new batches by priority, as far as window and bucket allow; return when to try again."""
-        while self._publisher.connected and self._link == link and not self._acks:
-            track = next((track for key in self._heads if self._may_send(track := self._tracks[key])), None)
-            if track is None:
-                return self._metrics_pause()
-            if (wait := self._bucket.wait(_now())) > 0:
-                return wait
-            try:
-                flight = await track.next_flight(self._outbox)
-            except MissingFacts as error:
-                track.stuck = True
-                log.error("The stream %s of epoch %s cannot go on: %s.", track.head.stream, track.head.epoch, error)  # noqa: TRY400
-                continue
-            if track.head.stream is Stream.METRICS:
-                self._metrics_at = _now()
-            if self._link == link:
-                self._fly(flight)
+        """Send one new batch by priority, as far as windows and bucket allow; return when to try again."""
+        if not self._publisher.connected or self._link != link:
+            return 0.0
+        track = next((track for key in self._heads if self._may_send(track := self._tracks[key])), None)
+        if track is None:
+            return self._metrics_pause()
+        if (wait := self._bucket.wait(_now())) > 0:
+            return wait
+        try:
+            flight = await track.next_flight(self._outbox, self._publisher.fits)
+        except CannotGoOn as error:
+            track.stuck = True
+            log.error("The stream %s of epoch %s cannot go on: %s.", track.head.stream, track.head.epoch, error)  # noqa: TRY400
+            return 0.0
+        if flight is not None and track.head.stream is Stream.METRICS:
+            self._metrics_at = _now()
+        if flight is not None and self._link == link:
+            self._fly(flight)
         return 0.0
 
     def _may_send(self, track: Track) -> bool:
         stream = track.head.stream
         if not track.ready or (stream is Stream.METRICS and not track.full and self._metrics_wait() > 0):
             return False
-        under_way = sum(len(other.flights) for other in self._tracks.values())
-        return under_way < max(1, self._settings.in_flight - LEFT_FREE[stream])
+        under_way = [(other.head.stream, flight) for other in self._tracks.values() for flight in other.flights]
+        # One place of the broker's window is for presence.
+        places = min(self._settings.in_flight, max(1, self._publisher.window - 1))
+        if len(under_way) >= max(1, places - LEFT_FREE[stream]):
+            return False
+        # What waits behind a stream in priority does not take its bytes.
+        ahead = sum(flight.size for other, flight in under_way if PRIORITY[other] <= PRIORITY[stream])
+        return ahead < self._window.size
 
     def _metrics_wait(self) -> float:
         return self._metrics_at + self._settings.metrics_linger_s - _now()
@@ -240,6 +283,7 @@ class OutboxRelay:
         self._counters.sent += 1
         self._counters.resent += flight.again or flight.tries > 0
         flight.tries += 1
+        flight.first_ns = flight.first_ns or self._clock.boot_ns()
         flight.sent_at, flight.due_at = now, now + self._round_trip.timeout_s(flight.tries)
 
 

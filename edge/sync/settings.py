@@ -16,8 +16,9 @@ class SyncSettings(BaseModel):
     """The broker and how hard it is pressed. Times are seconds; secrets come by file path.
 
     TLS is used where ca_file is given; cert_file and key_file identify the lab to the broker. password_file holds the
-    password alone. in_flight batches may wait for the office at once, batches_per_s bounds the rate over time. A part-
-    full batch of metrics is sent at most every metrics_linger_s: fewer, fuller messages for what nobody waits for.
+    password alone. At most in_flight batches wait for the office at once, fewer where the line or the broker takes
+    fewer; batches_per_s bounds the rate over time. A part-full batch of metrics is sent at most every
+    metrics_linger_s: fewer, fuller messages for what nobody waits for.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,8 +34,8 @@ class SyncSettings(BaseModel):
     connect_timeout_s: Seconds = 10.0
     retry_min_s: Seconds = 1.0
     retry_max_s: Seconds = 60.0
-    in_flight: Annotated[int, Field(ge=1, le=16)] = 4
-    batches_per_s: Annotated[float, Field(gt=0, le=10_000)] = 30.0
+    in_flight: Annotated[int, Field(ge=1, le=16)] = 16
+    batches_per_s: Annotated[float, Field(gt=0, le=10_000)] = 60.0
     resend_min_s: Seconds = 1.0
     metrics_linger_s: Annotated[float, Field(ge=0, le=600)] = 2.0
 

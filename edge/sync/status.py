@@ -3,22 +3,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge.domain.events import Stream
+from edge.domain.events import Scalar, Stream
 from edge.domain.ports import StreamHead
 
 
 @dataclass(frozen=True, slots=True)
 class LabIdentity:
-    """What presence says of the lab: its id, boot, epoch, software version and the hash of its configuration."""
+    """What presence says of the lab: its id, boot, epoch, software version and the hash of its configuration.
+
+    install and ordinal are those of the fact lab.started; key is the public half of the lab's Ed25519 key in
+    hexadecimal, empty where it has none.
+    """
 
     lab: str
     boot: str
     epoch: str
     software: str
     config: str
+    install: str = ""
+    ordinal: int = 0
+    key: str = ""
+
+
+Health = Callable[[], Mapping[str, Scalar]]
+"""Returns the flat words of presence on the lab's health, without I/O that blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class AckHeard:
+    """The office's clock showed office_ns (UTC) between two moments of the lab's boot-time clock, ns.
+
+    Only made of batches that were sent for the first time after sent_ns: the answer to them cannot be older.
+    """
+
+    sent_ns: int
+    heard_ns: int
+    office_ns: int
 
 
 @dataclass(frozen=True, slots=True)

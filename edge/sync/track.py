@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far one (stream, epoch) has got on the present connection: which batch comes next, which ones are under way."""
+"""How far one (stream, epoch) has got on the present connection: which batch comes next, which ones are under way.
+
+Facts that were dropped with a gap record are passed over: the batch before a gap ends at it, the next begins behind
+it and carries the hash of the batch that was sent before.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from edge.domain.air import Outgoing
@@ -23,7 +27,8 @@ log = logging.getLogger(__name__)
 class Flight:
     """A batch that was sent and not yet acknowledged. Times are seconds of the loop's clock.
 
-    again: an earlier connection, or an earlier start, may have sent it already.
+    again: an earlier connection, or an earlier start, may have sent it already. first_ns is when it was sent first on
+    this one, by the boot-time clock.
     """
 
     cut: Cut
@@ -32,15 +37,21 @@ class Flight:
     sent_at: float = 0.0
     due_at: float = 0.0
     tries: int = 0
+    first_ns: int = 0
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of the payload."""
+        return len(self.message.payload)
 
 
-class MissingFacts(Exception):
-    """Facts that were given a seq are not on the disk. The argument says which."""
+class CannotGoOn(Exception):
+    """The stream of an epoch stands still until the next connection. The argument says why."""
 
 
 @dataclass(slots=True)
 class Track:
-    """One (stream, epoch). sent_to is the last seq that was cut and sent on this connection."""
+    """One (stream, epoch). sent_to is the last seq that was cut and sent on this connection, or passed with a gap."""
 
     lab: str
     head: StreamHead
@@ -54,8 +65,8 @@ class Track:
     async def begin(cls, lab: str, head: StreamHead, outbox: Outbox) -> Track:
         """Return the track of `head` at its watermark, with the cuts made earlier. Raises StoreUnavailable."""
         cuts = await outbox.cuts(head.stream, head.epoch)
-        before = next((cut.sha256 for cut in cuts if cut.last == head.watermark), None)
-        return cls(lab, head, head.watermark, before, deque(cut for cut in cuts if cut.s0 > head.watermark))
+        before = next((cut.sha256 for cut in reversed(cuts) if cut.last <= head.watermark), None)
+        return cls(lab, head, head.watermark, before, deque(cut for cut in cuts if cut.last > head.watermark))
 
     @property
     def unsent(self) -> int:
@@ -76,31 +87,32 @@ class Track:
         """
         return self.full or (self.unsent > 0 and all(flight.cut.n == MAX_EVENTS for flight in self.flights))
 
-    async def next_flight(self, outbox: Outbox) -> Flight:
-        """Return the next batch, remembered on disk before it is sent. Raises StoreUnavailable, MissingFacts."""
-        if self.kept:
-            cut = self.kept[0]
-            flight = await self._build(outbox, cut.n, cut.prev)
-            if flight.cut != cut:
-                # Sent all the same: each fact counts once by its identity, and the office sees the broken chain.
-                log.warning(
-                    "The batch %s %s %d..%d is not as it was sent first.",
-                    self.head.stream,
-                    self.head.epoch,
-                    cut.s0,
-                    cut.last,
-                )
-            self.kept.popleft()
+    async def next_flight(self, outbox: Outbox, fits: Callable[[Outgoing], bool]) -> Flight | None:
+        """Return the next batch, remembered on disk before it is sent; None where a gap was all that was left.
+
+        `fits` tells whether the broker takes a message of that size. Raises StoreUnavailable, CannotGoOn.
+        """
+        cut = self.kept[0] if self.kept else None
+        facts = await self._next_facts(outbox)
+        if not facts:
+            if cut is not None:
+                self._pass(cut)
+            return None
+        if cut is not None:
+            flight = await self._again(cut, facts, fits)
         else:
-            n = min(MAX_EVENTS, self.unsent)
-            flight = await self._build(outbox, n, self.last_hash)
-            while len(flight.message.payload) > MAX_PAYLOAD:
-                n //= 2
-                flight = await self._build(outbox, n, self.last_hash)
+            flight = await self._new(facts, fits)
             await outbox.keep_cut(self.head.stream, self.head.epoch, flight.cut)
+            self.last_hash = flight.cut.sha256
         self.flights.append(flight)
-        self.sent_to, self.last_hash = flight.cut.last, flight.cut.sha256
+        self.sent_to = flight.cut.last
         return flight
+
+    async def pass_gap(self, outbox: Outbox) -> None:
+        """Take note of a gap that follows what was sent. Raises StoreUnavailable."""
+        for first, last in await outbox.gaps(self.head.stream, self.head.epoch):
+            if first <= self.sent_to + 1 <= last:
+                self.sent_to = last
 
     def acknowledged(self, watermark: int) -> list[Flight]:
         """Take note of a watermark in force; return the flights that have arrived."""
@@ -117,11 +129,65 @@ class Track:
             if any(first <= flight.cut.last and last >= flight.cut.s0 for first, last in ack.missing)
         ]
 
-    async def _build(self, outbox: Outbox, n: int, prev: bytes | None) -> Flight:
-        head, s0 = self.head, self.sent_to + 1
-        facts = await outbox.read(head.stream, head.epoch, self.sent_to, n)
-        if [fact.seq for fact in facts] != list(range(s0, s0 + n)):
-            raise MissingFacts(f"of the facts {s0} to {s0 + n - 1} some are missing")
+    async def _next_facts(self, outbox: Outbox) -> list[StoredEvent]:
+        """Return the facts of the next batch, consecutive, and pass the gap before them; none where nothing is left."""
+        head = self.head
+        end = self.kept[0].last if self.kept else head.last_seq
+        found = await outbox.read(head.stream, head.epoch, self.sent_to, min(MAX_EVENTS, end - self.sent_to))
+        facts = [fact for fact in found if fact.seq <= end]
+        first = facts[0].seq if facts else end + 1
+        if first > self.sent_to + 1:
+            await self._explain(outbox, self.sent_to + 1, first - 1)
+            self.sent_to = first - 1
+        return [fact for index, fact in enumerate(facts) if fact.seq == first + index]
+
+    async def _explain(self, outbox: Outbox, first: int, last: int) -> None:
+        """Raise CannotGoOn unless gap records name all of first..last."""
+        reached = first - 1
+        for begin, end in await outbox.gaps(self.head.stream, self.head.epoch):
+            if begin <= reached + 1:
+                reached = max(reached, end)
+        if reached < last:
+            raise CannotGoOn(f"the facts {reached + 1} to {last} are missing")
+
+    async def _again(self, cut: Cut, facts: list[StoredEvent], fits: Callable[[Outgoing], bool]) -> Flight:
+        """Return a batch that was cut before, or what a gap has left of it."""
+        whole = (facts[0].seq, len(facts)) == (cut.s0, cut.n)
+        flight = await self._build(facts, cut.prev if whole else self.last_hash, again=True)
+        if not fits(flight.message):
+            # Cut anew it would be another batch than the office may have: it waits for a broker that takes it.
+            raise CannotGoOn(f"the broker takes no message as large as the batch {cut.s0} to {cut.last}")
+        if whole and flight.cut != cut:
+            # Sent all the same: each fact counts once by its identity, and the office sees the broken chain.
+            log.warning(
+                "The batch %s %s %d..%d is not as it was sent first.",
+                self.head.stream,
+                self.head.epoch,
+                cut.s0,
+                cut.last,
+            )
+        if flight.cut.last == cut.last:
+            self._pass(cut)
+        if whole:
+            self.last_hash = flight.cut.sha256
+        return flight
+
+    async def _new(self, facts: list[StoredEvent], fits: Callable[[Outgoing], bool]) -> Flight:
+        """Return the largest batch of the first of `facts`, by halving, that a message may hold."""
+        while True:
+            flight = await self._build(facts, self.last_hash, again=False)
+            if flight.size <= MAX_PAYLOAD and fits(flight.message):
+                return flight
+            if len(facts) == 1:
+                raise CannotGoOn(f"the fact {facts[0].seq} is larger than a message may be ({flight.size} bytes)")
+            facts = facts[: len(facts) // 2]
+
+    def _pass(self, cut: Cut) -> None:
+        self.kept.popleft()
+        self.sent_to, self.last_hash = cut.last, cut.sha256
+
+    async def _build(self, facts: list[StoredEvent], prev: bytes | None, *, again: bool) -> Flight:
+        head, s0, n = self.head, facts[0].seq, len(facts)
         batch = Batch(self.lab, head.stream.value, head.epoch, head.boot, s0, prev, _wire(facts))
         # Milliseconds of packing on a small computer: not on the loop that has to pass on a stop.
         payload, sha256 = await asyncio.to_thread(encode_batch, batch)
@@ -132,7 +198,7 @@ class Track:
             content_type=CONTENT_TYPE,
             properties=(("enc", ENCODING), ("ep", head.epoch), ("s0", str(s0)), ("n", str(n))),
         )
-        return Flight(Cut(s0, n, prev, sha256), message, again=bool(self.kept))
+        return Flight(Cut(s0, n, prev, sha256), message, again)
 
 
 def _wire(facts: Sequence[StoredEvent]) -> tuple[WireEvent, ...]:

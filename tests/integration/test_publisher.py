@@ -10,12 +10,17 @@ import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import ValidationError
 
-from edge.domain.air import Outgoing, Publisher
+from edge.domain.air import Outgoing, Publisher, TooLarge
+from edge.sync.allowance import Allowance, spoken
 from edge.sync.connection import MAX_UNSENT
 from edge.sync.publisher import MqttPublisher
 from edge.sync.settings import SyncSettings
@@ -23,6 +28,8 @@ from tests.support.air import SmallOffice, eventually
 from tests.support.broker import Mosquitto, free_port
 from tests.support.impostor import served
 from wire import topics
+from wire.batch import CONTENT_TYPE, Batch, WireEvent
+from wire.codec import encode_batch
 
 LAB = "lab-1"
 
@@ -89,6 +96,23 @@ def test_the_port_follows_tls() -> None:
     assert SyncSettings.model_validate({"host": "h", "port": 7}).port == 7
 
 
+def packet(kind: int, *parts: bytes) -> bytes:
+    """Return an MQTT packet of less than 128 bytes."""
+    rest = b"".join(parts)
+    return bytes([kind, len(rest)]) + rest
+
+
+def connack(properties: bytes) -> bytes:
+    """Return a CONNACK that accepts, with properties of less than 128 bytes."""
+    return packet(0x20, b"\0\0", bytes([len(properties)]), properties)
+
+
+def text(identifier: int, value: str) -> bytes:
+    """Return a property that is a text."""
+    return bytes([identifier, 0, len(value)]) + value.encode()
+
+
+REASON, REFERENCE = 0x1F, 0x1C
 CONNACK_OK = bytes([0x20, 3, 0, 0, 0])
 CONNACK_REFUSED = bytes([0x20, 3, 0, 0x87, 0])
 SUBACK_OK = bytes([0x90, 4, 0, 1, 0, 1])
@@ -103,6 +127,11 @@ SUBACK_REFUSED = bytes([0x90, 4, 0, 1, 0, 0x87])
         ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], r"."),
         ([CONNACK_REFUSED], r"refused: Not authorized"),
         ([CONNACK_OK, SUBACK_REFUSED], r"refused the subscription: Not authorized"),
+        ([packet(0x20, b"\0\x87", b"\x0a", text(REASON, "revoked"))], r"refused: Not authorized \(revoked\)$"),
+        ([packet(0x20, b"\0\x9d", b"\x04", text(REFERENCE, "b"))], r"refused: Server moved, it names b$"),
+        ([connack(b"\x24\0")], r"confirms no messages"),
+        ([connack(b"\x25\0")], r"keeps no retained messages"),
+        ([connack(b"\x28\0")], r"no subscriptions with wildcards"),
         ([], r"does not answer"),
     ],
 )
@@ -189,6 +218,8 @@ async def test_tls_with_certificates_of_both_sides_carries_large_messages(tmp_pa
             for size in (10, 300_000, 20):
                 publisher.publish(Outgoing(topics.live(LAB, "router"), b"x" * size, 0))
                 office.say(topics.ack(LAB, "visits"), b"y" * size)
+                # More than we said that we take: the broker keeps it to itself.
+                office.say(topics.ack(LAB, "visits"), b"z" * 600_000)
             await eventually(lambda: [len(item[1]) for item in office.live] == [10, 300_000, 20])
             await eventually(lambda: [len(item) for item in received] == [10, 300_000, 20])
         async with publishing(secure, ca_file=certificates / "other.pem") as publisher:
@@ -243,3 +274,106 @@ async def test_what_the_broker_says_at_the_end_is_passed_on(broker: Mosquitto) -
         assert re.search("shutting down|refused|lost", publisher.last_error)
     async with impostor([CONNACK_OK, SUBACK_OK + DISCONNECT_TAKEN_OVER]) as port, publishing(port) as publisher:
         await eventually(lambda: "ended the connection: Session taken over" in publisher.last_error)
+
+
+def puback(code: int, reason: str = "") -> bytes:
+    """Return the answer to the first message after one subscription."""
+    said = text(REASON, reason) if reason else b""
+    return packet(0x40, b"\0\x02", bytes([code, len(said)]), said)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (puback(0x87, "not yours"), "refused a message on im/v1/lab-1/up/visits: Not authorized (not yours)"),
+        (puback(0x97), "refused a message on im/v1/lab-1/up/visits: Quota exceeded"),
+        (puback(0x99), "refused a message on im/v1/lab-1/up/visits: Payload format invalid"),
+        (puback(0x10), "nobody listens to im/v1/lab-1/up/visits: the office is not at the broker"),
+    ],
+)
+async def test_what_the_broker_makes_of_a_message_is_said_in_words(answer: bytes, said: str) -> None:
+    async with impostor([CONNACK_OK, SUBACK_OK, answer]) as port, publishing(port) as publisher:
+        await eventually(lambda: publisher.connected)
+        publisher.publish(Outgoing(topics.up(LAB, "visits"), b"x", 1))
+        await eventually(lambda: said in publisher.last_error)
+        assert publisher.connected
+
+
+async def test_a_refusal_is_forgotten_when_the_topic_is_taken_again(broker: Mosquitto) -> None:
+    event = WireEvent("visit.closed", {"visit": "v"}, 1, 1)
+    batch = encode_batch(Batch(LAB, "visits", "e1", "boot-1", 1, None, (event,)))[0]
+    async with publishing(broker.port) as publisher:
+        await eventually(lambda: publisher.connected)
+        publisher.publish(Outgoing(topics.up(LAB, "visits"), batch, 1))
+        await eventually(lambda: "nobody listens" in publisher.last_error)
+        with SmallOffice(broker.host, broker.port) as office:
+            publisher.publish(Outgoing(topics.presence(LAB), b'{"v":1,"state":"offline"}', 1))
+            await eventually(lambda: len(office.presences) == 1)
+            assert "nobody listens" in publisher.last_error
+            user = (("ep", "e1"), ("s0", "1"), ("n", "1"))
+            publisher.publish(Outgoing(topics.up(LAB, "visits"), batch, 1, content_type=CONTENT_TYPE, properties=user))
+            await eventually(lambda: publisher.last_error == "")
+
+
+async def test_no_more_is_under_way_than_the_broker_allows() -> None:
+    answers = [connack(b"\x21\0\x02"), SUBACK_OK]
+    async with impostor(answers) as port, publishing(port) as publisher:
+        await eventually(lambda: publisher.connected)
+        assert publisher.window == 2
+        for _ in range(2):
+            publisher.publish(Outgoing(topics.up(LAB, "visits"), b"x", 1))
+        with pytest.raises(ConnectionError, match="has not confirmed"):
+            publisher.publish(Outgoing(topics.up(LAB, "visits"), b"x", 1))
+        publisher.publish(Outgoing(topics.live(LAB, "router"), b"x", 0))
+
+
+async def test_the_size_of_a_packet_is_known_to_the_byte(tmp_path: Path) -> None:
+    limit = 4_000
+    with (
+        Mosquitto(tmp_path, extra=f"max_packet_size {limit}") as broker,
+        SmallOffice(broker.host, broker.port) as office,
+    ):
+        async with publishing(broker.port) as publisher:
+            await eventually(lambda: publisher.connected)
+            message = Outgoing(
+                topics.live(LAB, "router"),
+                b"",
+                1,
+                expiry_s=30,
+                content_type="a/b",
+                properties=(("n", "1"), ("ep", "x")),
+            )
+            largest = max(n for n in range(limit) if publisher.fits(replace(message, payload=b"x" * n)))
+            with pytest.raises(TooLarge, match=rf"has {limit + 1} bytes, the broker takes {limit}"):
+                publisher.publish(replace(message, payload=b"x" * (largest + 1)))
+            assert "the broker takes 4000" in publisher.last_error
+            publisher.publish(replace(message, payload=b"x" * largest))
+            await eventually(lambda: [len(payload) for _, payload, _ in office.live] == [largest])
+            await eventually(lambda: publisher.last_error == "")
+            assert publisher.connected
+
+
+async def test_two_cards_with_one_name_do_not_throw_each_other_out_in_a_circle(broker: Mosquitto) -> None:
+    changes: list[bool] = []
+    settings = {"retry_min_s": 0.05, "retry_max_s": 600.0}
+    async with publishing(broker.port, **settings) as first:
+        await eventually(lambda: first.connected)
+        first.listen(changes.append, lambda topic, payload: None)
+        async with publishing(broker.port, **settings) as second:
+            await eventually(lambda: re.search("taken over|lost", first.last_error + second.last_error) is not None)
+            # Each turn doubles the wait of the one that was thrown out: after a few, hours pass between them.
+            await eventually(lambda: first.connected != second.connected)
+            await asyncio.sleep(0.5)
+            assert len(changes) < 12
+
+
+def test_what_a_broker_may_say_in_its_connack_is_bounded() -> None:
+    assert Allowance.of(None) == Allowance()
+    wild = Properties(PacketTypes.CONNACK)  # type: ignore[no-untyped-call]
+    wild.MaximumPacketSize = 10
+    wild.ReasonString = "line\nbreak " + "x" * 1_000
+    assert Allowance.of(wild).takes(10)
+    assert not Allowance.of(wild).takes(11)
+    words = spoken(ReasonCode(PacketTypes.CONNACK, "Banned"), wild)
+    assert words.startswith("Banned (linebreak x")
+    assert len(words) < 250

@@ -11,10 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.domain.air import Outgoing
-from edge.domain.events import Stream
+from edge.domain.events import Scalar, Stream
 from edge.domain.ports import StreamHead
 from edge.sync import presence as presence_module
-from edge.sync.pacing import JITTER, RESEND_MAX_S, RoundTrip, TokenBucket
+from edge.sync.pacing import (
+    FIRST_BYTES,
+    JITTER,
+    LEAST_BYTES,
+    MOST_BYTES,
+    RESEND_MAX_S,
+    ByteWindow,
+    RoundTrip,
+    TokenBucket,
+)
 from edge.sync.presence import PresenceKeeper
 from edge.sync.status import LabIdentity, oldest_waiting_s, waiting
 from wire.batch import Presence
@@ -22,6 +31,9 @@ from wire.codec import decode_presence
 
 # A busy computer is slow, not wrong.
 patient = settings(deadline=None)
+
+QUIET_S = 1.0
+"""A pause that is longer than this has nothing due."""
 
 HEAD = StreamHead(Stream.VISITS, "e1", "boot-1", 10, 4, oldest_boot_ns=3_000_000_000)
 
@@ -99,13 +111,13 @@ async def test_presence_follows_counts_soon_and_heads_now_and_then(monkeypatch: 
     keeper = PresenceKeeper(desk, desk, LabIdentity("lab-1", "boot-1", "e1", "0.1", "c"))  # type: ignore[arg-type]
     await keeper.greet([HEAD])
     assert (len(desk.said), desk.said[0].heads, desk.said[0].waiting) == (1, {"visits": 10}, 6)
-    assert await keeper.keep([HEAD]) is None
+    assert await keeper.keep([HEAD]) > QUIET_S
 
     async def settle(head: StreamHead) -> int:
         """Look until there is nothing to do; return how often it was looked."""
         keeper.touch()
         looks = 0
-        while (pause := await keeper.keep([head])) is not None:
+        while (pause := await keeper.keep([head])) < QUIET_S:
             looks += 1
             await asyncio.sleep(pause)
         return looks
@@ -130,5 +142,61 @@ async def test_presence_that_could_not_be_said_is_said_later(monkeypatch: pytest
     assert await keeper.keep([HEAD]) == 0.01
     desk.away = False
     await asyncio.sleep(0.02)
-    assert await keeper.keep([HEAD]) is None
+    assert await keeper.keep([HEAD]) > QUIET_S
     assert len(desk.said) == 1
+
+
+async def test_presence_says_who_the_lab_is_and_follows_its_health_without_a_fact(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(presence_module, "CHECK_S", 0.01)
+    monkeypatch.setattr(presence_module, "HEADS_S", 0.05)
+    monkeypatch.setattr(presence_module, "HEALTH_S", 0.05)
+    desk = Desk()
+    lab = LabIdentity("lab-1", "boot-1", "e1", "0.1", "c", install="card-1", ordinal=7, key="ab" * 32)
+    health: dict[str, Scalar] = {"disk_free_mb": 900, "clock": "unset"}
+    keeper = PresenceKeeper(desk, desk, lab, lambda: health)  # type: ignore[arg-type]
+    await keeper.greet([HEAD])
+    first = desk.said[0]
+    assert (first.install, first.ordinal, first.key, first.health) == ("card-1", 7, "ab" * 32, health)
+    health["clock"] = "synchronised"
+    while len(desk.said) < 2:
+        await asyncio.sleep(await keeper.keep([HEAD]))
+    assert desk.said[1].health["clock"] == "synchronised"
+
+
+def test_the_window_of_bytes_grows_on_an_idle_line_and_yields_to_a_queue() -> None:
+    window = ByteWindow()
+    for _ in range(10):
+        window.sample(0.15, 10_000)
+    assert window.size == FIRST_BYTES + 100_000
+    while window.size > LEAST_BYTES:
+        window.sample(0.6, 10_000)
+    for _ in range(20):
+        window.sample(0.15, 10_000)
+    size = window.size
+    assert size > 2 * LEAST_BYTES
+    window.lost()
+    assert window.size == max(size / 2, LEAST_BYTES)
+
+
+def test_a_way_that_became_longer_is_no_queue_for_ever() -> None:
+    window = ByteWindow()
+    window.sample(0.05, 10_000)
+    while window.size > LEAST_BYTES:
+        window.sample(0.8, 10_000)
+    for _ in range(100):
+        window.sample(0.8, 10_000)
+    assert window.size > LEAST_BYTES
+
+
+@patient
+@given(st.lists(st.one_of(st.none(), st.tuples(st.floats(0, 100), st.integers(0, 1 << 20))), max_size=300))
+def test_the_window_of_bytes_stays_within_its_bounds(happened: list[tuple[float, int] | None]) -> None:
+    window = ByteWindow()
+    for what in happened:
+        if what is None:
+            window.lost()
+        else:
+            window.sample(*what)
+        assert LEAST_BYTES <= window.size <= MOST_BYTES
