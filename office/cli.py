@@ -20,6 +20,7 @@ from office.config import OfficeSettings, load
 from office.errors import ConfigInvalid, OfficeError
 from office.ledger import Ledger
 from office.ledger.recount import Recount
+from office.reports.plan import load as load_plan
 
 app = typer.Typer(
     help="InfoMobil's central office: ledger of all vans, and the dashboard.",
@@ -53,7 +54,7 @@ def check_config(file: Annotated[Path, typer.Argument(help="The TOML file to loo
     table.add_row("database", _without_password(settings.database))
     table.add_row("broker", f"{settings.broker.host}:{settings.broker.port}{' with TLS' * settings.broker.tls}")
     table.add_row("dashboard", f"http://{settings.http.host}:{settings.http.port}/")
-    table.add_row("pledge", f"{settings.pledge.people} pupils and teachers")
+    table.add_row("pledge", f"{load_plan(settings.indicators).plan.target} pupils and teachers")
     _out.print(table)
 
 
@@ -97,9 +98,11 @@ def _start_logging(level: str) -> None:
 
 def _load(file: Path) -> OfficeSettings:
     try:
-        return load(file)
+        settings = load(file)
+        load_plan(settings.indicators)
     except ConfigInvalid as error:
         _fail(str(error))
+    return settings
 
 
 def _without_password(url: str) -> str:

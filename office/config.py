@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from datetime import date
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -64,30 +64,16 @@ class HttpSettings(Settings):
         return self.host in ("127.0.0.1", "::1", "localhost")
 
 
-class IndicatorSettings(Settings):
-    """A further figure of the pledge: people of some roles, schools visited, or pieces made."""
+class IngestSettings(Settings):
+    """How many processes take in what the vans send. One does it within the service; several need PostgreSQL."""
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")]
-    label: Text
-    target: Annotated[int, Field(ge=1)] | None = None
-    counts: Literal["people", "schools", "pieces"] = "people"
-    roles: tuple[Literal["pupil", "teacher", "vet_trainer", "trainee"], ...] = ()
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
 
 
-_INDICATORS = (
-    IndicatorSettings(id="vet_trainers", label="VET trainers", target=50, roles=("vet_trainer",)),
-    IndicatorSettings(id="trainees", label="Trainees", target=100, roles=("trainee",)),
-    IndicatorSettings(id="schools", label="Schools visited", counts="schools"),
-    IndicatorSettings(id="pieces", label="Pieces made", counts="pieces"),
-)
+class ChecksSettings(Settings):
+    """When everything is counted again and all chains are verified: the local time of day, or "never"."""
 
-
-class PledgeSettings(Settings):
-    """What was promised: so many pupils and teachers, by a day if there is one."""
-
-    people: Annotated[int, Field(ge=1, le=100_000_000)] = 6_000
-    due: date | None = None
-    indicators: tuple[IndicatorSettings, ...] = _INDICATORS
+    recount_at: time | Literal["never"] = time(3, 15)
 
 
 class OfficeSettings(Settings):
@@ -96,7 +82,10 @@ class OfficeSettings(Settings):
     database: Annotated[str, AfterValidator(_database)] = "sqlite:///office.sqlite3"
     broker: BrokerSettings = BrokerSettings()
     http: HttpSettings = HttpSettings()
-    pledge: PledgeSettings = PledgeSettings()
+    ingest: IngestSettings = IngestSettings()
+    checks: ChecksSettings = ChecksSettings()
+    indicators: Path | None = None
+    """The file of what was pledged; without it the one that comes with the program."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -114,6 +103,10 @@ def load(path: Path) -> OfficeSettings:
         raise ConfigInvalid(where=path, problem=f"is not TOML: {error}") from error
     except ValidationError as error:
         raise _explained(path, text, error) from error
+    if settings.ingest.workers > 1 and settings.database.startswith("sqlite:"):
+        where = f"{path}, line {_line(text, ('ingest', 'workers'))}"
+        problem = f"ingest.workers: SQLite takes one worker, not {settings.ingest.workers}; several need PostgreSQL"
+        raise ConfigInvalid(where=where, problem=problem)
     return _placed(settings, path.resolve().parent)
 
 
@@ -126,6 +119,8 @@ def _placed(settings: OfficeSettings, folder: Path) -> OfficeSettings:
         }
     )
     update: dict[str, Any] = {"broker": broker}
+    if settings.indicators is not None:
+        update["indicators"] = folder / settings.indicators
     if settings.http.metrics_token_file is not None:
         token = folder / settings.http.metrics_token_file
         update["http"] = settings.http.model_copy(update={"metrics_token_file": token})
@@ -136,7 +131,8 @@ def _placed(settings: OfficeSettings, folder: Path) -> OfficeSettings:
 
 _REPLACED = {
     "http.password_file": "was replaced by accounts: take it out, and make one for each person with"
-    " `infomobil-office account add NAME --role viewer`"
+    " `infomobil-office account add NAME --role viewer`",
+    "pledge": 'is now a file of its own, which indicators = "FILE" names',
 }
 """Settings of earlier versions, and what to do where they are still set."""
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,10 +16,12 @@ from office.api.account_calls import add_account_calls
 from office.api.errors import add_handlers
 from office.api.pages import add_pages
 from office.api.quarantine_calls import add_quarantine_calls
+from office.api.report_calls import add_report_calls
 from office.api.security import HostGate, SecurityHeaders
 from office.config import OfficeSettings
 from office.ledger import Ledger, reading
 from office.ledger.database import Database
+from office.reports.plan import load as load_plan
 
 Limit = Annotated[int, Query(ge=1, le=1_000)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
@@ -31,13 +32,17 @@ Lab = Annotated[str | None, Query(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 def create_app(
     settings: OfficeSettings, ledger: Ledger, broker_connected: Callable[[], bool], pages: Path | None
 ) -> FastAPI:
-    """Return the office's ASGI app. `pages` is the folder of the built pages, if there is one."""
+    """Return the office's ASGI app. `pages` is the folder of the built pages, if there is one.
+
+    Raises ConfigInvalid where the file of what was pledged is not good.
+    """
     app = FastAPI(title="InfoMobil office", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     door = Door(settings.http, ledger)
     add_handlers(app)
     add_account_calls(app, ledger, door)
     add_quarantine_calls(app, ledger)
-    _add_reports(app, settings, ledger, broker_connected)
+    _add_reports(app, ledger, broker_connected)
+    add_report_calls(app, ledger, load_plan(settings.indicators))
     _add_exports(app, ledger)
     add_pages(app, pages)
     app.add_middleware(AccessGate, door=door)
@@ -48,12 +53,7 @@ def create_app(
     return app
 
 
-def _add_reports(app: FastAPI, settings: OfficeSettings, ledger: Ledger, broker_connected: Callable[[], bool]) -> None:
-    @app.get("/api/progress")
-    async def progress() -> dict[str, Any]:
-        now = datetime.now(UTC)
-        return await ledger.read(lambda database: reports.progress(database, settings.pledge, now))
-
+def _add_reports(app: FastAPI, ledger: Ledger, broker_connected: Callable[[], bool]) -> None:
     @app.get("/api/labs")
     async def labs() -> list[dict[str, Any]]:
         connected = broker_connected()

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import astuple
 
 from office.ledger.database import Database
-from office.ledger.projection import Changes
+from office.ledger.projection import Changes, job_share
+from office.ledger.survey import Answer, Tallies, Tally, add_card
 
 _LARGER = "{name} = case when excluded.{name} > lab_epoch.{name} then excluded.{name} else lab_epoch.{name} end"
 
@@ -27,8 +29,8 @@ _VISIT = (
     " closed = case when excluded.closed = 1 then 1 else visit.closed end"
 )
 _OPENING = (
-    "update visit set epoch = ?, seq = ?, school = ?, municipality = ?, date = ?, grp = ?, expected = ?, language = ?"
-    " where lab = ? and visit = ? and (epoch, seq) < (?, ?)"
+    "update visit set epoch = ?, seq = ?, school = ?, municipality = ?, date = ?, grp = ?, expected = ?, language = ?,"
+    " school_type = ? where lab = ? and visit = ? and (epoch, seq) < (?, ?)"
 )
 _COUNT = (
     "insert into visit_count (lab, visit, grp, role, people) values (?, ?, ?, ?, ?)"
@@ -43,6 +45,40 @@ _JOB = (
     " on conflict (lab, job) do update set "
     + ", ".join(f"{name} = excluded.{name}" for name in _JOB_FIELDS.split(", "))
     + " where (job.rank, job.epoch, job.seq) < (excluded.rank, excluded.epoch, excluded.seq)"
+)
+# The row is made before it is locked: of two workers that bring a job's first facts at once, one must see the other's.
+_JOB_ROW = (
+    "insert into job (lab, job, rank, epoch, seq, claim, machine, program, origin, state, reason, boot_ns, wall_ns,"
+    " received_ns) values (?, ?, -1, '', 0, 0, '', '', '', '', '', 0, 0, 0) on conflict do nothing"
+)
+_JOB_BEFORE = "select rank, epoch, seq, machine, visit, state, actual_s from job where lab = ? and job = ?"
+_JOB_TALLY = (
+    "insert into job_tally (lab, machine, visit, state, jobs, actual_ms) values (?, ?, ?, ?, ?, ?)"
+    " on conflict (lab, machine, visit, state) do update set jobs = job_tally.jobs + excluded.jobs,"
+    " actual_ms = job_tally.actual_ms + excluded.actual_ms"
+)
+_CORRECTION = (
+    "insert into correction (lab, epoch, seq, visit, grp, role, people, reason, by_whom)"
+    " values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
+)
+ANSWER_FIELDS = ("epoch", "seq", "visit", "band", "interest", "confidence", "career")
+_CARD_ROW = "insert into survey_card (lab, card) values (?, ?) on conflict do nothing"
+_CARD_BEFORE = (
+    "select "
+    + ", ".join(f"{moment}_{name}" for moment in ("before", "after") for name in ANSWER_FIELDS)
+    + " from survey_card where lab = ? and card = ?"
+)
+_CARD = {
+    moment: f"update survey_card set {', '.join(f'{moment}_{name} = ?' for name in ANSWER_FIELDS)}"
+    " where lab = ? and card = ?"
+    for moment in ("before", "after")
+}
+_SURVEY_TALLY = (
+    "insert into survey_tally (lab, visit, band, question, pairs, before_sum, after_sum, squares)"
+    " values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (lab, visit, band, question) do update set "
+    + ", ".join(
+        f"{name} = survey_tally.{name} + excluded.{name}" for name in ("pairs", "before_sum", "after_sum", "squares")
+    )
 )
 
 _MACHINE_FIELDS = ("parts", "unseen", "doubtful", "gaps", "gap_ms", "loads", "failed")
@@ -63,8 +99,7 @@ def apply(database: Database, changes: Changes) -> None:
             database.query(_OPENING, (*astuple(opening), *key, *opening.order))
     for count_key, people in sorted(changes.counts.items()):
         database.query(_COUNT, (*count_key, people))
-    for key, job in sorted(changes.jobs.items(), key=lambda item: item[0]):
-        database.query(_JOB, (*key, *astuple(job)))
+    _apply_jobs(database, changes)
     for key, machine in sorted(changes.machines.items(), key=lambda item: item[0]):
         database.query(_MACHINE, (*key, *astuple(machine)))
     for key in sorted({*changes.epochs, *changes.claims}):
@@ -72,3 +107,57 @@ def apply(database: Database, changes: Changes) -> None:
         database.query(_EPOCH, (*key, *astuple(ledger), *astuple(claim)))
     for key, counted in sorted(changes.roles.items(), key=lambda item: item[0]):
         database.query(_ROLE, (*key, counted.people, counted.corrected))
+    apply_corrections(database, changes)
+    _apply_answers(database, changes)
+
+
+def _apply_jobs(database: Database, changes: Changes) -> None:
+    """Bring each job on, and move it in the tally from what it was to what it is."""
+    tally: dict[tuple[str, str, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for (lab, name), job in sorted(changes.jobs.items(), key=lambda item: item[0]):
+        database.query(_JOB_ROW, (lab, name))
+        rank, epoch, seq, *before = database.query(_JOB_BEFORE + database.for_update, (lab, name))[0]
+        if (rank, epoch, seq) >= job.order:
+            continue
+        database.query(_JOB, (lab, name, *astuple(job)))
+        shares = [(1, job_share(lab, job.machine, job.visit, job.state, job.actual_s))]
+        if rank >= 0:
+            shares.append((-1, job_share(lab, *before)))
+        for sign, (key, actual_ms) in shares:
+            tally[key][0] += sign
+            tally[key][1] += sign * actual_ms
+    for key, (jobs, actual_ms) in sorted(tally.items()):
+        if jobs or actual_ms:
+            database.query(_JOB_TALLY, (*key, jobs, actual_ms))
+
+
+def apply_corrections(database: Database, changes: Changes) -> None:
+    """Write down the corrections among `changes`."""
+    for key, correction in sorted(changes.corrections.items(), key=lambda item: item[0]):
+        database.query(_CORRECTION, (*key, *astuple(correction)))
+
+
+def _apply_answers(database: Database, changes: Changes) -> None:
+    """Write down the answers of each card, and tally the pairs that are new or have changed."""
+    tallies: Tallies = defaultdict(Tally)
+    for (lab, card), moments in sorted(_by_card(changes).items()):
+        database.query(_CARD_ROW, (lab, card))
+        row = database.query(_CARD_BEFORE + database.for_update, (lab, card))[0]
+        n = len(ANSWER_FIELDS)
+        pair = {"before": Answer(*row[:n]), "after": Answer(*row[n:])}
+        add_card(tallies, lab, pair["before"], pair["after"], -1)
+        for moment, answer in moments.items():
+            if pair[moment].order < answer.order:
+                pair[moment] = answer
+                database.query(_CARD[moment], (*astuple(answer), lab, card))
+        add_card(tallies, lab, pair["before"], pair["after"])
+    for key, tally in sorted(tallies.items(), key=lambda item: item[0]):
+        if tally != Tally():
+            database.query(_SURVEY_TALLY, (*key, *astuple(tally)))
+
+
+def _by_card(changes: Changes) -> dict[tuple[str, str], dict[str, Answer]]:
+    cards: dict[tuple[str, str], dict[str, Answer]] = defaultdict(dict)
+    for (lab, card, moment), answer in changes.answers.items():
+        cards[lab, card][moment] = answer
+    return cards

@@ -25,5 +25,7 @@ def migrate(database: Database) -> int:
                 continue
             for statement in migration.statements:
                 database.query(statement.format_map(database.words))
+            if migration.fill is not None:
+                migration.fill(database)
             database.query("insert into migration values (?, ?)", (migration.number, migration.name))
     return newest

@@ -12,18 +12,22 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from office.facts import Fact, Standing, clean
+from office.ledger.survey import QUESTIONS, Answer, Moment
 from wire.batch import Presence, Scalar
 from wire.events import REACHED_ROLES
 
 PROJECTED = (
     *("visit.opened", "visit.closed", "visit.headcount", "kiosk.session", "job.changed"),
-    *("machine.gap", "parts.made", "program.loaded"),
+    *("machine.gap", "parts.made", "program.loaded", "survey.answered"),
 )
 REASON_LENGTH = 500
 MOST_PARTS = 10**9
 """Of one fact: more is no number of parts, and would in the end be more than a database holds."""
 LONGEST_GAP_S = 10**8
 """Of one fact, for the same reason: three years."""
+
+LONGEST_JOB_S = 10**7
+"""Of one job: nobody mills for four months."""
 
 _JOB_RANK = {"REQUESTED": 0, "APPROVED": 1, "RUNNING": 2, "HELD": 2, "INTERRUPTED": 3}
 _RANKS_A_TURN = 2
@@ -45,6 +49,7 @@ class VisitOpening:
     group: str
     expected: int
     language: str
+    school_type: str
 
     @property
     def order(self) -> tuple[str, int]:
@@ -78,6 +83,18 @@ class JobState:
     def order(self) -> tuple[int, str, int]:
         """Return what decides between two changes."""
         return (self.rank, self.epoch, self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A headcount that puts an earlier one right: one with a reason, or one that takes people away."""
+
+    visit: str
+    group: str
+    role: str
+    people: int
+    reason: str
+    by: str
 
 
 @dataclass(slots=True)
@@ -118,6 +135,10 @@ class Changes:
     counts: dict[tuple[str, str, str, str], int] = field(default_factory=lambda: defaultdict(int))
     jobs: dict[LabKey, JobState] = field(default_factory=dict)
     machines: dict[LabKey, Machine] = field(default_factory=lambda: defaultdict(Machine))
+    corrections: dict[tuple[str, str, int], Correction] = field(default_factory=dict)
+    """By (lab, epoch, seq)."""
+    answers: dict[tuple[str, str, Moment], Answer] = field(default_factory=dict)
+    """By (lab, card, moment)."""
     claims: dict[LabKey, People] = field(default_factory=lambda: defaultdict(People))
 
     def claim(self, presence: Presence) -> None:
@@ -135,7 +156,9 @@ class Changes:
         body = fact.body
         match fact.type:
             case "visit.headcount":
-                self._headcount(lab, epoch, body)
+                self._headcount(lab, epoch, fact)
+            case "survey.answered":
+                self._answered(lab, epoch, fact)
             case "kiosk.session":
                 self.epochs[lab, epoch].sessions += 1
                 if body.get("visit") is not None:
@@ -151,8 +174,14 @@ class Changes:
             case _:
                 pass
 
-    def _headcount(self, lab: str, epoch: str, body: dict[str, Scalar]) -> None:
+    def _headcount(self, lab: str, epoch: str, fact: Fact) -> None:
+        body = fact.body
         role, count = _text(body, "role"), _whole(body, "count")
+        reason = _text(body, "reason")[:REASON_LENGTH]
+        if count < 0 or reason:
+            self.corrections[lab, epoch, fact.seq] = Correction(
+                _text(body, "visit"), _text(body, "group"), role, count, reason, _text(body, "by")
+            )
         self.counts[lab, _text(body, "visit"), _text(body, "group"), role] += count
         counters = [self.roles[lab, role]]
         if role in REACHED_ROLES:
@@ -172,10 +201,21 @@ class Changes:
             _text(body, "group"),
             _whole(body, "expected"),
             _text(body, "language"),
+            _text(body, "school_type"),
         )
         key = (lab, _text(body, "visit"))
         if key not in self.openings or self.openings[key].order < opening.order:
             self.openings[key] = opening
+
+    def _answered(self, lab: str, epoch: str, fact: Fact) -> None:
+        body = fact.body
+        interest, confidence, career = (
+            _whole(body, question) if body.get(question) is not None else None for question in QUESTIONS
+        )
+        answer = Answer(epoch, fact.seq, _text(body, "visit"), _text(body, "band"), interest, confidence, career)
+        key = (lab, _text(body, "card"), cast("Moment", body["moment"]))
+        if key not in self.answers or self.answers[key].order < answer.order:
+            self.answers[key] = answer
 
     def _job(self, lab: str, epoch: str, fact: Fact, received_ns: int) -> None:
         body = fact.body
@@ -218,6 +258,13 @@ def _watch(machine: Machine, kind: str, body: dict[str, Scalar]) -> None:
         case _:
             machine.loads += body.get("step") == "LOADED"
             machine.failed += body.get("step") != "LOADED"
+
+
+def job_share(
+    lab: str, machine: str, visit: str | None, state: str, actual_s: float | None
+) -> tuple[tuple[str, str, str, str], int]:
+    """Return as what a job is tallied, (lab, machine, visit, state), and the milliseconds that it ran."""
+    return (lab, machine, visit or "", state), round(min(max(actual_s or 0.0, 0.0), LONGEST_JOB_S) * 1000)
 
 
 def _job_rank(state: str, turn: int) -> int:

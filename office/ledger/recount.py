@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 from office.facts import Fact, Standing
+from office.ledger import report_recount
 from office.ledger.database import Database
 from office.ledger.projection import PROJECTED, Changes
 
@@ -83,7 +84,7 @@ def _counted(changes: Changes) -> dict[str, object]:
         figures[f"job {lab}/{job}"] = astuple(state)
     for (lab, machine), watched in changes.machines.items():
         figures[f"machine {lab}/{machine}"] = astuple(watched)
-    return figures
+    return {**figures, **report_recount.counted(changes)}
 
 
 def _kept(database: Database) -> dict[str, object]:
@@ -96,8 +97,8 @@ def _kept(database: Database) -> dict[str, object]:
     for lab, visit, group, role, people in database.query("select lab, visit, grp, role, people from visit_count"):
         figures[f"visit {lab}/{visit}/{group}/{role}"] = people
     for lab, visit, sessions, closed, *opening in database.query(
-        "select lab, visit, sessions, closed, epoch, seq, school, municipality, date, grp, expected, language"
-        " from visit"
+        "select lab, visit, sessions, closed, epoch, seq, school, municipality, date, grp, expected, language,"
+        " school_type from visit"
     ):
         if sessions:
             figures[f"sessions {lab}/{visit}"] = sessions
@@ -114,4 +115,4 @@ def _kept(database: Database) -> dict[str, object]:
         "select lab, machine, parts, unseen, doubtful, gaps, gap_ms, loads, failed from machine"
     ):
         figures[f"machine {lab}/{machine}"] = tuple(watched)
-    return figures
+    return {**figures, **report_recount.kept(database)}

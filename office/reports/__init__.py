@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the office tells, as docs/http-api.md (section Office) names it. No SQL, no HTTP."""
 
+from office.reports.breakdown import breakdown, hours, tiles
 from office.reports.figures import ROLES, jobs, labs, machines, progress, quality, visits
 from office.reports.forecasting import forecast
+from office.reports.indicators import indicators
 from office.reports.tables import BOM, JOB_COLUMNS, VISIT_COLUMNS, csv_header, jobs_csv, visits_csv
 from office.reports.times import iso
 
@@ -11,8 +13,11 @@ __all__ = [
     "JOB_COLUMNS",
     "ROLES",
     "VISIT_COLUMNS",
+    "breakdown",
     "csv_header",
     "forecast",
+    "hours",
+    "indicators",
     "iso",
     "jobs",
     "jobs_csv",
@@ -20,6 +25,7 @@ __all__ = [
     "machines",
     "progress",
     "quality",
+    "tiles",
     "visits",
     "visits_csv",
 ]

@@ -7,17 +7,18 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from office.config import IndicatorSettings, PledgeSettings
 from office.ledger import reading
 from office.ledger.database import Database
 from office.ledger.reading import JobRow, LabStatus, VisitRow
 from office.reports.forecasting import forecast
+from office.reports.indicators import stands
+from office.reports.plan import Plan
 from office.reports.times import iso
 
 ROLES = ("pupil", "teacher", "vet_trainer", "trainee")
 
 
-def progress(database: Database, pledge: PledgeSettings, now: datetime) -> dict[str, Any]:
+def progress(database: Database, plan: Plan, now: datetime) -> dict[str, Any]:
     """Return how far the pledge has come."""
     totals = reading.totals(database)
     daily = reading.daily(database)
@@ -25,39 +26,28 @@ def progress(database: Database, pledge: PledgeSettings, now: datetime) -> dict[
     for day, people in daily:
         cumulative += people
         rows.append({"date": day, "people": people, "cumulative": cumulative})
-    roles = reading.roles(database)
-    people_indicator = {
-        "id": "people",
-        "label": "Pupils and teachers reached",
-        "target": pledge.people,
-        "value": totals.reached,
-    }
-    others = [
-        {"id": item.id, "label": item.label, "target": item.target, "value": _indicator(database, item, roles)}
-        for item in pledge.indicators
+    indicators = [
+        {
+            "id": item.id,
+            "label": item.label.en,
+            "target": item.target,
+            "value": stands(database, item, now.date()),
+        }
+        for item in plan.indicator
     ]
+    due = plan.people.due
     return {
-        "target": pledge.people,
-        "due": pledge.due.isoformat() if pledge.due is not None else None,
+        "target": plan.target,
+        "due": due.isoformat() if due is not None else None,
         "reached": totals.reached,
         "ledger": totals.ledger,
         "not_yet_received": totals.reached - totals.ledger,
         "sessions": totals.sessions,
         "as_of": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "forecast": forecast(daily, totals.reached, pledge.people, now.date()),
-        "indicators": [people_indicator, *others],
+        "forecast": forecast(daily, totals.reached, plan.target, now.date()),
+        "indicators": indicators,
         "daily": rows,
     }
-
-
-def _indicator(database: Database, item: IndicatorSettings, roles: dict[str, int]) -> int:
-    match item.counts:
-        case "people":
-            return sum(roles.get(role, 0) for role in item.roles)
-        case "schools":
-            return reading.schools(database)
-        case "pieces":
-            return reading.pieces(database)
 
 
 def labs(database: Database, *, broker_connected: bool) -> list[dict[str, Any]]:

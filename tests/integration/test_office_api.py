@@ -11,7 +11,7 @@ import pytest
 from office import intake
 from office.api import create_app
 from office.api import pages as office_pages
-from office.config import HttpSettings, OfficeSettings, PledgeSettings
+from office.config import HttpSettings, OfficeSettings
 from office.ledger import Ledger, reading, sqlite
 from tests.support import facts
 from tests.support.office import Sender, closed, headcount, job, message, opened, presence, tap, watched
@@ -20,7 +20,7 @@ pytest_plugins = ("tests.support.office_fixtures",)
 
 
 def client(ledger, pages=None, *, connected=True, client_ip="127.0.0.1", host="127.0.0.1:8090", **http):
-    settings = OfficeSettings(http=HttpSettings(**http), pledge=PledgeSettings(people=100))
+    settings = OfficeSettings(http=HttpSettings(**http))
     app = create_app(settings, ledger, lambda: connected, pages)
     transport = httpx.ASGITransport(app, client=(client_ip, 5000))
     return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
@@ -52,16 +52,18 @@ async def filled(ledger):
 async def test_progress(filled):
     async with client(filled) as http:
         found = (await http.get("/api/progress")).json()
-    assert (found["target"], found["reached"], found["ledger"], found["not_yet_received"]) == (100, 55, 40, 15)
+    assert (found["target"], found["reached"], found["ledger"], found["not_yet_received"]) == (6_000, 55, 40, 15)
     assert found["sessions"] == 4
     assert found["as_of"].endswith("Z")
     assert set(found["forecast"]) == {"low", "mid", "high"}
     assert found["daily"][-1] == {"date": "2026-03-05", "people": 10, "cumulative": 40}
     values = {item["id"]: (item["target"], item["value"]) for item in found["indicators"]}
     assert values == {
-        "people": (100, 55),
+        "people": (6_000, 55),
         "vet_trainers": (50, 8),
         "trainees": (100, 0),
+        "programmes": (1, 0),
+        "elearning": (None, 0),
         "schools": (None, 4),
         "pieces": (None, 4),
     }

@@ -19,6 +19,7 @@ from office import app as office_app
 from office.cli import app as cli
 from office.config import BrokerSettings, HttpSettings, OfficeSettings
 from office.errors import TaskEnded
+from office.reports.plan import PACKAGED
 from tests.integration.test_office_ingest import Lab
 from tests.support.broker import Mosquitto, free_port
 from tests.support.office import Sender, headcount, opened
@@ -143,11 +144,16 @@ def test_a_taken_port_is_said_in_a_sentence(tmp_path):
 
 def test_check_config_answers_in_a_persons_words(tmp_path):
     file = tmp_path / "office.toml"
-    file.write_text('database = "postgresql://office:hunter2@db/office"\n[pledge]\npeople = 500\n')
+    file.write_text('database = "postgresql://office:hunter2@db/office"\nindicators = "pledge.toml"\n')
+    (tmp_path / "pledge.toml").write_text(PACKAGED.read_text(encoding="utf-8").replace("target = 6000", "target = 500"))
     result = CliRunner().invoke(cli, ["check-config", str(file)])
     assert result.exit_code == 0
     assert "500 pupils and teachers" in result.output
     assert "hunter2" not in result.output
+    (tmp_path / "pledge.toml").write_text("[[indicator]]\nid = 5\n")
+    result = CliRunner().invoke(cli, ["check-config", str(file)])
+    assert result.exit_code == 2
+    assert "pledge.toml, line 2: indicator.0.id" in result.output
     file.write_text("[broker]\nprot = 1883\n")
     result = CliRunner().invoke(cli, ["check-config", str(file)])
     assert result.exit_code == 2

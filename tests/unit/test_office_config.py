@@ -1,6 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-from datetime import date
-
 import pytest
 
 from office.config import load
@@ -8,6 +6,7 @@ from office.errors import ConfigInvalid
 
 GOOD = """
 database = "sqlite:///data/office.sqlite3"
+indicators = "pledge.toml"
 
 [broker]
 host = "mqtt.example.lt"
@@ -17,21 +16,6 @@ password_file = "secret"
 
 [http]
 metrics_token_file = "/etc/office/token"
-
-[pledge]
-people = 500
-due = 2027-06-30
-
-[[pledge.indicators]]
-id = "teachers"
-label = "Teachers"
-roles = ["teacher"]
-
-[[pledge.indicators]]
-id = "pieces"
-label = "Pieces"
-counts = "pieces"
-target = 1000
 """
 
 
@@ -46,14 +30,13 @@ def test_a_good_file_is_read_and_paths_are_taken_from_its_folder(tmp_path):
     assert settings.database == f"sqlite:///{tmp_path}/data/office.sqlite3"
     assert settings.broker.password_file == tmp_path / "secret"
     assert str(settings.http.metrics_token_file) == "/etc/office/token"
-    assert settings.pledge.due == date(2027, 6, 30)
-    assert [item.target for item in settings.pledge.indicators] == [None, 1000]
+    assert settings.indicators == tmp_path / "pledge.toml"
 
 
 def test_an_empty_file_is_the_default_office_on_loopback(tmp_path):
     settings = load(write(tmp_path, ""))
     assert (settings.http.host, settings.http.port, settings.http.loopback) == ("127.0.0.1", 8090, True)
-    assert settings.pledge.people == 6_000
+    assert settings.indicators is None
     assert settings.database == f"sqlite:///{tmp_path}/office.sqlite3"
 
 
@@ -65,16 +48,13 @@ def test_a_server_url_stays_as_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
-        ("tls = true", "tsl = true", 7, "broker.tsl is not a setting"),
-        ("port = 8883", 'port = "many"', 6, "broker.port"),
-        ("port = 8883", "port = 70000", 6, "broker.port"),
-        ("people = 500", "people = 0", 14, "pledge.people"),
+        ("tls = true", "tsl = true", 8, "broker.tsl is not a setting"),
+        ("port = 8883", 'port = "many"', 7, "broker.port"),
+        ("port = 8883", "port = 70000", 7, "broker.port"),
         ('database = "sqlite:///data/office.sqlite3"', 'database = "mysql://x"', 2, "database: a database is sqlite"),
-        ('roles = ["teacher"]', 'roles = ["alien"]', 20, "pledge.indicators.0.roles"),
-        ('id = "pieces"', 'id = "Pieces!"', 23, "pledge.indicators.1.id"),
-        ('label = "Pieces"', "", 22, "pledge.indicators.1.label is missing"),
-        ("[http]", "[htpp]", 10, "htpp is not a setting"),
-        ("metrics_token_file", "password_file", 11, "http.password_file was replaced by accounts"),
+        ("[http]", "[htpp]", 11, "htpp is not a setting"),
+        ("metrics_token_file", "password_file", 12, "http.password_file was replaced by accounts"),
+        ("[http]", "[pledge]\npeople = 500\n[http]", 11, "pledge is now a file of its own"),
     ],
 )
 def test_what_is_wrong_is_named_with_line_and_key(tmp_path, old, new, line, words):

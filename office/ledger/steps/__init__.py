@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from office.ledger.steps.access import ACCESS
 from office.ledger.steps.audit import AUDIT
+from office.ledger.steps.figures import FIGURES
 from office.ledger.steps.first import FIRST
 from office.ledger.steps.lineage import LINEAGE
 
-MIGRATIONS = (*FIRST, *LINEAGE, *AUDIT, *ACCESS)
+MIGRATIONS = (*FIRST, *LINEAGE, *AUDIT, *ACCESS, *FIGURES)
 """In the order of their numbers."""
