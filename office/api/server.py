@@ -13,12 +13,14 @@ from starlette.responses import StreamingResponse
 from office import reports
 from office.api.access import LOOPBACK, AccessGate, Door
 from office.api.account_calls import add_account_calls
+from office.api.audit_calls import add_audit_calls
 from office.api.errors import add_handlers
 from office.api.pages import add_pages
 from office.api.quarantine_calls import add_quarantine_calls
 from office.api.report_calls import add_report_calls
 from office.api.security import HostGate, SecurityHeaders
 from office.config import OfficeSettings
+from office.api.visit_calls import add_visit_calls
 from office.ledger import Ledger, reading
 from office.ledger.database import Database
 from office.reports.plan import load as load_plan
@@ -41,6 +43,8 @@ def create_app(
     add_handlers(app)
     add_account_calls(app, ledger, door)
     add_quarantine_calls(app, ledger)
+    add_visit_calls(app, ledger)
+    add_audit_calls(app, ledger)
     _add_reports(app, ledger, broker_connected)
     add_report_calls(app, ledger, load_plan(settings.indicators))
     _add_exports(app, ledger)
