@@ -19,8 +19,8 @@ from office.api.pages import add_pages
 from office.api.quarantine_calls import add_quarantine_calls
 from office.api.report_calls import add_report_calls
 from office.api.security import HostGate, SecurityHeaders
-from office.config import OfficeSettings
 from office.api.visit_calls import add_visit_calls
+from office.config import OfficeSettings
 from office.ledger import Ledger, reading
 from office.ledger.database import Database
 from office.reports.plan import load as load_plan
