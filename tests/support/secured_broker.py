@@ -6,9 +6,11 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +45,17 @@ class SecuredBroker(Mosquitto):
         written = (place / "mosquitto.conf").read_text()
         # Beside what is written: the test's own user may read its folder, and a log to look at.
         self._config.write_text(f"user root\nlog_dest file {self.log}\nlog_type information\n{written}")
+
+    def start(self) -> None:
+        """Start, and return once both ports answer."""
+        super().start()
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            with suppress(OSError):
+                socket.create_connection((self.host, self.office_port), timeout=1).close()
+                return
+            assert time.monotonic() < deadline, "the office's port does not answer"
+            time.sleep(0.01)
 
     def reload(self) -> None:
         """Let it read certificates, revocations and rights again; return when it has."""
@@ -110,6 +123,16 @@ class Client:
         """Subscribe; return the broker's answer."""
         self._client.subscribe(topic, qos=1)
         return self._answer()
+
+    def try_to_subscribe(self, topic: str) -> None:
+        """Subscribe to what may be no filter at all."""
+        with suppress(ValueError):
+            self.subscribe(topic)
+
+    def break_off(self) -> None:
+        """Let the connection break without a farewell."""
+        sock: Any = self._client.socket()
+        sock.shutdown(socket.SHUT_RDWR)
 
     def publish(self, topic: str, payload: bytes = b"x", *, retain: bool = False) -> str:
         """Publish with QoS 1; return the broker's answer."""
