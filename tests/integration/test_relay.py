@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,10 +25,11 @@ from edge.sync.live import LiveTopics
 from edge.sync.publisher import MqttPublisher
 from edge.sync.relay import OutboxRelay
 from edge.sync.settings import SyncSettings
-from edge.sync.status import Acknowledged, LabIdentity
+from edge.sync.status import AckHeard, Acknowledged, LabIdentity
 from tests.support.air import OFFICE_NS, SmallOffice, eventually
-from tests.support.broker import Mosquitto
+from tests.support.broker import Mosquitto, free_port
 from tests.support.facts import FixedClock, headcount, metric, session
+from tests.support.slow_link import slow_link
 from wire import topics
 from wire.batch import CONTENT_TYPE, Ack
 
@@ -52,12 +55,13 @@ class Van:
     database: Database
     settings: SyncSettings
     clock: FixedClock = field(default_factory=FixedClock)
+    software: str = "0.1.0"
 
     def __post_init__(self) -> None:
         self.store = SqliteStore(self.database)
         self.outbox = SqliteOutbox(self.database)
         self.publisher = MqttPublisher(self.settings, LAB)
-        identity = LabIdentity(LAB, self.clock.boot_id(), self.database.epoch, "0.1.0", "c0ffee")
+        identity = LabIdentity(LAB, self.clock.boot_id(), self.database.epoch, self.software, "c0ffee")
         self.relay = OutboxRelay(self.outbox, self.publisher, self.clock, identity, self.settings)
 
     async def count(self, *events: Event) -> None:
@@ -70,14 +74,14 @@ class Van:
 
 
 @asynccontextmanager
-async def van(folder: Path, broker: Mosquitto, **changes: object) -> AsyncIterator[Van]:
+async def van(folder: Path, broker: Mosquitto, *, software: str = "0.1.0", **changes: object) -> AsyncIterator[Van]:
     """Run a lab on the database in `folder`; leaving the context is a clean shutdown."""
     settings = SyncSettings.model_validate(
         {"host": broker.host, "port": broker.port, "retry_min_s": 0.05, "retry_max_s": 0.2, "resend_min_s": 0.3}
         | {"metrics_linger_s": 0.0, **changes}
     )
     database = Database.open(folder / "lab.db", StoreSettings(reserve_mb=0, ballast_mb=0), "boot-1")
-    lab = Van(database, settings)
+    lab = Van(database, settings, software=software)
     tasks = [asyncio.create_task(lab.publisher.run()), asyncio.create_task(lab.relay.run())]
     try:
         yield lab
@@ -434,3 +438,194 @@ async def test_a_clean_end_with_the_broker_away_is_quick(tmp_path: Path, broker:
         async with asyncio.timeout(10):
             await eventually(lambda: lab.waiting == 1)
     await asyncio.to_thread(broker.thaw)
+
+
+async def drop(lab: Van, stream: str, first: int, last: int, *, recorded: bool = True) -> None:
+    """Take facts of the present epoch from the disk, with their gap beside the head unless nobody knows of it."""
+    identity = lab.database.epoch_id
+
+    def work(connection: sqlite3.Connection) -> None:
+        place = (identity, stream, first, last)
+        connection.execute("DELETE FROM fact WHERE epoch = ? AND stream = ? AND seq BETWEEN ? AND ?", place)
+        if recorded:
+            connection.execute("INSERT INTO gap (epoch, stream, first, last) VALUES (?, ?, ?, ?)", place)
+
+    await lab.database.writer.write(work, durable=True)
+
+
+async def test_ranges_dropped_with_a_gap_record_are_passed_and_the_chain_goes_on(
+    tmp_path: Path, broker: Mosquitto, office: SmallOffice
+) -> None:
+    gaps = [(1, 40), (141, 200), (201, 300), (951, 1_000)]
+    office.explained = {seq for first, last in gaps for seq in range(first, last + 1)}
+    async with van(tmp_path, Mosquitto(tmp_path)) as away:
+        await away.count(*(metric(i) for i in range(1_000)))
+        for first, last in gaps:
+            await drop(away, "metrics", first, last)
+        old = away.store.epoch
+    async with van(tmp_path, broker):
+        await eventually(lambda: len(office.facts.get(("metrics", old), {})) == 750)
+    sent = [(arrival.batch.s0, arrival.batch.last) for arrival in office.arrivals if arrival.batch.epoch == old]
+    assert list(dict.fromkeys(sent)) == [(41, 140), (301, 800), (801, 950)]
+    firsts = {arrival.batch.s0: arrival.batch.prev for arrival in office.arrivals if arrival.batch.epoch == old}
+    assert firsts[41] is None
+    assert all(firsts[s0] is not None for s0 in (301, 801))
+    assert office.watermark("metrics", old) == 1_000
+
+
+async def test_a_batch_that_lost_facts_to_a_gap_after_it_was_sent_comes_again_as_what_is_left(
+    tmp_path: Path, broker: Mosquitto, office: SmallOffice, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.deaf = lambda batch: True
+    async with van(tmp_path, broker, resend_min_s=600.0) as lab:
+        await lab.count(*(metric(i) for i in range(600)))
+        await eventually(lambda: len(office.arrivals) == 2)
+        old = lab.store.epoch
+        await drop(lab, "metrics", 1, 100)
+        await drop(lab, "metrics", 201, 300)
+        await drop(lab, "metrics", 501, 600)
+    office.deaf = lambda batch: False
+    office.explained = {*range(1, 101), *range(201, 301), *range(501, 601)}
+    async with van(tmp_path, broker):
+        await eventually(lambda: len(office.facts.get(("metrics", old), {})) == 300)
+    again = [(arrival.batch.s0, arrival.batch.last) for arrival in office.arrivals[2:] if arrival.batch.epoch == old]
+    assert list(dict.fromkeys(again)) == [(101, 200), (301, 500)]
+    assert "not as it was sent first" not in caplog.text
+
+
+async def test_an_acknowledgement_beyond_what_was_sent_counts_where_a_gap_record_explains_it(
+    tmp_path: Path, broker: Mosquitto, office: SmallOffice
+) -> None:
+    office.mute = lambda batch: True
+    async with van(tmp_path, broker, resend_min_s=600.0, metrics_linger_s=600.0) as lab:
+        await lab.count(*(metric(i) for i in range(500)))
+        await eventually(lambda: len(office.arrivals) == 1)
+        await lab.count(*(metric(i) for i in range(500, 600)))
+        await drop(lab, "metrics", 501, 560)
+        epoch = lab.store.epoch
+        office.acknowledge(Ack("metrics", epoch, 561))
+        await eventually(lambda: lab.relay.status().acks_ignored == 1)
+        office.acknowledge(Ack("metrics", epoch, 560))
+        await eventually(lambda: lab.relay.status().acknowledged is not None)
+        assert lab.relay.status().acks_ignored == 1
+
+
+async def test_only_the_answer_to_a_first_sending_tells_of_the_clock(
+    tmp_path: Path, broker: Mosquitto, office: SmallOffice
+) -> None:
+    heard: list[AckHeard] = []
+    office.mute = lambda batch: True
+    async with van(tmp_path, broker, resend_min_s=600.0) as lab:
+        await lab.count(session(1))
+        await eventually(lambda: len(office.arrivals) == 1)
+    office.mute = lambda batch: False
+    async with van(tmp_path, broker) as lab:
+        lab.relay.hear(heard.append)
+        await drained(lab)
+        # Cut and perhaps sent in an earlier life: its answer may be as old as that.
+        assert heard == []
+        lab.clock.now_ns = 5_000_000_000
+        await lab.count(session(2))
+        await eventually(lambda: bool(heard))
+    assert heard == [AckHeard(5_000_000_000, 5_000_000_000, OFFICE_NS + len(office.arrivals))]
+
+
+def noise(number: int) -> str:
+    """Return text that does not compress below half of its length."""
+    return hashlib.blake2b(number.to_bytes(4, "big"), digest_size=8).hexdigest()
+
+
+def visitor(number: int) -> Event:
+    """Return a kiosk session as random as true ones are."""
+    return Event(EventType.KIOSK_SESSION, {**session(number).body, "session": noise(number)}, number, 1)
+
+
+def reading(number: int) -> Event:
+    """Return a reading of a machine as random as true ones are."""
+    return Event(EventType.MACHINE_STATE, {**metric(number).body, "x": int(noise(number)[:12], 16) / 1e9}, number, 1)
+
+
+async def test_batches_are_cut_to_the_packets_that_the_broker_takes(tmp_path: Path) -> None:
+    with (
+        Mosquitto(tmp_path, extra="max_packet_size 3000") as broker,
+        SmallOffice(broker.host, broker.port) as office,
+    ):
+        async with van(tmp_path, broker) as lab:
+            await lab.count(*(visitor(number) for number in range(2_000)))
+            await drained(lab)
+            assert lab.relay.status().last_error == ""
+    assert len(office.bodies("visits")) == 2_000
+    assert len(office.arrivals) > 4
+    assert max(len(arrival.payload) for arrival in office.arrivals) < 3_000
+    assert office.broken == []
+
+
+async def test_what_no_packet_of_the_broker_holds_waits_for_one_that_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "".join(chr(0x4E00 + (i * i * 104_729) % 20_000) for i in range(2_000))
+    large = Event(EventType.JOB_CHANGED, {"reason": text}, 1, 1)
+    port = free_port()
+    with Mosquitto(tmp_path, port) as broker:
+        # Cut while the broker took it, and never acknowledged.
+        async with van(tmp_path, broker) as lab:
+            await lab.count(*(visitor(number) for number in range(500)))
+            await eventually(lambda: lab.relay.status().batches_sent == 1)
+    with (
+        Mosquitto(tmp_path, port, extra="max_packet_size 3000") as broker,
+        SmallOffice(broker.host, broker.port) as office,
+    ):
+        async with van(tmp_path, broker) as lab:
+            await lab.count(large, session(1_000))
+            await eventually(lambda: len(office.bodies("visits")) == 1)
+            await eventually(lambda: caplog.text.count("cannot go on") == 2)
+            await eventually(lambda: lab.waiting == 501)
+    assert "the broker takes no message as large as the batch 1 to 500" in caplog.text
+    assert "the fact 1 is larger than a message may be" in caplog.text
+    with Mosquitto(tmp_path, port) as broker, SmallOffice(broker.host, broker.port) as office:
+        async with van(tmp_path, broker) as lab:
+            await drained(lab)
+    assert (len(office.bodies("visits")), len(office.bodies("jobs"))) == (500, 1)
+
+
+async def test_a_presence_larger_than_the_broker_takes_does_not_hold_up_the_facts(tmp_path: Path) -> None:
+    with (
+        Mosquitto(tmp_path, extra="max_packet_size 440") as broker,
+        SmallOffice(broker.host, broker.port) as office,
+    ):
+        async with van(tmp_path, broker, software="0.1.0" + "x" * 200) as lab:
+            await lab.count(session(1))
+            await eventually(lambda: len(office.bodies("visits")) == 1)
+            assert office.presences == []
+            assert "the broker takes 440" in lab.relay.status().last_error
+
+
+async def test_one_message_at_a_time_is_enough_for_everything(tmp_path: Path) -> None:
+    with (
+        Mosquitto(tmp_path, extra="max_inflight_messages 1") as broker,
+        SmallOffice(broker.host, broker.port) as office,
+    ):
+        async with van(tmp_path, broker) as lab:
+            await lab.count(*(session(i) for i in range(1_200)), *(metric(i) for i in range(600)))
+            await drained(lab)
+            assert lab.publisher.window == 1
+            totals = {lab.store.epoch: {"people": 0, "corrected": 0, "sessions": 1_200}}
+            await eventually(lambda: bool(office.presences) and office.presences[-1].totals == totals)
+    assert (len(office.bodies("visits")), len(office.bodies("metrics"))) == (1_200, 600)
+    assert office.broken == []
+
+
+async def test_a_visitor_is_counted_at_the_office_long_before_the_backlog_is_there(
+    tmp_path: Path, broker: Mosquitto, office: SmallOffice
+) -> None:
+    async with slow_link(broker.port, delay_s=0.02, bytes_per_s=60_000) as port:
+        async with van(tmp_path, broker, port=port, resend_min_s=5.0) as lab:
+            await lab.count(*(reading(number) for number in range(15_000)))
+            await eventually(lambda: len(office.bodies("metrics")) >= 2_000)
+            await lab.count(headcount(25))
+            await eventually(lambda: office.presences[-1].totals[lab.store.epoch]["people"] == 25)
+            await eventually(lambda: len(office.bodies("visits")) == 1)
+            assert lab.relay.status().waiting["metrics"] > 3_000
+            await drained(lab)
+    assert len(office.bodies("metrics")) == 15_000
+    assert office.broken == []

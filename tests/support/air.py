@@ -43,7 +43,10 @@ class Arrival:
 
 @dataclass
 class SmallOffice:
-    """Counts each identity once. `deaf` swallows batches, `mute` takes them and says nothing."""
+    """Counts each identity once. `deaf` swallows batches, `mute` takes them and says nothing.
+
+    explained holds seqs, of any stream, that a gap record has named.
+    """
 
     host: str
     port: int
@@ -55,6 +58,7 @@ class SmallOffice:
     order: list[str] = field(default_factory=list)
     live: list[tuple[str, bytes, int | None]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    explained: set[int] = field(default_factory=set)
     facts: dict[tuple[str, str], dict[int, Any]] = field(default_factory=dict)
     _hashes: dict[tuple[str, str, int], bytes] = field(default_factory=dict)
 
@@ -90,14 +94,16 @@ class SmallOffice:
         """Return the contiguous watermark of what was taken."""
         have = self.facts.get((stream, epoch), {})
         watermark = 0
-        while watermark + 1 in have:
+        while watermark + 1 in have or watermark + 1 in self.explained:
             watermark += 1
         return watermark
 
     def missing(self, stream: str, epoch: str) -> tuple[tuple[int, int], ...]:
         """Return the ranges that lack before the newest fact taken."""
         have = sorted(self.facts.get((stream, epoch), {}))
-        return tuple((a + 1, b - 1) for a, b in zip([0, *have], have, strict=False) if b - a > 1)
+        return tuple(
+            (a + 1, b - 1) for a, b in zip([0, *have], have, strict=False) if b - a > 1 and a + 1 not in self.explained
+        )
 
     def bodies(self, stream: str) -> list[Any]:
         """Return the bodies of a stream of all epochs, each identity once."""
@@ -130,7 +136,7 @@ class SmallOffice:
             before = self._hashes.get((*key, batch.s0 - 1))
             if before is not None and before != batch.prev:
                 self.broken.append(f"{key} {batch.s0}")
-        elif batch.prev is not None:
+        if batch.s0 == 1 and batch.prev is not None:
             self.broken.append(f"{key} {batch.s0}")
         if self._hashes.setdefault((*key, batch.last), sha256) != sha256:
             self.broken.append(f"{key} {batch.s0} differs")
