@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from office.facts import FeedKey, Item, ReceivedBatch, ReceivedPresence, Rejected, Standing
 from office.ledger import ranges as seqs
 from office.ledger.apply import apply
-from office.ledger.chain import check_chain
+from office.ledger.chain import Chain, check_again, check_chain
+from office.ledger.clocks import LONGEST_BOOT_NS
 from office.ledger.database import Database
 from office.ledger.keys import hear_keys
 from office.ledger.labs import LabTally, save_labs
+from office.ledger.lineage import Lineage, gap_of, settle
 from office.ledger.projection import Changes
 from wire.batch import Ack
 
 MOST_MISSING = 100
 """Ranges named in one ack: a lab that lacks more hears of the rest when these are filled."""
-LONGEST_BOOT_NS = 1 << 60
-"""36 years: a boot-time clock beyond it is a mistake, and no anchor."""
 QUARANTINE_ROWS = 1_000
 """Payloads kept for a look; the count of all that were ever set aside goes on."""
 
@@ -42,14 +42,31 @@ class Recorded:
 
 @dataclass(slots=True)
 class _Feed:
-    """A feed's row while its lock is held."""
+    """A feed's row while its lock is held. ranges are the facts that came, explained those that never will.
+
+    anchor is the smallest (time of receipt - boot clock, boot clock), last_boot_ns the newest moment told of.
+    """
 
     id: int
+    key: FeedKey
     watermark: int
     newest: int
     closed_last: int
     ranges: seqs.Ranges
-    anchor_ns: int | None
+    explained: seqs.Ranges
+    anchor: tuple[int, int] | None
+    last_boot_ns: int | None
+
+    @property
+    def chain(self) -> Chain:
+        """Return the feed as its chain is checked."""
+        return Chain(self.id, self.key, self.explained)
+
+    def ack(self, now_ns: int) -> tuple[str, Ack]:
+        """Return what the lab is told: missing is what it knows to have and should send."""
+        lab, stream, epoch = self.key
+        missing = seqs.missing(seqs.add_all(self.ranges, self.explained))[:MOST_MISSING]
+        return lab, Ack(stream, epoch, self.watermark, missing, now_ns)
 
 
 @dataclass(slots=True)
@@ -57,6 +74,7 @@ class _Work:
     """What one transaction gathers before it writes it down in order."""
 
     changes: Changes = field(default_factory=Changes)
+    lineage: Lineage = field(default_factory=Lineage)
     labs: dict[str, LabTally] = field(default_factory=lambda: defaultdict(LabTally))
     acks: list[tuple[str, Ack]] = field(default_factory=list)
     new: int = 0
@@ -82,35 +100,43 @@ def take_in(database: Database, items: Sequence[Item], now_ns: int) -> Recorded:
             batches[item.key].append(item)
     work = _Work()
     closed = _closed_feeds(database, presences)
-    for key in sorted({*batches, *closed}):
-        feed = _lock_feed(database, key)
+    named = _explained_feeds(batches)
+    feeds = {key: _lock_feed(database, key) for key in sorted({*batches, *closed, *named})}
+    for key, feed in feeds.items():
         feed.closed_last = max(feed.closed_last, closed.get(key, 0))
         for batch in batches.get(key, ()):
             _take(database, work, feed, batch)
+    work.lineage.save(database)
+    _explain(database, work.lineage, feeds, now_ns)
+    for key, feed in feeds.items():
+        feed.watermark = seqs.watermark(seqs.add_all(feed.ranges, feed.explained))
         _save_feed(database, feed, batches.get(key, ()))
-        if key in batches:
-            missing = seqs.missing(feed.ranges)[:MOST_MISSING]
-            work.acks.append((key[0], Ack(key[1], key[2], feed.watermark, missing, now_ns)))
+        # An ack for facts that a record explains may have been lost, and no batch would ask for it again.
+        if key in batches or key in named or (key in closed and feed.watermark > feed.newest):
+            work.acks.append(feed.ack(now_ns))
     for presence in presences:
         work.changes.claim(presence.presence)
     apply(database, work.changes)
     save_labs(database, presences, work.labs)
     _set_aside(database, rejected)
     hear_keys(database, presences, now_ns)
+    settle(database, work.lineage, now_ns)
     return Recorded(tuple(work.acks), work.new, work.duplicates, len(rejected))
 
 
 def _lock_feed(database: Database, key: FeedKey) -> _Feed:
     sql = (
-        "select id, watermark, newest, closed_last, ranges, anchor_ns from feed"
-        " where lab = ? and stream = ? and epoch = ?" + database.for_update
+        "select id, watermark, newest, closed_last, ranges, explained, anchor_ns, anchor_boot_ns, last_boot_ns"
+        " from feed where lab = ? and stream = ? and epoch = ?" + database.for_update
     )
     rows = database.query(sql, key)
     if not rows:
         database.query("insert into feed (lab, stream, epoch) values (?, ?, ?) on conflict do nothing", key)
         rows = database.query(sql, key)
-    number, watermark, newest, closed_last, ranges, anchor_ns = rows[0]
-    return _Feed(number, watermark, newest, closed_last, seqs.from_lists(json.loads(ranges)), anchor_ns)
+    number, watermark, newest, closed_last, ranges, explained, anchor_ns, anchor_boot_ns, last_boot_ns = rows[0]
+    come, gone = (seqs.from_lists(json.loads(text)) for text in (ranges, explained))
+    anchor = None if anchor_ns is None or anchor_boot_ns is None else (anchor_ns, anchor_boot_ns)
+    return _Feed(number, key, watermark, newest, closed_last, come, gone, anchor, last_boot_ns)
 
 
 def _take(database: Database, work: _Work, feed: _Feed, batch: ReceivedBatch) -> None:
@@ -119,7 +145,7 @@ def _take(database: Database, work: _Work, feed: _Feed, batch: ReceivedBatch) ->
     tally = work.labs[batch.lab]
     if batch.on_air:
         tally.seen_ns = max(tally.seen_ns, batch.received_ns)
-    check_chain(database, feed.id, batch, len(new))
+    check_chain(database, feed.chain, batch, len(new))
     if not new:
         tally.duplicates += 1
         work.duplicates += 1
@@ -127,29 +153,49 @@ def _take(database: Database, work: _Work, feed: _Feed, batch: ReceivedBatch) ->
     for fact in batch.facts:
         if fact.seq in new:
             work.changes.add(batch.lab, batch.epoch, fact, batch.received_ns)
+            work.lineage.add(batch.lab, batch.epoch, fact, batch.received_ns)
             tally.invalid += fact.standing is Standing.INVALID
             tally.unknown += fact.standing is Standing.UNKNOWN
     work.new += len(new)
     feed.ranges = seqs.add(feed.ranges, batch.first, batch.last)
-    feed.watermark = seqs.watermark(feed.ranges)
     feed.newest = max(feed.newest, batch.last)
-    # A fact cannot have happened after it came: the smallest difference is the nearest to this boot's true start.
-    boot_ns = batch.facts[-1].boot_ns
-    if 0 <= boot_ns < LONGEST_BOOT_NS:
-        anchor = batch.received_ns - boot_ns
-        feed.anchor_ns = anchor if feed.anchor_ns is None else min(anchor, feed.anchor_ns)
+    clocks = [fact.boot_ns for fact in batch.facts if 0 <= fact.boot_ns < LONGEST_BOOT_NS]
+    if clocks:
+        # A fact cannot have happened after it came: the smallest difference is the nearest to this boot's true start.
+        anchor = (batch.received_ns - max(clocks), max(clocks))
+        feed.anchor = anchor if feed.anchor is None else min(anchor, feed.anchor)
+        feed.last_boot_ns = max(clocks) if feed.last_boot_ns is None else max(feed.last_boot_ns, *clocks)
+
+
+def _explained_feeds(batches: Mapping[FeedKey, Sequence[ReceivedBatch]]) -> set[FeedKey]:
+    """Return the feeds of which a record in `batches` says that facts will never come."""
+    gaps = (gap_of(batch.lab, fact) for items in batches.values() for batch in items for fact in batch.facts)
+    return {gap.key for gap in gaps if gap is not None}
+
+
+def _explain(database: Database, lineage: Lineage, feeds: Mapping[FeedKey, _Feed], now_ns: int) -> None:
+    """Take the records of gaps that are new to the ledger for what they say."""
+    for gap in lineage.gaps:
+        feed = feeds[gap.key]
+        feed.explained = seqs.add(feed.explained, gap.first, gap.last)
+    for gap in lineage.gaps:
+        feed = feeds[gap.key]
+        check_again(database, feed.chain, (gap.first, gap.last), now_ns)
 
 
 def _save_feed(database: Database, feed: _Feed, batches: Sequence[ReceivedBatch]) -> None:
     database.query(
-        "update feed set watermark = ?, newest = ?, closed_last = ?, ranges = ?, anchor_ns = ?,"
+        "update feed set watermark = ?, newest = ?, closed_last = ?, ranges = ?, explained = ?,"
+        " anchor_ns = coalesce(?, anchor_ns), anchor_boot_ns = ?, last_boot_ns = ?,"
         " boot = case when boot = '' then ? else boot end where id = ?",
         (
             feed.watermark,
             feed.newest,
             feed.closed_last,
             json.dumps(feed.ranges, separators=(",", ":")),
-            feed.anchor_ns,
+            json.dumps(feed.explained, separators=(",", ":")),
+            *(feed.anchor or (None, None)),
+            feed.last_boot_ns,
             batches[0].boot if batches else "",
             feed.id,
         ),
@@ -157,13 +203,16 @@ def _save_feed(database: Database, feed: _Feed, batches: Sequence[ReceivedBatch]
 
 
 def _closed_feeds(database: Database, presences: Sequence[ReceivedPresence]) -> dict[FeedKey, int]:
-    """Return the last seq of those closed feeds of which the ledger does not know it yet."""
+    """Return the last seq of those closed feeds of which the ledger does not know it yet, or whose end is explained."""
     closed: dict[FeedKey, int] = {}
     for item in presences:
         lab = item.presence.lab
         if not item.presence.closed:
             continue
-        rows = database.query("select stream, epoch, closed_last from feed where lab = ? and closed_last > 0", (lab,))
+        rows = database.query(
+            "select stream, epoch, closed_last from feed where lab = ? and closed_last > 0 and watermark <= newest",
+            (lab,),
+        )
         known = {(lab, stream, epoch): last for stream, epoch, last in rows}
         for epoch, heads in item.presence.closed.items():
             for stream, last in heads.items():
