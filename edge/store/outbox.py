@@ -34,7 +34,7 @@ _CUTS = """
 SELECT s0, n, prev, sha256 FROM cut WHERE epoch = (SELECT id FROM epoch WHERE name = ?) AND stream = ? ORDER BY s0
 """
 _GAPS = "SELECT first, last FROM gap WHERE epoch = (SELECT id FROM epoch WHERE name = ?) AND stream = ? ORDER BY first"
-_KEEP = "INSERT INTO cut (epoch, stream, s0, n, prev, sha256) SELECT id, ?, ?, ?, ?, ? FROM epoch WHERE name = ?"
+_KEEP = "INSERT INTO cut (epoch, stream, s0, n, prev, sha256) SELECT id, ?, ?, ?, ?, ? FROM epoch WHERE name = ? ON CONFLICT DO NOTHING"
 _OVERLAPS = """
 SELECT 1 FROM gap JOIN epoch ON epoch.id = gap.epoch
 WHERE epoch.name = ? AND stream = ? AND first <= ? AND last >= ? LIMIT 1
@@ -165,7 +165,7 @@ def _keep(connection: sqlite3.Connection, stream: Stream, epoch: str, cut: Cut) 
         raise StoreUnavailable(reason="facts of the batch were dropped meanwhile")
     kept = connection.execute(_KEEP, (stream.value, cut.s0, cut.n, cut.prev, cut.sha256, epoch))
     if kept.rowcount != 1:
-        raise StoreUnavailable(reason="the epoch of the batch is not known")
+        raise StoreUnavailable(reason="the batch was cut already, or its epoch is not known")
 
 
 def _acknowledge(connection: sqlite3.Connection, stream: Stream, epoch: str, watermark: int) -> int | None:

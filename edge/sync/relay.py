@@ -188,6 +188,8 @@ class OutboxRelay:
         if ack.watermark > track.sent_to:
             await track.pass_gap(self._outbox)
         if ack.watermark > track.sent_to:
+            await track.look_again(self._outbox)
+        if ack.watermark > track.cut_to:
             self._counters.ignored += 1  # it names facts that were never sent
             return
         watermark = await self._outbox.acknowledge(track.head.stream, ack.epoch, ack.watermark)

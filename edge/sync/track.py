@@ -92,6 +92,8 @@ class Track:
 
         `fits` tells whether the broker takes a message of that size. Raises StoreUnavailable, CannotGoOn.
         """
+        if not self.kept:
+            await self.look_again(outbox)
         cut = self.kept[0] if self.kept else None
         facts = await self._next_facts(outbox)
         if not facts:
@@ -108,6 +110,16 @@ class Track:
         self.sent_to = flight.cut.last
         return flight
 
+    async def look_again(self, outbox: Outbox) -> None:
+        """Take note of batches beyond those sent that were cut for a stick meanwhile. Raises StoreUnavailable."""
+        cuts = await outbox.cuts(self.head.stream, self.head.epoch)
+        self.kept = deque(cut for cut in cuts if cut.last > self.sent_to)
+
+    @property
+    def cut_to(self) -> int:
+        """Return the last seq that may have reached the office, over the air or on a stick."""
+        return max(self.sent_to, self.kept[-1].last) if self.kept else self.sent_to
+
     async def pass_gap(self, outbox: Outbox) -> None:
         """Take note of a gap that follows what was sent. Raises StoreUnavailable."""
         for first, last in await outbox.gaps(self.head.stream, self.head.epoch):
@@ -119,6 +131,9 @@ class Track:
         arrived = [flight for flight in self.flights if flight.cut.last <= watermark]
         self.flights = [flight for flight in self.flights if flight.cut.last > watermark]
         self.head = replace(self.head, watermark=watermark)
+        while self.kept and self.kept[0].last <= watermark:
+            self._pass(self.kept[0])
+        self.sent_to = max(self.sent_to, watermark)
         return arrived
 
     def missed(self, ack: Ack) -> list[Flight]:
