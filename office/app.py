@@ -18,6 +18,7 @@ from office.config import OfficeSettings
 from office.errors import TaskEnded
 from office.ingest import Ingest
 from office.ledger import Ledger
+from office.nightly import Nightly
 
 HTTP_GRACE_S = 3
 
@@ -59,6 +60,9 @@ async def run(settings: OfficeSettings) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_signals(server), name="signals")
                 group.create_task(_forever("ingest", ingest.run()), name="ingest")
+                if settings.checks.recount_at != "never":
+                    nightly = Nightly(ledger, settings.checks.recount_at)
+                    group.create_task(_forever("nightly", nightly.run()), name="nightly")
                 group.create_task(_http(server, listener), name="http")
         except* _Stopped:
             _log.info("the office has ended")

@@ -19,7 +19,7 @@ from office.broker_cli import app as broker_app
 from office.config import OfficeSettings, load
 from office.errors import ConfigInvalid, OfficeError
 from office.ledger import Ledger
-from office.ledger.recount import Recount
+from office.ledger.checks import Findings
 from office.reports.plan import load as load_plan
 
 app = typer.Typer(
@@ -54,29 +54,35 @@ def check_config(file: Annotated[Path, typer.Argument(help="The TOML file to loo
     table.add_row("database", _without_password(settings.database))
     table.add_row("broker", f"{settings.broker.host}:{settings.broker.port}{' with TLS' * settings.broker.tls}")
     table.add_row("dashboard", f"http://{settings.http.host}:{settings.http.port}/")
+    table.add_row("ingest", f"{settings.ingest.workers} worker{'s' * (settings.ingest.workers > 1)}")
+    table.add_row("nightly check", str(settings.checks.recount_at))
     table.add_row("pledge", f"{load_plan(settings.indicators).plan.target} pupils and teachers")
     _out.print(table)
 
 
 @app.command()
 def recount(config: ConfigFile) -> None:
-    """Add up all stored facts again and say whether the figures agree with them; exit code 1 where they do not."""
-    result = _ask_for_recount(_load(config))
-    if not result.differences:
-        _out.print(f"{result.facts} facts, {result.figures} figures: all agree.")
+    """Check figures against facts and facts against the chains of batches; exit code 1 where they do not agree."""
+    found = _ask_for_check(_load(config))
+    if found.good:
+        counted = found.recount
+        _out.print(f"{counted.facts} facts, {counted.figures} figures, {found.chains.batches} batches: all agree.")
         return
     table = Table("figure", "kept", "counted again", title="These figures are not what the facts add up to")
-    for item in result.differences:
+    for item in found.recount.differences:
         table.add_row(item.figure, str(item.kept), str(item.counted))
-    _out.print(table)
+    if found.recount.differences:
+        _out.print(table)
+    for sentence in found.broken_links():
+        _out.print(sentence, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(1)
 
 
-def _ask_for_recount(settings: OfficeSettings) -> Recount:
-    async def ask() -> Recount:
+def _ask_for_check(settings: OfficeSettings) -> Findings:
+    async def ask() -> Findings:
         ledger = Ledger(settings.database)
         try:
-            return await ledger.recount()
+            return await ledger.check()
         finally:
             await ledger.close()
 

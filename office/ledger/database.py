@@ -44,6 +44,10 @@ class Database(Protocol):
         """Let only one process at a time migrate, until the transaction ends."""
         ...
 
+    def stop(self) -> None:
+        """Let every further query raise LedgerUnavailable; from another thread, so that a long reading ends soon."""
+        ...
+
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
         ...

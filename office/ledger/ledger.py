@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger for asyncio: one thread that writes, one that reads, so that no query ever stands in the loop's way."""
+"""The ledger for asyncio: one thread that writes, one that reads, so that no query ever stands in the loop's way.
+
+What reads for minutes has a third one, so that nobody who looks at the dashboard waits for it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from office.facts import Item
+from office.ledger.checks import Findings, check
 from office.ledger.database import Database
 from office.ledger.migrations import migrate
 from office.ledger.opening import connect
@@ -23,11 +27,12 @@ class Ledger:
     """The office's ledger behind a database URL. Opens and migrates the database when it is first needed."""
 
     def __init__(self, url: str, *, now_ns: Callable[[], int] = time.time_ns) -> None:
-        self._writer, self._reader = connect(url), connect(url)
+        self._writer, self._reader, self._counter = connect(url), connect(url), connect(url)
         self._now_ns = now_ns
         self._migrated = False
         self._writing = ThreadPoolExecutor(1, "ledger-writer")
         self._reading = ThreadPoolExecutor(1, "ledger-reader")
+        self._counting = ThreadPoolExecutor(1, "ledger-counter")
 
     async def record(self, items: Sequence[Item]) -> Recorded:
         """Take `items` in, all or nothing; returns after the commit. Raises LedgerUnavailable or LedgerRefused."""
@@ -37,7 +42,7 @@ class Ledger:
         """Return the answer to `question`, asked of one moment of the ledger. Raises LedgerUnavailable."""
         if not self._migrated:
             await self._run(self._writing, self._migrate)
-        return await self._run(self._reading, self._ask, question)
+        return await self._run(self._reading, self._ask, self._reader, question)
 
     async def change(self, work: Callable[[Database], T]) -> T:
         """Return what `work` returns, in one writing transaction: all of it or nothing.
@@ -48,13 +53,27 @@ class Ledger:
 
     async def recount(self) -> Recount:
         """Add all facts up again and say whether the figures agree."""
-        return await self.read(recount)
+        return await self._read_long(recount)
+
+    async def check(self) -> Findings:
+        """Recount, and check the chains of all batches and that of the audit. Ended by `close`."""
+        return await self._read_long(lambda database: check(database, self._now_ns()))
 
     async def close(self) -> None:
-        """Wait for what is under way and close both connections."""
-        for executor, database in ((self._reading, self._reader), (self._writing, self._writer)):
+        """Wait for what is under way, but for what reads long, and close all connections."""
+        self._counter.stop()
+        for executor, database in (
+            (self._counting, self._counter),
+            (self._reading, self._reader),
+            (self._writing, self._writer),
+        ):
             await asyncio.to_thread(executor.shutdown)
             database.close()
+
+    async def _read_long(self, question: Callable[[Database], T]) -> T:
+        if not self._migrated:
+            await self._run(self._writing, self._migrate)
+        return await self._run(self._counting, self._ask, self._counter, question)
 
     @staticmethod
     async def _run(executor: ThreadPoolExecutor, call: Callable[..., T], *arguments: object) -> T:
@@ -74,6 +93,7 @@ class Ledger:
         with self._writer.transaction(write=True):
             return work(self._writer)
 
-    def _ask(self, question: Callable[[Database], T]) -> T:
-        with self._reader.transaction(write=False):
-            return question(self._reader)
+    @staticmethod
+    def _ask(database: Database, question: Callable[[Database], T]) -> T:
+        with database.transaction(write=False):
+            return question(database)

@@ -42,6 +42,7 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self._url = url
         self._open: psycopg.Connection[Row] | None = None
+        self._stopped = False
 
     def _connection(self) -> psycopg.Connection[Row]:
         if self._open is not None and (self._open.closed or self._open.broken):
@@ -72,6 +73,8 @@ class PostgresDatabase:
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """See Database."""
+        if self._stopped:
+            raise LedgerUnavailable(reason="the office ends")
         with _translated():
             # Every statement of the ledger is written in its source; what comes from outside is a parameter.
             cursor = self._connection().execute(sql.replace("?", "%s"), parameters)
@@ -85,6 +88,10 @@ class PostgresDatabase:
     def lock_migrations(self) -> None:
         """See Database."""
         self.query("select pg_advisory_xact_lock(?)", (MIGRATION_LOCK,))
+
+    def stop(self) -> None:
+        """See Database."""
+        self._stopped = True
 
     def close(self) -> None:
         """See Database."""

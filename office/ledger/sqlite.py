@@ -34,6 +34,7 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._open: sqlite3.Connection | None = None
+        self._stopped = False
 
     def _connection(self) -> sqlite3.Connection:
         if self._open is None:
@@ -68,6 +69,8 @@ class SqliteDatabase:
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """See Database."""
+        if self._stopped:
+            raise LedgerUnavailable(reason="the office ends")
         with _translated():
             return self._connection().execute(sql, parameters).fetchall()
 
@@ -80,6 +83,10 @@ class SqliteDatabase:
 
     def lock_migrations(self) -> None:
         """See Database: `begin immediate` has locked the file already."""
+
+    def stop(self) -> None:
+        """See Database."""
+        self._stopped = True
 
     def close(self) -> None:
         """See Database."""
