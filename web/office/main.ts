@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import "../shared/base.css";
+import "./office.css";
 import { mount } from "svelte";
 
 import App from "./App.svelte";

@@ -38,6 +38,8 @@ export class ApiUnreachable extends Error {
 export interface CallOptions {
   /** Sent as JSON, or as it is when it is a Blob or bytes. */
   body?: unknown;
+  /** Sent beside the kind of the body. */
+  headers?: Record<string, string>;
   /** Milliseconds until the call is given up. */
   timeoutMs?: number;
   signal?: AbortSignal;
@@ -45,7 +47,7 @@ export interface CallOptions {
 
 export const TIMEOUT_MS = 8000;
 
-function payload(body: unknown): { body?: BodyInit; headers: HeadersInit } {
+function payload(body: unknown): { body?: BodyInit; headers: Record<string, string> } {
   if (body === undefined) return { headers: {} };
   if (body instanceof Blob || body instanceof ArrayBuffer) {
     return { body, headers: { "Content-Type": "application/octet-stream" } };
@@ -93,9 +95,11 @@ export async function call<Answer>(method: string, path: string, options: CallOp
   options.signal?.addEventListener("abort", abort);
   if (options.signal?.aborted) abort();
   try {
+    const { headers, ...sent } = payload(options.body);
     const response = await fetch(path, {
       method,
-      ...payload(options.body),
+      ...sent,
+      headers: { ...headers, ...options.headers },
       cache: "no-store",
       credentials: "same-origin",
       signal: controller.signal,

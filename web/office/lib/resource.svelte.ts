@@ -11,15 +11,28 @@ export class Resource<Value> {
 
   #path: string;
   #ask: AbortController | null = null;
+  readonly #onrefused: (refusal: ApiRefusal) => void;
 
-  constructor(path: string) {
+  /** `onrefused` hears of every refusal: a login that ran out concerns the whole page. */
+  constructor(path: string, onrefused: (refusal: ApiRefusal) => void = () => undefined) {
     this.#path = path;
+    this.#onrefused = onrefused;
   }
 
   /** Ask for another path; the old answer stays until the new one has come. */
   async move(path: string): Promise<void> {
     this.#path = path;
     await this.refresh();
+  }
+
+  /** Take an answer that came with a change. */
+  put(value: Value): void {
+    this.#ask?.abort();
+    this.#ask = null;
+    this.asking = false;
+    this.value = value;
+    this.heardAt = performance.now();
+    this.failed = null;
   }
 
   async refresh(): Promise<void> {
@@ -38,6 +51,7 @@ export class Resource<Value> {
       if (ask !== this.#ask) return;
       if (!(error instanceof ApiRefusal || error instanceof ApiUnreachable)) throw error;
       this.failed = error;
+      if (error instanceof ApiRefusal) this.#onrefused(error);
     } finally {
       if (ask === this.#ask) this.asking = false;
     }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/** The dashboard's state: five answers of the office's service, and how old they are. */
-import { get } from "../../shared/api";
+/** What all parts of the office share: who is looking, the language, the period, and how old the answers are. */
+import { untrack } from "svelte";
+import { ApiRefusal, ApiUnreachable, call, get } from "../../shared/api";
 import { date, dateTime, number } from "../../shared/format";
-import type { Lab, OfficeJob, OfficeVisit, Page, Progress, Quality } from "../../shared/types";
+import type { Lab, Me, OfficeVisit, Page, Progress } from "../../shared/types";
 import { Resource } from "./resource.svelte";
+import { Route } from "./route.svelte";
 import { keepLanguage, officeWords, type Translate } from "./words";
 
 export type Theme = "light" | "dark" | "contrast";
+/** An answer that is asked for again and again, whatever it is. */
+type Asked = Pick<Resource<unknown>, "refresh" | "heardAt">;
 
 export const ROWS = 10;
 const REFRESH_MS = 15_000;
@@ -18,28 +22,40 @@ export const THEMES: readonly Theme[] = ["light", "dark", "contrast"];
 
 export class Office {
   readonly words = officeWords();
-  readonly progress = new Resource<Progress>("api/progress");
-  readonly labs = new Resource<Lab[]>("api/labs");
-  readonly quality = new Resource<Quality>("api/quality");
-  readonly visits = new Resource<Page<OfficeVisit>>(pagePath("visits", 0, ""));
-  readonly jobs = new Resource<Page<OfficeJob>>(pagePath("jobs", 0, ""));
+  readonly route = new Route();
+  readonly me = new Resource<Me>("api/me");
+  readonly progress = this.resource<Progress>("api/progress");
+  readonly labs = this.resource<Lab[]>("api/labs");
   now = $state(performance.now());
   /** This computer's wall clock, ms, once a second. */
   wall = $state(Date.now());
   theme = $state<Theme>("light");
+  /** The school days and the van that figures are asked for; empty is all. */
+  from = $state("");
+  to = $state("");
   lab = $state("");
-  visitsFrom = $state(0);
-  jobsFrom = $state(0);
 
   readonly heardAt = $derived(this.progress.heardAt);
   readonly stale = $derived(this.heardAt !== null && this.now - this.heardAt > STALE_MS);
+  readonly locked = $derived(this.me.value !== null && this.me.value.login_needed && this.me.value.role === null);
+  readonly mayChange = $derived(this.me.value?.role === "office" || this.me.value?.role === "admin");
+  readonly admin = $derived(this.me.value?.role === "admin");
+  /** The period and the van as a query, with its question mark; empty for all. */
+  readonly query = $derived.by(() => {
+    const query = new URLSearchParams();
+    if (this.from !== "") query.set("from", this.from);
+    if (this.to !== "") query.set("to", this.to);
+    if (this.lab !== "") query.set("lab", this.lab);
+    return query.size === 0 ? "" : `?${query}`;
+  });
 
   readonly t: Translate = (key, places) => this.words.t(key, places);
+  readonly #polled = new Set<Asked>();
 
   constructor() {
     const kept = window.localStorage.getItem(STORED_THEME);
     this.setTheme(THEMES.find((theme) => theme === kept) ?? "light");
-    this.refresh();
+    void this.me.refresh();
     setInterval(() => this.refresh(), REFRESH_MS);
     setInterval(() => {
       this.now = performance.now();
@@ -47,23 +63,55 @@ export class Office {
     }, 1000);
   }
 
+  /** Return an answer that, refused for want of a login, brings the login. */
+  resource<Value>(path: string): Resource<Value> {
+    return new Resource<Value>(path, (refusal) => this.#refused(refusal));
+  }
+
+  /** Ask for these now, and again and again until the function that is returned is called. */
+  poll(...asked: Asked[]): () => void {
+    untrack(() => {
+      for (const one of asked) {
+        this.#polled.add(one);
+        void one.refresh();
+      }
+    });
+    return () => asked.forEach((one) => this.#polled.delete(one));
+  }
+
   refresh(): void {
-    for (const resource of [this.progress, this.labs, this.quality, this.visits, this.jobs]) void resource.refresh();
+    if (this.me.value === null) void this.me.refresh();
+    for (const one of this.#polled) void one.refresh();
   }
 
-  pageVisits(from: number): void {
-    this.visitsFrom = from;
-    void this.visits.move(pagePath("visits", from, this.lab));
+  /** Change something. The header is one that no form of another page can send. */
+  async change<Answer>(method: "POST" | "PUT" | "DELETE", path: string, body?: unknown, timeoutMs?: number): Promise<Answer> {
+    try {
+      return await call<Answer>(method, path, {
+        headers: { "X-InfoMobil": "1" },
+        ...(body === undefined ? {} : { body }),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      });
+    } catch (error) {
+      if (error instanceof ApiRefusal && path !== "api/login") this.#refused(error);
+      throw error;
+    }
   }
 
-  pageJobs(from: number): void {
-    this.jobsFrom = from;
-    void this.jobs.move(pagePath("jobs", from, ""));
+  async login(name: string, password: string): Promise<void> {
+    this.me.put(await this.change<Me>("POST", "api/login", { name, password }));
   }
 
-  setLab(lab: string): void {
-    this.lab = lab;
-    this.pageVisits(0);
+  /** Leave. Returns whether the office heard it: a cookie that is still good must not look gone. */
+  async logout(): Promise<boolean> {
+    try {
+      await this.change("POST", "api/logout");
+    } catch (error) {
+      if (!(error instanceof ApiRefusal || error instanceof ApiUnreachable)) throw error;
+      return false;
+    }
+    await this.me.refresh();
+    return true;
   }
 
   /** Return every visit: a search that looked at one page only would not be true. */
@@ -94,6 +142,15 @@ export class Office {
     return number(value, this.words.language);
   }
 
+  decimal(value: number, digits = 1): string {
+    return number(value, this.words.language, digits).replace("-", "−");
+  }
+
+  /** The text of a table that the service sends per language. */
+  of(label: { lt: string; en: string }): string {
+    return this.words.of(label);
+  }
+
   date(iso: string): string {
     return date(iso, this.words.language);
   }
@@ -117,9 +174,14 @@ export class Office {
     if (seconds < 129_600) return this.t("age.h", { n: Math.round(seconds / 3600) });
     return this.t("age.d", { n: Math.round(seconds / 86_400) });
   }
+
+  #refused(refusal: ApiRefusal): void {
+    if (refusal.status === 401) this.me.put({ name: null, role: null, login_needed: true });
+  }
 }
 
-function pagePath(table: "visits" | "jobs", from: number, lab: string, limit: number = ROWS): string {
+/** Return the address of one page of a table. */
+export function pagePath(table: string, from: number, lab: string, limit: number = ROWS): string {
   const query = new URLSearchParams({ limit: String(limit), offset: String(from) });
   if (lab !== "") query.set("lab", lab);
   return `api/${table}?${query}`;
