@@ -34,7 +34,10 @@ _CUTS = """
 SELECT s0, n, prev, sha256 FROM cut WHERE epoch = (SELECT id FROM epoch WHERE name = ?) AND stream = ? ORDER BY s0
 """
 _GAPS = "SELECT first, last FROM gap WHERE epoch = (SELECT id FROM epoch WHERE name = ?) AND stream = ? ORDER BY first"
-_KEEP = "INSERT INTO cut (epoch, stream, s0, n, prev, sha256) SELECT id, ?, ?, ?, ?, ? FROM epoch WHERE name = ? ON CONFLICT DO NOTHING"
+_KEEP = """
+INSERT INTO cut (epoch, stream, s0, n, prev, sha256)
+SELECT id, ?, ?, ?, ?, ? FROM epoch WHERE name = ? ON CONFLICT DO NOTHING
+"""
 _OVERLAPS = """
 SELECT 1 FROM gap JOIN epoch ON epoch.id = gap.epoch
 WHERE epoch.name = ? AND stream = ? AND first <= ? AND last >= ? LIMIT 1
