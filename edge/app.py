@@ -23,6 +23,7 @@ from edge.drivers.laser_hal.settings import LaserSettings
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.guardian.client import GuardianClient
 from edge.http.server import bind, serve
+from edge.keys import KeyUnusable, lab_key
 from edge.kiosk.app import create_app as create_kiosk
 from edge.opcua_server.feed import OpcUaServerFeed
 from edge.services.anchors import ClockWatch
@@ -77,6 +78,15 @@ class ShutdownAsked(Exception):
     """A signal asked for the end: what ends the root task group."""
 
 
+def _public_key(data_dir: Path) -> str:
+    """Return the public half of the lab's key, empty where the disk has none to give: people are counted all the same."""
+    try:
+        return lab_key(data_dir / "keys").public_hex
+    except KeyUnusable as error:
+        log.error("%s Sticks cannot be written.", error)  # noqa: TRY400 - the reason is the sentence
+        return ""
+
+
 def pieces_dir(settings: EdgeSettings) -> Path:
     """Return the folder of the pieces: configured, of the installed wheel, or of the checkout."""
     content = settings.lab.content_dir
@@ -121,6 +131,7 @@ class Edge:
                 self._config_hash,
                 install=database.install,
                 ordinal=database.ordinal,
+                key=await asyncio.to_thread(_public_key, settings.lab.data_dir),
             )
             health = partial(disk_health, settings.lab.data_dir)
             uplink = Uplink(settings.sync, outbox, self._clock, identity, health)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from edge.domain.air import Outgoing, Publisher
 from edge.domain.ports import Outbox, StreamHead
@@ -73,20 +73,27 @@ class PresenceKeeper:
         self._said_at = self._checked_at = asyncio.get_running_loop().time()
 
     async def _build(self, heads: Iterable[StreamHead]) -> Presence:
-        heads = list(heads)
-        return Presence(
-            self._lab.lab,
-            "online",
-            self._lab.boot,
-            self._lab.epoch,
-            self._lab.software,
-            self._lab.config,
-            heads={head.stream.value: head.last_seq for head in heads if head.epoch == self._lab.epoch},
-            closed=await self._outbox.closed_epochs(),
-            totals=await self._outbox.totals(),
-            waiting=sum(head.waiting for head in heads),
-            install=self._lab.install,
-            ordinal=self._lab.ordinal,
-            key=self._lab.key,
-            health=dict(self._health()),
-        )
+        return await word_of(self._lab, self._outbox, heads, self._health())
+
+
+async def word_of(
+    lab: LabIdentity, outbox: Outbox, heads: Iterable[StreamHead], health: Mapping[str, Scalar]
+) -> Presence:
+    """Return the word of `lab` about itself. Raises StoreUnavailable."""
+    heads = list(heads)
+    return Presence(
+        lab.lab,
+        "online",
+        lab.boot,
+        lab.epoch,
+        lab.software,
+        lab.config,
+        heads={head.stream.value: head.last_seq for head in heads if head.epoch == lab.epoch},
+        closed=await outbox.closed_epochs(),
+        totals=await outbox.totals(),
+        waiting=sum(head.waiting for head in heads),
+        install=lab.install,
+        ordinal=lab.ordinal,
+        key=lab.key,
+        health=dict(health),
+    )
