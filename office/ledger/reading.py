@@ -193,23 +193,30 @@ def labs(database: Database) -> list[LabStatus]:
 
 
 def _held(database: Database) -> dict[tuple[str, str], int]:
-    """Return how many facts of each lab's current epoch are in the ledger, per stream."""
+    """Return how many facts of each lab's current epoch are in the ledger or explained, per stream."""
     rows = database.query(
-        "select feed.lab, feed.stream, feed.ranges from feed join lab on lab.lab = feed.lab and lab.epoch = feed.epoch"
+        "select feed.lab, feed.stream, feed.ranges, feed.explained from feed"
+        " join lab on lab.lab = feed.lab and lab.epoch = feed.epoch"
     )
-    return {(lab, stream): seqs.size(seqs.from_lists(json.loads(ranges))) for lab, stream, ranges in rows}
+    return {(lab, stream): seqs.size(_settled(ranges, explained)) for lab, stream, ranges, explained in rows}
+
+
+def _settled(ranges: str, explained: str) -> seqs.Ranges:
+    """Return the seqs of a feed that are in the ledger or will never come, as a record says."""
+    come, gone = (seqs.from_lists(json.loads(text)) for text in (ranges, explained))
+    return seqs.add_all(come, gone)
 
 
 def _gaps(database: Database, status: dict[str, LabStatus]) -> None:
     """Fill in the gaps; what lacks in a closed epoch is waiting too, what lacks in the current one was counted."""
-    for lab, stream, epoch, closed_last, ranges in database.query(
-        "select lab, stream, epoch, closed_last, ranges from feed"
+    for lab, stream, epoch, closed_last, ranges, explained in database.query(
+        "select lab, stream, epoch, closed_last, ranges, explained from feed"
         " where newest > watermark or closed_last > watermark order by lab, id"
     ):
         item = status.get(lab)
         if item is None:
             continue
-        missing = seqs.missing(seqs.from_lists(json.loads(ranges)), closed_last)
+        missing = seqs.missing(_settled(ranges, explained), closed_last)
         if epoch != item.epoch:
             item.waiting += seqs.size(missing)
         room = max(0, GAPS_SHOWN - len(item.gaps))

@@ -10,6 +10,7 @@ from typing import Any
 from office.ledger import reading
 from office.ledger.database import Database
 from office.ledger.reading import JobRow, LabStatus, VisitRow
+from office.ledger.standing import Standing, standings
 from office.reports.forecasting import forecast
 from office.reports.indicators import stands
 from office.reports.plan import Plan
@@ -52,7 +53,26 @@ def progress(database: Database, plan: Plan, now: datetime) -> dict[str, Any]:
 
 def labs(database: Database, *, broker_connected: bool) -> list[dict[str, Any]]:
     """Return how each lab stands. While the broker is away nobody knows who is online."""
-    return [_lab(item, broker_connected=broker_connected) for item in reading.labs(database)]
+    known = standings(database)
+    return [
+        {**_lab(item, broker_connected=broker_connected), **_standing(item, known.get(item.lab, Standing()))}
+        for item in reading.labs(database)
+    ]
+
+
+def _standing(item: LabStatus, standing: Standing) -> dict[str, Any]:
+    missing = [asdict(gap) for gap in item.gaps]
+    explained = [
+        {"stream": gap.stream, "epoch": gap.epoch, "first": gap.first, "last": gap.last, "explained": gap.reason}
+        for gap in standing.explained
+    ]
+    return {
+        "gaps": missing + explained,
+        "install": standing.install,
+        "ordinal": standing.ordinal,
+        "clock": {"quality": standing.clock, "uncertainty_s": standing.uncertainty_s},
+        "doubts": [{"kind": one.kind, "text": one.text, "since": iso(one.since_ns)} for one in standing.doubts],
+    }
 
 
 def _lab(item: LabStatus, *, broker_connected: bool) -> dict[str, Any]:
@@ -66,7 +86,6 @@ def _lab(item: LabStatus, *, broker_connected: bool) -> dict[str, Any]:
         "ledger_people": item.ledger_people,
         "presence_people": item.presence_people,
         "waiting": item.waiting,
-        "gaps": [asdict(gap) for gap in item.gaps],
         "alarms": item.alarms,
     }
 
