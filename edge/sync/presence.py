@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from edge.domain.air import Outgoing, Publisher
+from edge.domain.events import Scalar
 from edge.domain.ports import Outbox, StreamHead
 from edge.sync.status import Health, LabIdentity
 from wire import topics
