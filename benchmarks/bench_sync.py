@@ -3,7 +3,9 @@
 
 The reference sends each fact as a CloudEvents JSON message of its own at QoS 1 with paho's usual window of 20, and is
 done when the last one was confirmed. The relay is done when the office has acknowledged everything and the outbox is
-empty: it reads from disk, writes each cut with fsync, and prunes. Far is a link with 75 ms each way.
+empty: it reads from disk, writes each cut with fsync, and prunes. Far is a link with 75 ms each way, a phone has
+5 Mbit/s beside that: there the settings are those that a lab has by default, and visitors check in all the while: the
+age of presence is the time from a commit at the lab until the office knows the count that holds it.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -32,14 +34,18 @@ from edge.sync.settings import SyncSettings
 from edge.sync.status import LabIdentity
 from tests.support.broker import Mosquitto
 from tests.support.facts import FixedClock
+from tests.support.slow_link import slow_link
 from wire import topics
 from wire.batch import MAX_EVENTS, Ack, Batch, WireEvent
-from wire.codec import encode_ack, encode_batch
+from wire.codec import decode_presence, encode_ack, encode_batch
 
 LAB = "bench"
-BACKLOG, BACKLOG_FAR = 50_000, 20_000
+BACKLOG, BACKLOG_FAR, BACKLOG_PHONE = 50_000, 20_000, 100_000
 SINGLE, SINGLE_FAR = 5_000, 300
 ONE_WAY_S = 0.075
+PHONE_BYTES_PER_S = 625_000
+CHECK_IN_S = 0.05
+UNPACED = 10_000
 
 
 def typical(number: int) -> Event:
@@ -100,19 +106,32 @@ def bytes_per_fact() -> dict[str, object]:
 
 
 class _Office:
-    """Acknowledges everything by its properties alone, so that the office's own work is not measured."""
+    """Acknowledges everything by its properties alone, so that the office's own work is not measured.
+
+    counted holds what the lab counted and when; ages is how old each of these counts was when presence told it, s.
+    """
 
     def __init__(self, broker: Mosquitto) -> None:
+        self.counted: deque[tuple[int, float]] = deque()
+        self.ages: list[float] = []
         self._ready = threading.Event()
         self.client = client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
-        client.on_connect = lambda c, *_: c.subscribe(f"{topics.ROOT}/{LAB}/up/+", qos=1)
+        client.on_connect = lambda c, *_: c.subscribe(
+            [(f"{topics.ROOT}/{LAB}/up/+", mqtt.SubscribeOptions(1)), (topics.presence(LAB), mqtt.SubscribeOptions(1))]
+        )
         client.on_subscribe = lambda *_: self._ready.set()
-        client.on_message = self._acknowledge
+        client.on_message = self._take
         client.connect(broker.host, broker.port)
         client.loop_start()
         self._ready.wait(10)
 
-    def _acknowledge(self, client: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
+    def _take(self, client: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
+        if message.topic == topics.presence(LAB):
+            totals = decode_presence(LAB, message.payload).totals.values()
+            sessions = max((counters["sessions"] for counters in totals), default=0)
+            while self.counted and self.counted[0][0] <= sessions:
+                self.ages.append(time.monotonic() - self.counted.popleft()[1])
+            return
         stream = message.topic.rpartition("/")[2]
         user = dict(message.properties.UserProperty)
         ack = Ack(stream, user["ep"], int(user["s0"]) + int(user["n"]) - 1, (), time.time_ns())
@@ -124,50 +143,51 @@ class _Office:
         self.client.loop_stop()
 
 
-@asynccontextmanager
-async def far_away(port: int) -> AsyncIterator[int]:
-    """Forward a port of loopback to `port` with ONE_WAY_S delay in each direction; any rate."""
-    tasks: set[asyncio.Task[None]] = set()
+async def relayed(
+    folder: Path, settings: SyncSettings, facts: Callable[[int], Event], number: int, office: _Office | None = None
+) -> float:
+    """Return the seconds from connecting until the office has the `number` facts of a backlog.
 
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        loop = asyncio.get_running_loop()
-        while chunk := await reader.read(65_536):
-            loop.call_later(ONE_WAY_S, writer.write, chunk)
-        loop.call_later(ONE_WAY_S, writer.close)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        for ends in ((reader, far_writer), (far_reader, writer)):
-            tasks.add(asyncio.create_task(pump(*ends)))
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-        await asyncio.sleep(3 * ONE_WAY_S)
-        for task in tasks:
-            task.cancel()
-
-
-async def relayed(folder: Path, port: int, number: int) -> float:
-    """Return facts per second from connecting until the outbox is empty."""
-    database = Database.open(folder / f"relay-{port}.db", StoreSettings(reserve_mb=0, ballast_mb=0), "boot")
+    With `office` visitors check in meanwhile, and the commits of their sessions are noted there.
+    """
+    database = Database.open(folder / f"relay-{settings.port}.db", StoreSettings(reserve_mb=0, ballast_mb=0), "boot")
     store = SqliteStore(database)
     for start in range(0, number, MAX_EVENTS):
-        await store.append([tap(start + index) for index in range(MAX_EVENTS)])
-    settings = SyncSettings(host="127.0.0.1", port=port, batches_per_s=10_000)
+        await store.append([facts(start + index) for index in range(MAX_EVENTS)])
     publisher = MqttPublisher(settings, LAB)
     identity = LabIdentity(LAB, "boot", database.epoch, "0", "0")
     relay = OutboxRelay(SqliteOutbox(database), publisher, FixedClock(), identity, settings)
+    visitors = asyncio.create_task(_check_in(database, relay, office)) if office is not None else None
     begin = time.perf_counter()
     tasks = [asyncio.create_task(relay.run()), asyncio.create_task(publisher.run())]
-    while relay.status().acknowledged is None or any(relay.status().waiting.values()):  # noqa: ASYNC110 - a status is read
+    while relay.status().acknowledged is None or _backlog(relay, office):  # noqa: ASYNC110 - a status
         await asyncio.sleep(0.002)
     taken = time.perf_counter() - begin
-    for task in tasks:
+    for task in (*tasks, visitors) if visitors is not None else tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     database.close()
-    return number / taken
+    return taken
+
+
+def _backlog(relay: OutboxRelay, office: _Office | None) -> int:
+    """Return the facts that wait; of those that come in meanwhile, which are visits, none: metrics go last."""
+    waiting = relay.status().waiting
+    return sum(waiting.values()) if office is None else waiting["metrics"]
+
+
+async def _check_in(database: Database, relay: OutboxRelay, office: _Office) -> None:
+    """Count a visitor every CHECK_IN_S, as long as it runs, and note when the commit was."""
+    store = SqliteStore(database)
+    sessions = (await SqliteOutbox(database).totals())[database.epoch]["sessions"]
+    number = 10_000_000
+    while True:
+        number += 1
+        await store.append([tap(number)])
+        sessions += 1
+        office.counted.append((sessions, time.monotonic()))
+        relay.notify()
+        await asyncio.sleep(CHECK_IN_S)
 
 
 def singly(port: int, number: int) -> float:
@@ -192,15 +212,27 @@ async def run() -> list[dict[str, object]]:
         folder = Path(name)
         with Mosquitto(folder) as broker:
             office = _Office(broker)
-            near = await relayed(folder, broker.port, BACKLOG)
+            near = BACKLOG / await relayed(folder, _settings(broker.port, UNPACED), tap, BACKLOG)
             near_singly = await asyncio.to_thread(singly, broker.port, SINGLE)
-            async with far_away(broker.port) as port:
-                far = await relayed(folder, port, BACKLOG_FAR)
+            async with slow_link(broker.port, delay_s=ONE_WAY_S) as port:
+                far = BACKLOG_FAR / await relayed(folder, _settings(port, UNPACED), tap, BACKLOG_FAR)
                 far_singly = await asyncio.to_thread(singly, port, SINGLE_FAR)
+            async with slow_link(broker.port, delay_s=ONE_WAY_S, bytes_per_s=PHONE_BYTES_PER_S) as port:
+                phone = await relayed(folder, _settings(port), typical, BACKLOG_PHONE, office)
+                ages = office.ages
+                phone_singly = await asyncio.to_thread(singly, port, SINGLE_FAR)
             office.close()
     reference = "one fact a message, QoS 1, window 20"
+    phone_name = f"{BACKLOG_PHONE:,} facts over 150 ms and 5 Mbit/s"
     return [
         *rows,
         row("backlog through Mosquitto, loopback", near, "1/s", reference, near_singly),
         row("backlog through Mosquitto, 150 ms round trip", far, "1/s", reference, far_singly),
+        row(phone_name, phone, "s", f"{reference}, from {SINGLE_FAR:,}", BACKLOG_PHONE / phone_singly),
+        row(f"{phone_name}: presence age meanwhile, longest", max(ages), "s", "the way to the office", ONE_WAY_S),
     ]
+
+
+def _settings(port: int, batches_per_s: float | None = None) -> SyncSettings:
+    settings = SyncSettings(host="127.0.0.1", port=port)
+    return settings if batches_per_s is None else settings.model_copy(update={"batches_per_s": batches_per_s})

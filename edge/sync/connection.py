@@ -46,7 +46,7 @@ class Connection:
         self._unsent: deque[mqtt.MQTTMessageInfo] = deque()
         self._housekeeping: asyncio.TimerHandle | None = None
         self._tls: BrokerSocket | None = None
-        self._unconfirmed: dict[int, str] = {}
+        self._unconfirmed: dict[int, tuple[str, bool]] = {}
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.allowance = Allowance()
         self.on_message: Callable[[str, bytes], None] = lambda topic, payload: None
@@ -96,7 +96,7 @@ class Connection:
             raise ConnectionError(mqtt.error_string(info.rc))
         self._unsent.append(info)
         if message.qos > 0:
-            self._unconfirmed[info.mid] = message.topic
+            self._unconfirmed[info.mid] = message.topic, message.retain
 
     def fits(self, message: Outgoing) -> bool:
         """Return whether the broker takes a message as large as this one."""
@@ -215,12 +215,12 @@ class Connection:
     def _confirmed(
         self, client: mqtt.Client, data: object, mid: int, code: ReasonCode, properties: Properties | None
     ) -> None:
-        topic = self._unconfirmed.pop(mid, None)
-        if topic is None:
+        if mid not in self._unconfirmed:
             return  # of QoS 0: nothing is confirmed
+        topic, retained = self._unconfirmed.pop(mid)
         if code.is_failure:
             self.on_confirmed(topic, f"the broker refused a message on {topic}: {spoken(code, properties)}")
-        elif code.value == NO_MATCHING_SUBSCRIBERS:
+        elif code.value == NO_MATCHING_SUBSCRIBERS and not retained:
             self.on_confirmed(topic, f"nobody listens to {topic}: the office is not at the broker")
         else:
             self.on_confirmed(topic, "")

@@ -21,17 +21,27 @@ STEADY_S = 10.0
 """A connection that ended sooner counts as a failed attempt: two cards with one name throw each other out."""
 
 
-def offline(lab: str) -> Outgoing:
+NAMED_EPOCH = 8
+"""Characters of the epoch in the name: MQTT brokers must take names of 23, and most take longer ones."""
+
+
+def offline(lab: str, epoch: str = "") -> Outgoing:
     """Return the retained word that the lab is away: its will, and its farewell."""
-    return Outgoing(topics.presence(lab), encode_presence(Presence(lab, "offline")), qos=1, retain=True)
+    return Outgoing(topics.presence(lab), encode_presence(Presence(lab, "offline", epoch=epoch)), qos=1, retain=True)
 
 
 class MqttPublisher:
-    """Publisher over MQTT 5 with clean start and session expiry 0: the broker keeps nothing for us but presence."""
+    """Publisher over MQTT 5 with clean start and session expiry 0: the broker keeps nothing for us but presence.
 
-    def __init__(self, settings: SyncSettings, lab: str) -> None:
+    The client's name has the epoch in it: a lab and the clone of its card would otherwise throw each other out for
+    ever, and neither would send what it holds.
+    """
+
+    def __init__(self, settings: SyncSettings, lab: str, epoch: str = "") -> None:
         self._settings = settings
         self._lab = lab
+        self._client_id = f"infomobil-{lab}-{epoch[:NAMED_EPOCH]}" if epoch else f"infomobil-{lab}"
+        self._farewell = offline(lab, epoch)
         self._connection: Connection | None = None
         self._on_link: Callable[[bool], None] = lambda up: None
         self._on_message: Callable[[str, bytes], None] = lambda topic, payload: None
@@ -77,9 +87,7 @@ class MqttPublisher:
         delay = self._settings.retry_min_s
         while True:
             came_up, since = False, 0.0
-            connection = Connection(
-                self._settings, f"infomobil-{self._lab}", offline(self._lab), topics.PRESENCE_WILL_DELAY_S
-            )
+            connection = Connection(self._settings, self._client_id, self._farewell, topics.PRESENCE_WILL_DELAY_S)
             try:
                 await connection.connect([topics.ack_filter(self._lab)])
                 came_up, since = True, asyncio.get_running_loop().time()
@@ -91,7 +99,7 @@ class MqttPublisher:
                 self._failed(_words(error))
             except asyncio.CancelledError:
                 if came_up:
-                    await connection.goodbye(offline(self._lab))
+                    await connection.goodbye(self._farewell)
                 raise
             finally:
                 connection.close()
