@@ -41,7 +41,7 @@ class _Connected:
         self, settings: SyncSettings, outbox: Outbox, clock: Clock, identity: LabIdentity, health: Health
     ) -> None:
         self._clock = clock
-        self._publisher = MqttPublisher(settings, identity.lab)
+        self._publisher = MqttPublisher(settings, identity.lab, identity.epoch)
         self._live = LiveTopics(self._publisher, identity.lab)
         self._relay = OutboxRelay(outbox, self._publisher, clock, identity, settings, health=health)
         self.notify = self._relay.notify

@@ -73,7 +73,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The retained word of a lab about itself.
+    """The retained word of a lab about itself. One that says offline holds no more than the epoch that ended.
 
     heads is the newest seq per stream of the current epoch; closed maps former epochs to their last seq per stream;
     totals maps each epoch to its grow-only counters: people counted, people taken back by corrections, kiosk sessions.

@@ -261,7 +261,7 @@ def decode_presence(lab: str, payload: bytes) -> Presence:
     if state not in ("online", "offline"):
         raise BadMessage(f"state {state!r} is neither online nor offline")
     if state == "offline":
-        return Presence(lab, state)
+        return Presence(lab, state, epoch=_text(body, "epoch") if body.get("epoch") else "")
     totals = _counters(body, "totals")
     if any(set(counters) != set(TOTALS) for counters in totals.values()):
         raise BadMessage("totals lacks a counter")

@@ -18,10 +18,12 @@ _TALLY = (
     " duplicates = lab.duplicates + excluded.duplicates, invalid = lab.invalid + excluded.invalid,"
     " unknown = lab.unknown + excluded.unknown"
 )
-# The Will knows the lab's name and nothing else: what the lab said last stays.
+# The Will knows the lab's name and its epoch and nothing else: what the lab said last stays. The Will of an epoch that
+# was left behind comes late, when the lab has long been there again.
 _OFFLINE = (
     "insert into lab (lab, state, presence_ns) values (?, ?, ?) on conflict (lab) do update set"
     " state = excluded.state, presence_ns = excluded.presence_ns where lab.presence_ns <= excluded.presence_ns"
+    " and (lab.epoch = '' or lab.epoch = ? or ? = '')"
 )
 _ONLINE = (
     "insert into lab (lab, state, epoch, software, config, waiting, heads, presence_ns, seen_ns)"
@@ -64,7 +66,7 @@ def save_labs(database: Database, presences: Sequence[ReceivedPresence], tallies
 def _say(database: Database, item: ReceivedPresence) -> None:
     word, at = item.presence, item.received_ns
     if word.state == "offline":
-        database.query(_OFFLINE, (word.lab, word.state, at))
+        database.query(_OFFLINE, (word.lab, word.state, at, word.epoch, word.epoch))
         return
     heads = json.dumps(word.heads, separators=(",", ":"))
     if not item.on_air:

@@ -131,6 +131,14 @@ async def test_presence_of_a_lab_goes_online_and_offline(ledger):
     assert (await ledger.read(reading.labs))[0].state == "offline"
 
 
+async def test_the_late_will_of_an_epoch_that_was_left_behind_takes_no_lab_offline(ledger):
+    await ledger.record([presence(epoch="e2")])
+    for epoch, state in (("e1", "online"), ("e2", "offline")):
+        will = b'{"v":1,"state":"offline","epoch":"%s"}' % epoch.encode()
+        await ledger.record([intake.read(message("im/v1/van-1/presence", will, NOW_NS + 5))])
+        assert (await ledger.read(reading.labs))[0].state == state
+
+
 async def test_invalid_and_unknown_facts_are_kept_and_do_not_stall(ledger):
     lab = Sender()
     done = await ledger.record(

@@ -262,8 +262,10 @@ def test_a_presence_comes_back(presence: Presence) -> None:
     assert decode_presence("lab-1", encode_presence(presence)) == presence
 
 
-def test_a_farewell_says_offline_and_no_more() -> None:
+def test_a_farewell_says_offline_the_epoch_and_no_more() -> None:
     assert decode_presence("lab-1", encode_presence(Presence("lab-1", "offline"))) == Presence("lab-1", "offline")
+    farewell = Presence("lab-1", "offline", "boot", "e1", "1.0", waiting=3)
+    assert decode_presence("lab-1", encode_presence(farewell)) == Presence("lab-1", "offline", epoch="e1")
 
 
 @patient
