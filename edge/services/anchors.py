@@ -109,7 +109,7 @@ class ClockWatch:
     def heard(self, sent_ns: int, heard_ns: int, office_ns: int) -> None:
         """Take the office's word that it was `office_ns`, UTC, at some moment between two of the boot's clock, ns."""
         at_us, give_us = (sent_ns + heard_ns) // 2000, -(-(heard_ns - sent_ns) // 2000)
-        if office_ns > 0 and give_us >= 0:
+        if office_ns > 0 and heard_ns >= sent_ns:
             self._offer("ack", Anchor(at_us, office_ns // 1000, give_us + 1 + OFFICE_CLOCK_US))
 
     def _mind_step(self, ahead_us: int, reading_us: int) -> None:
