@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from office import account_cli
+from office import stick_cli, account_cli
 from office.app import run as run_office
 from office.broker_cli import app as broker_app
 from office.config import OfficeSettings, load
@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 app.add_typer(account_cli.app, name="account")
 app.add_typer(broker_app, name="broker")
+app.add_typer(stick_cli.key, name="key")
+app.command("import")(stick_cli.import_sticks)
 _out = Console()
 _errors = Console(stderr=True)
 
