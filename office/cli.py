@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from office import stick_cli, account_cli
+from office import stick_cli, account_cli, seal_cli
 from office.app import run as run_office
 from office.broker_cli import app as broker_app
 from office.config import OfficeSettings, load
@@ -60,6 +60,12 @@ def check_config(file: Annotated[Path, typer.Argument(help="The TOML file to loo
     table.add_row("nightly check", str(settings.checks.recount_at))
     table.add_row("pledge", f"{load_plan(settings.indicators).plan.target} pupils and teachers")
     _out.print(table)
+
+
+@app.command()
+def verify(digest: Annotated[str, typer.Argument(help="The digest that a report names.")], config: ConfigFile) -> None:
+    """Check whether the ledger still holds what a report was made of; exit code 1 where it does not."""
+    seal_cli.verify(_load(config), digest)
 
 
 @app.command()

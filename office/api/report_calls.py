@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query
 
 from office import reports
-from office.ledger import Ledger
+from office.ledger import Ledger, seals
 from office.ledger.figures import By, Period
 from office.reports.plan import PlanFile
 
@@ -50,3 +51,18 @@ def add_report_calls(app: FastAPI, ledger: Ledger, pledged: PlanFile) -> None:
     @app.get("/api/map", summary="Every municipality of Lithuania with its tile")
     async def tiles() -> list[dict[str, Any]]:
         return await ledger.read(reports.tiles)
+
+    @app.get("/api/interest", summary="Answers before and after in pairs; small groups are hidden")
+    async def interest(asked: Asked) -> dict[str, Any]:
+        return await ledger.read(lambda database: reports.interest(database, asked))
+
+    @app.get("/api/digest", summary="One number that the ledger can be checked by later")
+    async def digest() -> dict[str, Any]:
+        return reports.sealed(await seal(ledger))
+
+
+async def seal(ledger: Ledger) -> seals.Seal:
+    """Return the seal of the ledger as it is, which is kept from then on."""
+    made = await ledger.read(lambda database: seals.make(database, time.time_ns()))
+    await ledger.change(lambda database: seals.keep(database, made))
+    return made

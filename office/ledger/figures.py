@@ -8,7 +8,7 @@ of a period only where the period is open at both ends.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from office.ledger.database import Database
@@ -94,8 +94,8 @@ def people_by_day(database: Database) -> dict[str, dict[str, int]]:
 def new_schools_by_day(database: Database) -> list[tuple[str, int]]:
     """Return how many schools were visited for the first time on each day, in order."""
     rows = database.query(
-        "select day, count(*) from"
-        " (select min(date) as day from visit where date <> '' group by school, municipality) s group by day order by day"
+        "select day, count(*) from (select min(date) as day from visit where date <> ''"
+        " group by school, municipality) s group by day order by day"
     )
     return [(day, int(schools)) for day, schools in rows]
 
@@ -150,12 +150,15 @@ class CorrectionRow:
     corrected: int
 
 
+_CORRECTION = tuple(field.name for field in fields(CorrectionRow))
+
+
 def corrections(database: Database, period: Period, limit: int) -> list[CorrectionRow]:
     """Return up to `limit` corrections, newest day first: first is what was counted before any correction."""
     where, values = period.where("correction.lab")
     rows = database.query(
         "select correction.lab, coalesce(visit.date, ''), coalesce(visit.school, ''), correction.grp, correction.role,"
-        " correction.people, reason, by_whom, counted.people - (select sum(c.people) from correction c"
+        " correction.people, reason, by_whom, counted.people - (select cast(sum(c.people) as bigint) from correction c"
         " where c.lab = correction.lab and c.visit = correction.visit and c.grp = correction.grp"
         " and c.role = correction.role), counted.people from correction"
         " left join visit on visit.lab = correction.lab and visit.visit = correction.visit"
@@ -164,7 +167,7 @@ def corrections(database: Database, period: Period, limit: int) -> list[Correcti
         " order by visit.date desc, correction.lab, correction.visit, correction.epoch, correction.seq limit ?",
         [*values, limit],
     )
-    return [CorrectionRow(*row[:8], int(row[8]), int(row[9])) for row in rows]
+    return [CorrectionRow(**dict(zip(_CORRECTION, row, strict=True))) for row in rows]
 
 
 def count_corrections(database: Database, period: Period) -> int:

@@ -27,7 +27,7 @@ def breakdown(database: Database, by: By, period: Period) -> dict[str, Any]:
     shares, municipalities = figures.breakdown(database, by, period), known()
     if by == "municipality":
         shares = _merged(shares, municipalities)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "key": key,
             "label": _label(by, key, municipalities),
@@ -69,10 +69,10 @@ def tiles(database: Database) -> list[dict[str, Any]]:
     """Return every municipality with its tile and the pupils and teachers reached; then names that are none of them."""
     municipalities = known()
     shares = _merged(figures.breakdown(database, "municipality", Period()), municipalities)
-    tiled = [
+    tiled: list[dict[str, Any]] = [
         {"code": item.code, "name": item.name, "column": item.column, "row": item.row} for item in municipalities.all
     ]
-    others = [
+    others: list[dict[str, Any]] = [
         {"code": None, "name": name, "column": None, "row": None}
         for name in sorted(shares)
         if name and name not in municipalities.by_code

@@ -10,6 +10,7 @@ from typing import Any
 from office.ledger import reading
 from office.ledger.database import Database
 from office.ledger.reading import JobRow, LabStatus, VisitRow
+from office.ledger.seals import Seal
 from office.ledger.standing import Standing, standings
 from office.reports.forecasting import forecast
 from office.reports.indicators import stands
@@ -156,3 +157,8 @@ def quality(database: Database) -> dict[str, Any]:
         "chain_alarms": found.alarms,
         "last_quarantine": last,
     }
+
+
+def sealed(seal: Seal) -> dict[str, Any]:
+    """Return the digest of the ledger, how many facts it stands for, and when it was made."""
+    return {"digest": seal.digest.hex(), "events": seal.events, "as_of": iso(seal.at_ns)}

@@ -4,8 +4,8 @@
 Visits come as they come and bring groups of different size. Their sum is taken as a compound Poisson process (S. Ross,
 Introduction to Probability Models, section 5.4.2): over a time t at the pace of people per day, the mean is pace * t
 and the variance is v * t, where v, the expected square of a group times the rate of groups, is estimated by the sum of
-squares of the days over the days observed. Two errors add up: that of the pace, which was estimated from T days (v / T),
-and that of what is to come (v * t). So the variance of the sum t days from today is v * t * (1 + t / T).
+squares of the days over the days observed. Two errors add up: that of the pace, estimated from T days (v / T), and
+that of what is to come (v * t). So the variance of the sum t days from today is v * t * (1 + t / T).
 
 What the method does not know: terms and holidays, a van that is added, a campaign. It says what follows if the time to
 come is like the window, and its band holds four of five outcomes of that, not of everything that may happen.
