@@ -26,11 +26,18 @@ export class Words<Key extends string> {
   language: Language = $state("lt");
 
   readonly #dictionaries: Partial<Record<Language, Dictionary<Key>>>;
+  readonly #figure: (value: number, language: Language) => string;
   readonly #plural: Intl.PluralRules = $derived(new Intl.PluralRules(this.language));
 
-  constructor(dictionaries: Partial<Record<Language, Dictionary<Key>>>, language: Language) {
+  /** `figure` writes the numbers among the places; without it they stand as they are. */
+  constructor(
+    dictionaries: Partial<Record<Language, Dictionary<Key>>>,
+    language: Language,
+    figure: (value: number, language: Language) => string = String,
+  ) {
     this.#dictionaries = dictionaries;
     this.language = language;
+    this.#figure = figure;
   }
 
   get languages(): Language[] {
@@ -48,7 +55,8 @@ export class Words<Key extends string> {
     const sentence = typeof entry === "string" ? entry : (entry[rules.select(Number(places["n"]))] ?? entry.other ?? "");
     return sentence.replace(/\{(\w+)\}/g, (whole, name: string) => {
       const value = places[name];
-      return value === undefined ? whole : String(value);
+      if (value === undefined) return whole;
+      return typeof value === "number" ? this.#figure(value, language) : value;
     });
   }
 
