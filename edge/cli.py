@@ -19,6 +19,7 @@ from edge.drivers.opcua.settings import OpcUaSettings
 from edge.opcua_cli import opcua
 from edge.services.hand_settings import HandSettings
 from edge.services.opening import Item
+from edge.stick_cli import export, key
 from edge.store.pin import write_pin
 from edge.store.recordings import load as load_recording
 from edge.story.export import to_json_lines
@@ -26,6 +27,8 @@ from edge.story.tell import story
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Edge controller of one mobile laboratory.")
 cli.add_typer(opcua, name="opcua")
+cli.command()(export)
+cli.command()(key)
 out = Console()
 err = Console(stderr=True)
 
