@@ -16,7 +16,7 @@ from office.api import create_app
 from office.api.pages import find_pages
 from office.config import OfficeSettings
 from office.errors import TaskEnded
-from office.ingest import Ingest
+from office.ingest import Crew, Ingest
 from office.ledger import Ledger
 from office.nightly import Nightly
 
@@ -42,8 +42,9 @@ async def run(settings: OfficeSettings) -> None:
     """Run the office until SIGINT or SIGTERM. Raises OSError where the port is taken, ValueError for a bad file."""
     ledger = Ledger(settings.database)
     try:
-        ingest = Ingest(settings.broker, ledger)
-        app = create_app(settings, ledger, lambda: ingest.connected, find_pages())
+        several = settings.ingest.workers > 1
+        ingest = Crew(settings, ledger) if several else Ingest(settings.broker, ledger)
+        app = create_app(settings, ledger, lambda: ingest.connected, find_pages(), lambda: ingest.figures)
         listener = _listen(settings)
         # timeout_graceful_shutdown: a page that keeps its connection open must not keep the service alive.
         config = uvicorn.Config(

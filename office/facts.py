@@ -101,5 +101,21 @@ class Rejected:
     received_ns: int
 
 
+@dataclass(slots=True)
+class IngestFigures:
+    """What passed since the start. dropped were not looked at because the queue was full: labs send them again.
+
+    workers are up and hear the broker; restarts counts those that ended by themselves.
+    """
+
+    received: int = 0
+    new: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    dropped: int = 0
+    workers: int = 0
+    restarts: int = 0
+
+
 FeedKey = tuple[str, str, str]
 Item = ReceivedBatch | ReceivedPresence | Rejected

@@ -15,12 +15,14 @@ from office.api.access import LOOPBACK, AccessGate, Door
 from office.api.account_calls import add_account_calls
 from office.api.audit_calls import add_audit_calls
 from office.api.errors import add_handlers
+from office.api.metrics import add_metrics
 from office.api.pages import add_pages
 from office.api.quarantine_calls import add_quarantine_calls
 from office.api.report_calls import add_report_calls
 from office.api.security import HostGate, SecurityHeaders
 from office.api.visit_calls import add_visit_calls
 from office.config import OfficeSettings
+from office.facts import IngestFigures
 from office.ledger import Ledger, reading
 from office.ledger.database import Database
 from office.reports.plan import load as load_plan
@@ -32,9 +34,13 @@ Lab = Annotated[str | None, Query(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
 
 def create_app(
-    settings: OfficeSettings, ledger: Ledger, broker_connected: Callable[[], bool], pages: Path | None
+    settings: OfficeSettings,
+    ledger: Ledger,
+    broker_connected: Callable[[], bool],
+    pages: Path | None,
+    ingest: Callable[[], IngestFigures] = IngestFigures,
 ) -> FastAPI:
-    """Return the office's ASGI app. `pages` is the folder of the built pages, if there is one.
+    """Return the office's ASGI app. `pages` is the folder of the built pages, if there is one; ingest tells figures.
 
     Raises ConfigInvalid where the file of what was pledged is not good.
     """
@@ -48,6 +54,7 @@ def create_app(
     _add_reports(app, ledger, broker_connected)
     add_report_calls(app, ledger, load_plan(settings.indicators))
     _add_exports(app, ledger)
+    add_metrics(app, ledger, broker_connected, ingest)
     add_pages(app, pages)
     app.add_middleware(AccessGate, door=door)
     if settings.http.loopback or settings.http.hosts:

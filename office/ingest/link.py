@@ -15,9 +15,10 @@ import socket
 import ssl
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -40,6 +41,9 @@ KEEPALIVE_S = 20
 CONNECT_TIMEOUT_S = 3.0
 TICK_S = 1.0
 
+Channel = Literal["up", "presence"]
+CHANNELS: tuple[Channel, ...] = ("up", "presence")
+
 _log = logging.getLogger(__name__)
 
 
@@ -53,10 +57,19 @@ class Handle:
 
 
 class BrokerLink:
-    """The office's end of the broker. `receive` is called on the loop for each message and must not block."""
+    """The office's end of the broker. `receive` is called on the loop for each message and must not block.
 
-    def __init__(self, settings: BrokerSettings, receive: Callable[[Message, Handle], None]) -> None:
+    channels are what it listens to: batches, which the workers share, and presence, which each who asks gets all of.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        receive: Callable[[Message, Handle], None],
+        channels: Sequence[Channel] = CHANNELS,
+    ) -> None:
         self._settings = settings
+        self._channels = channels
         self._receive = receive
         self._client: mqtt.Client | None = None
         self._session = 0
@@ -199,7 +212,8 @@ class BrokerLink:
             self._lose(f"it refused us: {code}")
             return
         once = SubscribeOptions(qos=1)
-        client.subscribe([(self._ingest_filter, once), (topics.PRESENCE_FILTER, once)])
+        filters = {"up": self._ingest_filter, "presence": topics.PRESENCE_FILTER}
+        client.subscribe([(filters[channel], once) for channel in self._channels])
 
     def _on_subscribe(
         self, _client: mqtt.Client, _data: object, _mid: int, codes: list[ReasonCode], _options: Properties | None

@@ -11,13 +11,13 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from office import intake
 from office.config import BrokerSettings
 from office.errors import LedgerRefused, LedgerUnavailable
-from office.facts import Item, Message, Rejected
-from office.ingest.link import BrokerLink, Handle
+from office.facts import IngestFigures, Item, Message, Rejected
+from office.ingest.link import CHANNELS, BrokerLink, Channel, Handle
 from office.ledger import Ledger, Recorded
 from wire import topics
 from wire.codec import encode_ack
@@ -31,32 +31,34 @@ RETRY_LONGEST_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class IngestFigures:
-    """What passed since the start. dropped were not looked at because the queue was full: labs send them again."""
-
-    received: int = 0
-    new: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-    dropped: int = 0
-
-
 class Ingest:
-    """The office's intake: a link to the broker, a bounded queue, and a worker that feeds the ledger."""
+    """The office's intake: a link to the broker, a bounded queue, and a worker that feeds the ledger.
 
-    def __init__(self, broker: BrokerSettings, ledger: Ledger) -> None:
+    channels are what it takes in: several processes share the batches, and one listens to presence.
+    """
+
+    def __init__(self, broker: BrokerSettings, ledger: Ledger, channels: Sequence[Channel] = CHANNELS) -> None:
         self._ledger = ledger
-        self._link = BrokerLink(broker, self._receive)
+        self._link = BrokerLink(broker, self._receive, channels)
+        self._group = asyncio.Lock()
         self._queue: asyncio.Queue[tuple[Message, Handle]] = asyncio.Queue()
         self._queued_bytes = 0
         self._ledger_away = False
-        self.figures = IngestFigures()
+        self._figures = IngestFigures()
 
     @property
     def connected(self) -> bool:
         """Return whether the broker's messages reach us."""
         return self._link.connected
+
+    @property
+    def figures(self) -> IngestFigures:
+        """Return what passed since the start."""
+        return replace(self._figures, workers=int(self.connected))
+
+    async def finish(self) -> None:
+        """Wait for the group of messages under way, and let no other one begin: before `run` is cancelled."""
+        await self._group.acquire()
 
     async def wait_connected(self) -> None:
         """Return once the broker's messages reach us."""
@@ -69,10 +71,10 @@ class Ingest:
             group.create_task(self._work(), name="ingest-worker")
 
     def _receive(self, message: Message, handle: Handle) -> None:
-        self.figures.received += 1
+        self._figures.received += 1
         if self._queue.qsize() >= QUEUE_MESSAGES or self._queued_bytes + len(message.payload) > QUEUE_BYTES:
             # No ack of ours goes out, so the lab sends it again when the ledger has caught up.
-            self.figures.dropped += 1
+            self._figures.dropped += 1
             self._link.acknowledge(handle)
             return
         self._queued_bytes += len(message.payload)
@@ -81,20 +83,24 @@ class Ingest:
     async def _work(self) -> None:
         while True:
             waiting = [await self._queue.get()]
-            while len(waiting) < GROUP and not self._queue.empty():
-                waiting.append(self._queue.get_nowait())
-            messages = [message for message, _ in waiting]
-            self._queued_bytes -= sum(len(message.payload) for message in messages)
-            items = await asyncio.to_thread(lambda taken: [intake.read(message) for message in taken], messages)
-            for item in items:
-                if isinstance(item, Rejected):
-                    _log.warning("set aside %d bytes on %s: %s", item.size, item.topic, item.reason)
-            for done in await self._record(messages, items):
-                self._count(done)
-                for lab, ack in done.acks:
-                    self._link.publish(topics.ack(lab, ack.stream), encode_ack(ack))
-            for _, handle in waiting:
-                self._link.acknowledge(handle)
+            async with self._group:
+                await self._take(waiting)
+
+    async def _take(self, waiting: list[tuple[Message, Handle]]) -> None:
+        while len(waiting) < GROUP and not self._queue.empty():
+            waiting.append(self._queue.get_nowait())
+        messages = [message for message, _ in waiting]
+        self._queued_bytes -= sum(len(message.payload) for message in messages)
+        items = await asyncio.to_thread(lambda taken: [intake.read(message) for message in taken], messages)
+        for item in items:
+            if isinstance(item, Rejected):
+                _log.warning("set aside %d bytes on %s: %s", item.size, item.topic, item.reason)
+        for done in await self._record(messages, items):
+            self._count(done)
+            for lab, ack in done.acks:
+                self._link.publish(topics.ack(lab, ack.stream), encode_ack(ack))
+        for _, handle in waiting:
+            self._link.acknowledge(handle)
 
     async def _record(self, messages: Sequence[Message], items: Sequence[Item]) -> list[Recorded]:
         """Return what the ledger made of `items`, however long it takes until it can be asked."""
@@ -133,6 +139,6 @@ class Ingest:
             return done
 
     def _count(self, done: Recorded) -> None:
-        self.figures.new += done.new
-        self.figures.duplicates += done.duplicates
-        self.figures.rejected += done.rejected
+        self._figures.new += done.new
+        self._figures.duplicates += done.duplicates
+        self._figures.rejected += done.rejected
