@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from office import stick_cli, account_cli, seal_cli
+from office import account_cli, seal_cli, stick_cli
 from office.app import run as run_office
 from office.broker_cli import app as broker_app
 from office.config import OfficeSettings, load
