@@ -60,7 +60,9 @@ class Archive:
             self._partial.unlink()
 
     def fits(self, size: int) -> bool:
-        """Return whether one more file of `size` bytes has room."""
+        """Return whether one more file of `size` bytes has room; the first one beside the presence always has."""
+        if len(self._listed) < 2:
+            return True
         return self._bytes + size + _ENTRY_ROOM <= self._most_bytes and len(self._listed) < self._most_files
 
     def add(self, name: str, content: bytes) -> None:
