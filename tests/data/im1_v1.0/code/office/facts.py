@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What passes from the intake to the ledger: checked values, free of bytes, topics and SQL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wire.batch import Presence, Scalar
+
+
+def clean(text: str) -> str:
+    """Return `text` without what a database cannot hold: NUL and halves of surrogate pairs become U+FFFD."""
+    return re.sub(r"[\x00\ud800-\udfff]", "\ufffd", text)
+
+
+class Standing(StrEnum):
+    """Whether the office understood a fact. Every fact is stored; only an understood one is added up."""
+
+    UNDERSTOOD = "understood"
+    UNKNOWN = "unknown"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as the broker gave it: size is the length of the whole payload in bytes, times are UTC ns."""
+
+    topic: str
+    payload: bytes
+    size: int
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact of a batch; body_json is its body as ASCII JSON text."""
+
+    seq: int
+    type: str
+    standing: Standing
+    boot_ns: int
+    wall_ns: int
+    body: dict[str, Scalar]
+    body_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedBatch:
+    """A decoded batch: consecutive facts of one (lab, stream, epoch), with its own and its predecessor's SHA-256."""
+
+    lab: str
+    stream: str
+    epoch: str
+    boot: str
+    prev: bytes | None
+    sha256: bytes
+    facts: tuple[Fact, ...]
+    received_ns: int
+
+    @property
+    def first(self) -> int:
+        """Return the seq of the first fact."""
+        return self.facts[0].seq
+
+    @property
+    def last(self) -> int:
+        """Return the seq of the last fact."""
+        return self.facts[-1].seq
+
+    @property
+    def key(self) -> FeedKey:
+        """Return whose facts these are."""
+        return (self.lab, self.stream, self.epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPresence:
+    """A lab's word about itself."""
+
+    presence: Presence
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A payload set aside: why, how long it was, and its first kilobyte."""
+
+    topic: str
+    lab: str
+    stream: str
+    reason: str
+    size: int
+    head: bytes
+    received_ns: int
+
+
+FeedKey = tuple[str, str, str]
+Item = ReceivedBatch | ReceivedPresence | Rejected
