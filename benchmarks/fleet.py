@@ -187,7 +187,8 @@ async def region(fleet: Fleet, labs: Sequence[Lab], sizes: Sizes, rows: list[Row
     """Let a region send what it kept while the others go on at their pace; return the region's phase."""
     away, others = labs[: sizes.region], labs[sizes.region :]
     fleet.keep_going = True
-    await fleet.drained(labs, PATIENCE_S)  # what the day has left
+    for lab in labs:
+        lab.take_back()  # what the day has left
     for lab in away:
         lab.cut(itertools.repeat(500, sizes.backlog))
     for lab in others:

@@ -33,10 +33,12 @@ STREAM = "visits"
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A batch as it goes over the air, and the seq of its last fact."""
+    """A batch as it goes over the air, the seqs before it and of its last fact, and the hash it was chained to."""
 
     payload: bytes
+    before: int
     last: int
+    prev: bytes | None
 
 
 @dataclass
@@ -56,11 +58,17 @@ class Lab:
     def cut(self, sizes: Iterable[int]) -> None:
         """Cut batches of so many facts each, chained to those before."""
         for size in sizes:
-            first = self._cut_to + 1
+            first, prev = self._cut_to + 1, self._prev
             facts = tuple(main_job(first + number) for number in range(size))
-            payload, self._prev = encode_batch(Batch(self.name, STREAM, "e1", "b1", first, self._prev, facts))
+            payload, self._prev = encode_batch(Batch(self.name, STREAM, "e1", "b1", first, prev, facts))
             self._cut_to += size
-            self.waiting.append(Cut(payload, self._cut_to))
+            self.waiting.append(Cut(payload, first - 1, self._cut_to, prev))
+
+    def take_back(self) -> None:
+        """Let what was cut and not sent not have been."""
+        if self.waiting:
+            self._cut_to, self._prev = self.waiting[0].before, self.waiting[0].prev
+            self.waiting.clear()
 
     def send(self) -> bool:
         """Send the next batch; return whether there was one."""
