@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from edge.domain.air import Publisher, TooLarge
 from edge.domain.errors import StoreUnavailable
@@ -190,8 +191,11 @@ class OutboxRelay:
         if ack.watermark > track.sent_to:
             await track.look_again(self._outbox)
         if ack.watermark > track.cut_to:
-            self._counters.ignored += 1  # it names facts that were never sent
-            return
+            if ack.epoch == self._lab.epoch:
+                self._counters.ignored += 1  # it names facts that were never sent
+                return
+            # A clone of this card has sent them. What was not cut here goes out all the same: the office knows it.
+            ack = replace(ack, watermark=track.cut_to)
         watermark = await self._outbox.acknowledge(track.head.stream, ack.epoch, ack.watermark)
         now_ns = self._clock.boot_ns()
         self._acknowledged = Acknowledged(now_ns, ack.office_ns)

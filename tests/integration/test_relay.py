@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -508,6 +509,24 @@ async def test_an_acknowledgement_beyond_what_was_sent_counts_where_a_gap_record
         office.acknowledge(Ack("metrics", epoch, 560))
         await eventually(lambda: lab.relay.status().acknowledged is not None)
         assert lab.relay.status().acks_ignored == 1
+
+
+async def test_a_clone_sends_what_the_other_card_has_sent_and_cut_in_another_way(
+    tmp_path: Path, broker: Mosquitto, office: SmallOffice
+) -> None:
+    office.mute = lambda batch: True
+    async with van(tmp_path / "card", broker, resend_min_s=600.0) as lab:
+        await lab.count(session(1))
+        await eventually(lambda: len(office.arrivals) == 1)
+        # These wait uncut for the answer to the first.
+        await lab.count(*(session(number) for number in range(2, 5)))
+        old = lab.store.epoch
+    shutil.copytree(tmp_path / "card", tmp_path / "clone")
+    office.mute = lambda batch: False
+    for card in ("card", "clone"):
+        async with van(tmp_path / card, broker) as lab:
+            await drained(lab)
+    assert sorted(office.facts["visits", old]) == [1, 2, 3, 4]
 
 
 async def test_only_the_answer_to_a_first_sending_tells_of_the_clock(
