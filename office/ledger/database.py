@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 Row = tuple[Any, ...]
 EventRow = tuple[int, str, str, int, int, str]
@@ -17,6 +17,11 @@ class Database(Protocol):
 
     Every method raises LedgerUnavailable (away, locked, full: worth trying again) or LedgerRefused (never).
     """
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgresql"]:
+        """Return which of the two it is, for the few steps that only one needs."""
+        ...
 
     @property
     def words(self) -> dict[str, str]:

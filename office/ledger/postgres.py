@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import psycopg
 
@@ -29,6 +30,7 @@ on conflict do nothing returning seq
 class PostgresDatabase:
     """A ledger behind the connection string `url`."""
 
+    dialect: Literal["postgresql"] = "postgresql"
     words: dict[str, str] = {  # noqa: RUF012 - an instance attribute of the protocol, never changed
         "serial": "bigint generated always as identity primary key",
         "bytes": "bytea",

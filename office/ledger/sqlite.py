@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from office.errors import LedgerRefused, LedgerUnavailable
 from office.ledger.database import EventRow, Row
@@ -21,6 +22,7 @@ _REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, OverflowError, UnicodeErr
 class SqliteDatabase:
     """A ledger in the file `path`."""
 
+    dialect: Literal["sqlite"] = "sqlite"
     words: dict[str, str] = {  # noqa: RUF012 - an instance attribute of the protocol, never changed
         "serial": "integer primary key",
         "bytes": "blob",

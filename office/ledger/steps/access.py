@@ -6,12 +6,13 @@ Of a session only the SHA-256 of its token is kept: who reads the database canno
 
 from __future__ import annotations
 
+from office.ledger.steps.partitions import partition
 from office.ledger.steps.step import Migration
 
 ACCESS = (
     Migration(
         7,
-        "accounts and sessions, what of the quarantine was seen, recounts",
+        "accounts and sessions, what of the quarantine was seen, recounts; partitions by lab",
         (
             """create table account (
                 name {text} primary key,
@@ -39,5 +40,6 @@ ACCESS = (
                 broken bigint not null,
                 detail {text} not null)""",
         ),
+        partition,
     ),
 )
