@@ -102,7 +102,8 @@ class ClockWatch:
         self._mind_step(wall_us - boot_us, boot_us - before_us)
         if kernel is not None and kernel.synchronised:
             self._was_synchronised = True
-            uncertainty = max(kernel.uncertainty_us, NTP_LEAST_US) + boot_us - before_us
+            # The last 1 is for the rounding of both clocks to whole microseconds.
+            uncertainty = max(kernel.uncertainty_us, NTP_LEAST_US) + boot_us - before_us + 1
             self._offer("ntp", Anchor(boot_us, wall_us, uncertainty))
         self._judge(kernel, boot_us, wall_us)
 
