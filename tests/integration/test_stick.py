@@ -198,7 +198,7 @@ async def test_the_service_goes_on_while_a_stick_is_written(ledger: Ledger, tmp_
 
     async def serve() -> None:
         nonlocal stored
-        for number in range(30):
+        for number in range(12):
             await store.append([session(50_000 + number), metric(number)])
             stored += 1
             for head in await outbox.heads():
@@ -218,12 +218,12 @@ async def test_the_service_goes_on_while_a_stick_is_written(ledger: Ledger, tmp_
         files += done.files
         await asyncio.sleep(0)
     await serving
-    assert stored == 30
+    assert stored == 12
     files += (await card.export()).files
     await trusted(ledger, card)
     for path in files:
         await bring(ledger, path)
-    assert (await figures(ledger)).sessions == 630
+    assert (await figures(ledger)).sessions == 612
     assert (await ledger.read(reading.quality)).alarms == 0
     await asyncio.to_thread(service.close)
 
