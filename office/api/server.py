@@ -16,6 +16,7 @@ from office.api.account_calls import add_account_calls
 from office.api.audit_calls import add_audit_calls
 from office.api.errors import add_handlers
 from office.api.metrics import add_metrics
+from office.api.import_calls import add_import_calls
 from office.api.pages import add_pages
 from office.api.quarantine_calls import add_quarantine_calls
 from office.api.report_calls import add_report_calls
@@ -51,6 +52,7 @@ def create_app(
     add_quarantine_calls(app, ledger)
     add_visit_calls(app, ledger)
     add_audit_calls(app, ledger)
+    add_import_calls(app, ledger)
     _add_reports(app, ledger, broker_connected)
     add_report_calls(app, ledger, load_plan(settings.indicators))
     _add_exports(app, ledger)
