@@ -15,8 +15,8 @@ from office.api.access import LOOPBACK, AccessGate, Door
 from office.api.account_calls import add_account_calls
 from office.api.audit_calls import add_audit_calls
 from office.api.errors import add_handlers
-from office.api.metrics import add_metrics
 from office.api.import_calls import add_import_calls
+from office.api.metrics import add_metrics
 from office.api.pages import add_pages
 from office.api.quarantine_calls import add_quarantine_calls
 from office.api.report_calls import add_report_calls
