@@ -14,6 +14,7 @@ from itertools import pairwise
 from office.ledger import audit
 from office.ledger.clocks import Start, anchors, starts
 from office.ledger.database import Database
+from office.ledger.keys import KEY
 from office.ledger.intervals import contradict, span_at
 
 CLONE, ROLLBACK, CLOCK = "clone", "rollback", "clock"
@@ -51,7 +52,7 @@ def review(database: Database, lab: str, boots: Iterable[str], now_ns: int) -> N
     kept = {
         (kind, mark): (text, since_ns)
         for kind, mark, text, since_ns in database.query(
-            "select kind, mark, text, since_ns from doubt where lab = ?", (lab,)
+            "select kind, mark, text, since_ns from doubt where lab = ? and kind <> ?", (lab, KEY)
         )
         if kind != CLOCK or mark in marks
     }
