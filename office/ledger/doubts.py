@@ -14,8 +14,8 @@ from itertools import pairwise
 from office.ledger import audit
 from office.ledger.clocks import Start, anchors, starts
 from office.ledger.database import Database
-from office.ledger.keys import KEY
 from office.ledger.intervals import contradict, span_at
+from office.ledger.keys import KEY
 
 CLONE, ROLLBACK, CLOCK = "clone", "rollback", "clock"
 

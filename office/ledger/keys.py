@@ -15,6 +15,9 @@ from office.facts import ReceivedPresence
 from office.ledger import audit
 from office.ledger.database import Database
 
+KEY = "key"
+"""The kind of a doubt: the lab calls another key its own than the one that is kept."""
+
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -66,7 +69,15 @@ def _hear(database: Database, lab: str, key: str, now_ns: int) -> None:
     if key not in (kept, said):
         database.query("update lab_key set said = ?, said_ns = ? where lab = ?", (key, now_ns, lab))
         text = "The lab calls another key its own. Sticks signed with it are refused until somebody takes it."
+        _withdraw_doubt(database, lab)
+        database.query(
+            "insert into doubt (lab, kind, mark, text, since_ns) values (?, ?, ?, ?, ?)", (lab, KEY, key, text, now_ns)
+        )
         audit.write(database, "", "alarm", lab, text, {"key": kept, "said": key}, now_ns=now_ns)
+
+
+def _withdraw_doubt(database: Database, lab: str) -> None:
+    database.query("delete from doubt where lab = ? and kind = ?", (lab, KEY))
 
 
 def trust(database: Database, who: str, lab: str, key: str, now_ns: int) -> bool:
@@ -77,6 +88,7 @@ def trust(database: Database, who: str, lab: str, key: str, now_ns: int) -> bool
     if not is_key(key):
         raise ValueError("a key has 64 hexadecimal digits")
     before = key_of(database, lab)
+    _withdraw_doubt(database, lab)
     if before == key:
         database.query("update lab_key set said = '', said_ns = 0 where lab = ? and said <> ''", (lab,))
         return False

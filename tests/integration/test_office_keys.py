@@ -5,12 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from office.ledger import audit, keys, reading
+from office.ledger import audit, doubts, keys, reading
 from tests.support.office import NOW_NS, Sender, headcount, presence
 
 pytest_plugins = ("tests.support.office_fixtures",)
 
 KEY, OTHER, THIRD = "a1" * 32, "b2" * 32, "c3" * 32
+
+
+def doubted(database):
+    return database.query("select lab, mark, since_ns from doubt where kind = 'key'")
 
 
 async def test_the_first_key_is_kept_and_another_waits(ledger):
@@ -24,6 +28,7 @@ async def test_the_first_key_is_kept_and_another_waits(ledger):
         await ledger.record([presence(key=OTHER)])
     assert (await ledger.read(keys.keys))[0] == keys.LabKey("van-1", KEY, NOW_NS, OTHER, NOW_NS)
     assert await ledger.read(lambda database: keys.key_of(database, "van-1")) == KEY
+    assert await ledger.read(doubted) == [("van-1", OTHER, NOW_NS)]
     rows = await ledger.read(lambda database: audit.page(database, 9, 0, "van-1"))
     assert [(row.what, row.facts) for row in rows] == [("alarm", {"key": KEY, "said": OTHER}), ("key", {"key": KEY})]
 
@@ -33,6 +38,7 @@ async def test_a_person_takes_the_other_key(ledger):
     await ledger.record([presence(key=OTHER)])
     assert await ledger.change(lambda database: keys.trust(database, "ona", "van-1", OTHER, NOW_NS + 5))
     assert await ledger.read(keys.keys) == [keys.LabKey("van-1", OTHER, NOW_NS + 5, "", 0)]
+    assert await ledger.read(doubted) == []
     assert not await ledger.change(lambda database: keys.trust(database, "ona", "van-1", OTHER, NOW_NS + 9))
     row, *_ = await ledger.read(lambda database: audit.page(database, 9, 0))
     assert (row.who, row.what, row.lab, row.facts) == ("ona", "key", "van-1", {"key": OTHER, "before": KEY})
@@ -43,6 +49,15 @@ async def test_a_person_keeps_the_key_that_is_kept(ledger):
     await ledger.record([presence(key=OTHER)])
     assert not await ledger.change(lambda database: keys.trust(database, "ona", "van-1", KEY, NOW_NS))
     assert (await ledger.read(keys.keys))[0].said == ""
+    assert await ledger.read(doubted) == []
+
+
+async def test_a_third_key_takes_the_place_of_the_second_and_other_reviews_leave_it(ledger):
+    for key in (KEY, OTHER, THIRD):
+        await ledger.record([presence(key=key)])
+    await ledger.change(lambda database: doubts.review(database, "van-1", (), NOW_NS))
+    assert await ledger.read(doubted) == [("van-1", THIRD, NOW_NS)]
+    assert (await ledger.read(keys.keys))[0].said == THIRD
 
 
 async def test_a_key_is_taken_before_the_lab_is_ever_heard(ledger):
