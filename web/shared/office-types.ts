@@ -156,7 +156,7 @@ export interface VisitDetail extends OfficeVisit {
   entries: VisitEntry[];
 }
 
-export interface CorrectionPost {
+export interface OfficeCorrectionPost {
   id: string;
   group: string;
   role: Role;

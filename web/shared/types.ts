@@ -90,6 +90,23 @@ export interface SessionPost {
   language: Language;
 }
 
+export type SurveyMoment = "before" | "after";
+export type SurveyBand = "under_11" | "11_12" | "13_up";
+
+export interface SurveyPost {
+  kiosk: string;
+  /** A UUID that the page made: sending it again counts once. */
+  answer: string;
+  card: string;
+  moment: SurveyMoment;
+  band: SurveyBand;
+  language: Language;
+  /** 1 to 5. */
+  interest?: number;
+  confidence?: number;
+  career?: number;
+}
+
 export interface RequestPost {
   kiosk: string;
   session: string;
@@ -361,6 +378,26 @@ export interface VisitPost {
   group: string;
   expected: number;
   language: Language;
+  school_type?: SchoolType;
+}
+
+export type SchoolType =
+  | "primary"
+  | "progymnasium"
+  | "basic"
+  | "gymnasium"
+  | "vocational"
+  | "special"
+  | "university"
+  | "other";
+
+export interface CorrectionPost {
+  entry: string;
+  group: string;
+  role: Role;
+  /** The difference, either sign. */
+  count: number;
+  reason: string;
 }
 
 export interface HeadcountPost {

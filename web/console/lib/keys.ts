@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** Which words belong to which value: written out, so that every key can be searched for. */
 import type { Tone } from "../../shared/tone";
-import type { InputStatus, InterlockState, JobState, LinkGrade, MotionCommand, OpeningItemName, Role, Sync } from "../../shared/types";
+import type { InputStatus, InterlockState, JobState, LinkGrade, MotionCommand, OpeningItemName, Role, SchoolType, Sync } from "../../shared/types";
 import type { Word } from "./machine";
 import type { Theme } from "./theme";
 import type { Key } from "./words";
@@ -60,6 +60,17 @@ export const ROLE = {
   vet_trainer: "role.vet_trainer",
   trainee: "role.trainee",
 } as const satisfies Record<Role, Key>;
+
+export const SCHOOL_TYPE = {
+  primary: "open.type.primary",
+  progymnasium: "open.type.progymnasium",
+  basic: "open.type.basic",
+  gymnasium: "open.type.gymnasium",
+  vocational: "open.type.vocational",
+  special: "open.type.special",
+  university: "open.type.university",
+  other: "open.type.other",
+} as const satisfies Record<SchoolType, Key>;
 
 /** Reasons for a correction and for a decline, in the order of the keys on the screen. */
 export const CORRECTIONS = ["count.reason.twice", "count.reason.role", "count.reason.group", "count.reason.typing"] as const satisfies readonly Key[];

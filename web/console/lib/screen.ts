@@ -11,7 +11,7 @@ export type Sheet =
   | { kind: "zero"; machine: string; axis: AxisName }
   | { kind: "load"; machine: string; view: "files" | "way" }
   | { kind: "menu" | "probe" | "overrides" | "settings" | "recordings"; machine: string }
-  | { kind: "programs" | "headcount" | "bell" | "close" | "pack" };
+  | { kind: "programs" | "headcount" | "bell" | "close" | "pack" | "recent" };
 
 /** What became of the newest hold or stop. */
 export interface Delivery {

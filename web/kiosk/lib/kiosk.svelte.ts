@@ -23,12 +23,14 @@ import { Claims } from "./claims.svelte";
 import { display } from "./display.svelte";
 import { Idle } from "./idle.svelte";
 import { spread } from "./path";
+import { Survey } from "./survey.svelte";
 import { words } from "./words";
 
 export type Screen =
   | "attract"
   | "language"
   | "checkin"
+  | "survey"
   | "choose"
   | "name"
   | "depth"
@@ -59,6 +61,7 @@ export class Kiosk {
   readonly idle: Idle;
   readonly checkIn = new Attempt();
   readonly asking = new Attempt();
+  readonly survey = new Survey();
 
   screen: Screen = $state("attract");
   /** True for a moment after waking. */
@@ -110,6 +113,8 @@ export class Kiosk {
     switch (this.screen) {
       case "checkin":
         return "checkin";
+      case "survey":
+        return this.survey.moment === "before" ? "checkin" : "compare";
       case "choose":
       case "name":
       case "depth":
@@ -176,7 +181,7 @@ export class Kiosk {
     this.job = job;
     const working = ["RUNNING", "HELD", "INTERRUPTED"].includes(job.state);
     // Watching one's own piece is being there: nobody is asked while it is cut.
-    this.idle.watch(this.screen === "job" && !working);
+    if (this.screen === "job") this.idle.watch(!working);
   }
 
   /** The first tap: wakes, and chooses nothing. */
@@ -212,8 +217,40 @@ export class Kiosk {
     this.session ??= uuid();
     const body: SessionPost = { kiosk: this.id, session: this.session, language: words.language };
     const answer = await this.checkIn.run(() => post<{ session: string }>("api/kiosk/sessions", body));
-    if (answer !== null && this.screen === "checkin") this.screen = "choose";
+    if (answer !== null && this.screen === "checkin") {
+      this.survey.begin("before");
+      this.screen = "survey";
+    }
     else if (this.checkIn.trouble === "refused") await this.refresh();
+  }
+
+  /** A score of the survey; after the last one the answers are sent. */
+  async score(value: number): Promise<void> {
+    if (this.survey.score(value)) await this.sendSurvey();
+  }
+
+  async sendSurvey(): Promise<void> {
+    const { sending, moment } = this.survey;
+    await this.survey.send(this.id, words.language);
+    // The card has to be seen before; after, there is nothing left to see.
+    if (sending !== this.survey.sending || this.screen !== "survey" || moment === "before") return;
+    if (this.survey.written) this.#thank();
+  }
+
+  /** Out of the survey, answered or not: on to what the visitor came for. */
+  leaveSurvey(): void {
+    if (this.survey.moment === "after") this.#thank();
+    else {
+      // Whoever leaves the questions out before is not asked after.
+      if (!this.survey.written) this.survey.card = null;
+      this.screen = this.session === null ? "language" : "choose";
+    }
+  }
+
+  /** Somebody comes back with a card. */
+  answerAfter(): void {
+    this.survey.begin("after");
+    this.screen = "survey";
   }
 
   pick(piece: Piece): void {
@@ -311,6 +348,16 @@ export class Kiosk {
   /** The visitor gives the screen up. A wish that has not ended keeps its number. */
   leave(): void {
     if (this.jobId !== null && this.ended) this.claims.drop(this.jobId);
+    // Asked after: who has a card, and who came back by a number and may have one.
+    const finished = this.screen === "job" && this.job?.state === "FINISHED";
+    if (finished && (this.survey.card !== null || this.session === null)) {
+      this.answerAfter();
+      return;
+    }
+    this.#thank();
+  }
+
+  #thank(): void {
     this.screen = "thanks";
     this.idle.watch(false);
     clearTimeout(this.#thanks);
@@ -335,6 +382,7 @@ export class Kiosk {
     this.waitS = null;
     this.checkIn.clear();
     this.asking.clear();
+    this.survey.wipe();
     display.reset();
     if (this.jobId !== null) {
       this.jobId = null;
