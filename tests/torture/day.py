@@ -38,8 +38,9 @@ async def live(folder: Path, seed: str, vans: int, postgres: KilledPostgres | No
     for number in range(vans):
         schedule = Schedule.draw(f"{seed} {number}")
         van = Van(folder / f"van{number}", f"van{number}", world.broker.port, schedule.seed)
-        van.small = any(name == "full" for _, name in schedule.faults)
-        hands.append(Hands(van, schedule))
+        drawn = {name for _, name in schedule.faults}
+        van.small, van.recorded = "full" in drawn, "power" in drawn
+        hands.append(Hands(van, schedule, world.config))
     outcome = Outcome(schedules=vans)
     try:
         async with asyncio.timeout(DAY_S):

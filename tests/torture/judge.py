@@ -51,6 +51,7 @@ async def verdict(database: str, cases: dict[str, Case]) -> list[str]:
         found = [*_once_each(rows, cases), *await ledger.read(lambda db: _sums(db, rows))]
         found += await ledger.read(lambda db: _feeds(db, cases))
         found += [f"recount: {difference}" for difference in (await ledger.recount()).differences]
+        found += await ledger.read(lambda db: _doubts(db, cases))
         if not any(case.forked for case in cases.values()):
             found += await ledger.read(lambda db: _progress(db, rows))
     finally:
@@ -112,6 +113,16 @@ def _feeds(database: Database, cases: dict[str, Case]) -> list[str]:
     """Find watermarks that stand before a gap, and chains that broke. A fork explains both: two cut what one had."""
     wrong = [f"a gap: {row}" for row in database.query(_BEHIND) if not cases[row[0]].forked]
     return wrong + [f"an alarm: {row}" for row in database.query(_ALARMS) if not cases[row[0]].forked]
+
+
+def _doubts(database: Database, cases: dict[str, Case]) -> list[str]:
+    """Require that a card that was copied is doubted, and no other."""
+    doubted = {lab for (lab,) in database.query("select distinct lab from doubt where kind in ('clone', 'rollback')")}
+    forked = {lab for lab, case in cases.items() if case.forked}
+    return [
+        *(f"{lab} was copied and nobody doubts it" for lab in sorted(forked - doubted)),
+        *(f"{lab} is doubted and was never copied" for lab in sorted(doubted - forked)),
+    ]
 
 
 def _progress(database: Database, rows: list[_Row]) -> list[str]:

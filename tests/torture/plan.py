@@ -14,6 +14,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.hardware_sim.lab.people import Wrong
+from tests.hardware_sim.lab.processes import ROOT, python
 from tests.torture.van import Van
 
 FAULTS = {
@@ -22,6 +24,7 @@ FAULTS = {
     "cut": 3,
     "noise": 4,
     "clock": 2,
+    "stick": 1,
     "full": 1,
     "restore": 1,
     "clone": 1,
@@ -53,6 +56,7 @@ class Hands:
 
     van: Van
     schedule: Schedule
+    office_config: Path
     struck: Counter[str] = field(default_factory=Counter)
     twins: list[Van] = field(default_factory=list)
     maybe_lost: set[str] = field(default_factory=set)
@@ -70,6 +74,7 @@ class Hands:
             "cut": self._cut,
             "noise": self._noise,
             "clock": self._clock,
+            "stick": self._stick,
             "full": self._full,
             "restore": self._restore,
             "clone": self._clone,
@@ -88,7 +93,10 @@ class Hands:
         self.struck["kill -9 of the edge"] += 1
 
     async def _power(self) -> None:
-        await self._kill()
+        await self.van.lose_power(self._random)
+        await asyncio.sleep(self._random.uniform(0.0, 0.3))
+        await self.van.start()
+        self.struck["power cut" if self.van.recorded else "kill -9 of the edge"] += 1
 
     async def _cut(self) -> None:
         self.van.air.cut()
@@ -107,6 +115,16 @@ class Hands:
         wrong = self._random.choice((*WRONG_CLOCKS_S, -time.time()))
         self.van.clock.write_text(str(wrong), encoding="ascii")
         self.struck["clock turned"] += 1
+
+    async def _stick(self) -> None:
+        """Carry what waits to the office on a stick, twice, while the service runs."""
+        stick = self.van.folder / "stick"
+        stick.mkdir(exist_ok=True)
+        await command("edge", "export", "--config", self.van.config, stick)
+        files = sorted(stick.glob("*.infomobil"))
+        if files:
+            await command("office", "import", "--config", self.office_config, *files, *files)
+            self.struck["stick carried"] += 1
 
     async def _full(self) -> None:
         if not self.van.mounted:
@@ -149,6 +167,16 @@ class Hands:
         self.forked = True
         await twin.begin()
         self.struck["card cloned"] += 1
+
+
+async def command(module: str, *arguments: object) -> None:
+    """Run a command of ours; raises Wrong with what it said where it failed."""
+    process = await asyncio.create_subprocess_exec(
+        *python(module, *arguments), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await process.communicate()
+    if process.returncode != 0:
+        raise Wrong(f"{module} {arguments[0]} ended with {process.returncode}: {said.decode()}")
 
 
 def _fill(disk: Path) -> Path:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from edge.store.pin import write_pin
 from tests.hardware_sim.lab.people import until
 from tests.hardware_sim.lab.processes import Process, free_port, port_answers, python
+from tests.support.powercut import Disk, environment, read, shim
 from tests.torture.air import Air
 from tests.torture.people import Ledger, People
 
@@ -25,6 +27,7 @@ class Van:
     """A van of the lab `lab` on the card in `folder`; two vans with one lab are one and its clone.
 
     small: its card is a file system of its own that can be filled, where this user may mount one.
+    recorded: what reaches the card is recorded, so that the power can be cut, where there is a C compiler.
     """
 
     folder: Path
@@ -33,13 +36,15 @@ class Van:
     seed: str
     ledger: Ledger = field(default_factory=Ledger)
     small: bool = False
+    recorded: bool = False
     mounted: bool = False
-    starts: int = 0
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.card = self.folder / "card"
         self.clock = self.folder / "clock"
+        self._record = self.folder / "disk.record"
+        self._disk = Disk()
         self.clock.write_text("0", encoding="ascii")
         self.air = Air(self.broker_port, self.seed)
         self._kiosk_port, self._console_port = free_port(), free_port()
@@ -57,6 +62,7 @@ class Van:
         write_pin(self.folder / "pin", PIN)
         self.card.mkdir(exist_ok=True)
         self.mounted = self.small and _mount(self.card)
+        self.recorded = self.recorded and shim() is not None
         await self.air.start()
         self.config.write_text(
             f"""
@@ -84,8 +90,21 @@ port = {self.air.port}
 
     async def start(self) -> None:
         """Start the edge on the card as it is."""
-        self.starts += 1
+        if self.recorded:
+            self._record.unlink(missing_ok=True)
+            self._disk = Disk(self.card)
+            self.edge.environment = environment(self.card, self._record)
         await self.edge.start()
+
+    async def lose_power(self, chance: random.Random) -> None:
+        """End the edge; the card then holds what the disk may have kept of what was not synchronised."""
+        await self.edge.kill()
+        if not self.recorded:
+            return
+        self._disk.play(read(self._record, self.card))
+        after = self.folder / "after-power"
+        self._disk.lay_out(after, chance)
+        self.put_card(after)
 
     async def drained(self) -> None:
         """Return once the office has acknowledged everything that this van holds."""

@@ -56,10 +56,9 @@ class World:
         self.database = f"sqlite:///{folder / 'office.sqlite3'}" if postgres is None else postgres.new_database()
         self.air = Air(self.broker.port, f"office {seed}")
         self._port = free_port()
-        config = folder / "office.toml"
-        command = python("office", "run", "--config", config)
+        self.config = folder / "office.toml"
+        command = python("office", "run", "--config", self.config)
         self.office = Process("office", command, folder / "office.log", lambda: port_answers(self._port))
-        self._config = config
 
     async def begin(self) -> None:
         """Start everything but vans."""
@@ -67,7 +66,7 @@ class World:
         await self.air.start()
         # One file takes one writer.
         workers = "" if self.postgres is None else "[ingest]\nworkers = 2\n"
-        self._config.write_text(
+        self.config.write_text(
             f'database = "{self.database}"\n[http]\nport = {self._port}\n{workers}'
             f"[broker]\nport = {self.air.port}\nretry_first = 0.05\nretry_longest = 0.3\n",
             encoding="utf-8",

@@ -60,13 +60,17 @@ def find(program: str) -> str | None:
 
 @dataclass
 class Process:
-    """One process with its log file. `ready` tells whether it answers, realtime whether it runs as in a van."""
+    """One process with its log file. `ready` tells whether it answers, realtime whether it runs as in a van.
+
+    environment replaces that of this process where it is given.
+    """
 
     name: str
     command: Sequence[str]
     log: Path
     ready: Callable[[], Awaitable[bool]]
     realtime: bool = False
+    environment: dict[str, str] | None = None
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
     @property
@@ -87,6 +91,7 @@ class Process:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command,
                 cwd=ROOT,
+                env=self.environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
