@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,8 +22,6 @@ from wire.schema_files import FOLDER, schemas, write
 
 # A busy computer is slow, not wrong.
 patient = settings(deadline=None)
-
-WIRE = Path(topics.__file__).parent
 
 
 def test_the_lab_and_the_wire_know_the_same_types_of_facts() -> None:
@@ -74,31 +71,6 @@ def test_typical_facts_fit_their_schema_and_model(event: object) -> None:
 def test_no_schema_has_room_for_a_name_of_a_person() -> None:
     fields = {key for body in BODIES.values() for key in body.model_fields}
     assert fields.isdisjoint({"name", "first_name", "last_name", "text", "email", "phone", "age", "birth"})
-
-
-def asyncapi() -> str:
-    return (WIRE / "asyncapi.yaml").read_text()
-
-
-def test_the_asyncapi_document_has_the_topics_of_the_code() -> None:
-    documented = set(re.findall(r"^ {4}address: (\S+)$", asyncapi(), re.MULTILINE))
-    assert documented == {
-        topics.up("{lab}", "{stream}"),
-        topics.ack("{lab}", "{stream}"),
-        topics.presence("{lab}"),
-        topics.live("{lab}", "{machine}"),
-    }
-
-
-def test_the_asyncapi_document_refers_to_what_it_defines() -> None:
-    text = asyncapi()
-    for reference in set(re.findall(r'\$ref: "#/(\S+)"', text)):
-        *_, parent, name = reference.split("/")
-        assert re.search(rf"^ *{parent}:$", text, re.MULTILINE), reference
-        assert re.search(rf"^ +{name}:$", text, re.MULTILINE), reference
-    for stream_list in re.findall(r"enum: \[(visits.*)\]", text):
-        assert tuple(stream_list.split(", ")) == topics.STREAMS
-    assert f"messageExpiryInterval: {topics.LIVE_EXPIRY_S}" in text
 
 
 labs = st.from_regex(topics.LAB_ID, fullmatch=True)
