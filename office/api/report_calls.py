@@ -3,16 +3,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query
+from starlette.responses import Response
 
 from office import reports
+from office.api.errors import refusal
 from office.ledger import Ledger, seals
+from office.ledger.database import Database
 from office.ledger.figures import By, Period
+from office.reports.evidence import Evidence, gather
+from office.reports.fonts import FontsMissing
 from office.reports.plan import PlanFile
+from office.reports.words import Language
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def _period(
@@ -50,7 +59,7 @@ def add_report_calls(app: FastAPI, ledger: Ledger, pledged: PlanFile) -> None:
 
     @app.get("/api/map", summary="Every municipality of Lithuania with its tile")
     async def tiles() -> list[dict[str, Any]]:
-        return await ledger.read(reports.tiles)
+        return await ledger.read(lambda database: reports.tiles(database, Period()))
 
     @app.get("/api/interest", summary="Answers before and after in pairs; small groups are hidden")
     async def interest(asked: Asked) -> dict[str, Any]:
@@ -60,9 +69,53 @@ def add_report_calls(app: FastAPI, ledger: Ledger, pledged: PlanFile) -> None:
     async def digest() -> dict[str, Any]:
         return reports.sealed(await seal(ledger))
 
+    @app.get("/api/report.xlsx", summary="The evidence report as a workbook")
+    async def workbook(asked: Asked, lang: Language = "lt") -> Response:
+        evidence = await _evidence(ledger, pledged, asked)
+        return _file(await asyncio.to_thread(_workbook, evidence, lang), XLSX, "xlsx", evidence)
+
+    @app.get("/api/report.pdf", summary="The evidence report on paper")
+    async def paper(asked: Asked, lang: Language = "lt") -> Response:
+        evidence = await _evidence(ledger, pledged, asked)
+        try:
+            return _file(await asyncio.to_thread(_paper, evidence, lang), "application/pdf", "pdf", evidence)
+        except FontsMissing as error:
+            remedy = "Build the pages (make web), or take the workbook."
+            return refusal(503, "fonts", "The report cannot be printed.", str(error), remedy)
+
 
 async def seal(ledger: Ledger) -> seals.Seal:
     """Return the seal of the ledger as it is, which is kept from then on."""
     made = await ledger.read(lambda database: seals.make(database, time.time_ns()))
     await ledger.change(lambda database: seals.keep(database, made))
     return made
+
+
+async def _evidence(ledger: Ledger, pledged: PlanFile, asked: Period) -> Evidence:
+    """Return the evidence with the seal of the very moment that it is of, which is kept from then on."""
+
+    def question(database: Database) -> Evidence:
+        made = seals.make(database, time.time_ns())
+        return gather(database, pledged, asked, made, datetime.now(UTC))
+
+    found = await ledger.read(question)
+    await ledger.change(lambda database: seals.keep(database, found.seal))
+    return found
+
+
+# Both libraries are loaded when they are first needed: most days nobody asks for a report.
+def _workbook(evidence: Evidence, language: Language) -> bytes:
+    from office.reports.sheets import workbook
+
+    return workbook(evidence, language)
+
+
+def _paper(evidence: Evidence, language: Language) -> bytes:
+    from office.reports.paper_report import paper
+
+    return paper(evidence, language)
+
+
+def _file(content: bytes, kind: str, ending: str, evidence: Evidence) -> Response:
+    name = f"infomobil-{evidence.made.date().isoformat()}.{ending}"
+    return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})

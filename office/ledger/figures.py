@@ -180,6 +180,11 @@ def count_corrections(database: Database, period: Period) -> int:
     return int(database.query(sql, values)[0][0])
 
 
+def explained(database: Database) -> int:
+    """Return how many facts will never come, as a record of the lab says."""
+    return int(database.query("select sum(last - first + 1) from stream_gap")[0][0] or 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Pairs:
     """Pairs of answers of one visit: sums before and after and of the squared differences."""

@@ -2,10 +2,11 @@
 """What the office tells, as docs/http-api.md (section Office) names it. No SQL, no HTTP."""
 
 from office.reports.breakdown import breakdown, hours, tiles
-from office.reports.figures import ROLES, jobs, labs, machines, progress, quality, sealed, visits
+from office.reports.figures import ROLES, jobs, labs, machines, progress, sealed, visits
 from office.reports.forecasting import forecast
 from office.reports.indicators import indicators
 from office.reports.interest import interest
+from office.reports.quality import quality
 from office.reports.tables import BOM, JOB_COLUMNS, VISIT_COLUMNS, csv_header, jobs_csv, visits_csv
 from office.reports.times import iso
 

@@ -65,10 +65,10 @@ def _label(by: By, key: str, municipalities: Municipalities) -> Words:
     return _WORDS.get(by, {}).get(key, {"lt": key, "en": key})
 
 
-def tiles(database: Database) -> list[dict[str, Any]]:
+def tiles(database: Database, period: Period) -> list[dict[str, Any]]:
     """Return every municipality with its tile and the pupils and teachers reached; then names that are none of them."""
     municipalities = known()
-    shares = _merged(figures.breakdown(database, "municipality", Period()), municipalities)
+    shares = _merged(figures.breakdown(database, "municipality", period), municipalities)
     tiled: list[dict[str, Any]] = [
         {"code": item.code, "name": item.name, "column": item.column, "row": item.row} for item in municipalities.all
     ]

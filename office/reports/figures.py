@@ -143,22 +143,6 @@ def _job(row: JobRow) -> dict[str, Any]:
     return {**fields, "received": iso(row.received_ns)}
 
 
-def quality(database: Database) -> dict[str, Any]:
-    """Return what was odd about what came."""
-    found = reading.quality(database)
-    last = None
-    if found.last is not None:
-        lab, stream, reason, received_ns = found.last
-        last = {"lab": lab, "stream": stream, "reason": reason, "received": iso(received_ns)}
-    return {
-        "quarantined": found.quarantined,
-        "invalid": found.invalid,
-        "duplicates": found.duplicates,
-        "chain_alarms": found.alarms,
-        "last_quarantine": last,
-    }
-
-
 def sealed(seal: Seal) -> dict[str, Any]:
     """Return the digest of the ledger, how many facts it stands for, and when it was made."""
     return {"digest": seal.digest.hex(), "events": seal.events, "as_of": iso(seal.at_ns)}
