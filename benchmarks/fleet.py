@@ -20,6 +20,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,15 +43,19 @@ console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is simulated. backlog is full batches for each lab of the region, seconds how long each phase may be."""
+    """How much is simulated. backlog is full batches for each lab of the region, seconds how long each phase may be.
+
+    at_once is how many batches are under way when labs go flat out.
+    """
 
     labs: int = 1_000
     shared_labs: int = 10_000
     connections: int = 64
     seconds: float = 12.0
-    backlog: int = 8
+    backlog: int = 4
     small: int = 24
-    shared_small: int = 3
+    shared_small: int = 4
+    at_once: int = 256
 
     @property
     def region(self) -> int:
@@ -58,7 +63,7 @@ class Sizes:
         return max(1, round(self.labs * REGION))
 
 
-QUICK = Sizes(labs=200, shared_labs=1_000, connections=16, seconds=4.0, backlog=3, small=24, shared_small=8)
+QUICK = Sizes(labs=200, shared_labs=1_000, connections=16, seconds=4.0, backlog=3, small=24, shared_small=8, at_once=64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +119,14 @@ async def true_pace(labs: Sequence[Lab], seconds: float) -> None:
         lab.send()
 
 
-async def flat_out(fleet: Fleet, labs: Sequence[Lab], seconds: float) -> Phase:
-    """Let each lab send its next batch as soon as one is acknowledged."""
+async def flat_out(fleet: Fleet, labs: Sequence[Lab], seconds: float, at_once: int) -> Phase:
+    """Let labs send in turn as soon as another's batch is acknowledged, so that so many are under way at any time."""
     clock = Clock(fleet.world, labs)
-    fleet.keep_going = True
-    for lab in labs:
-        lab.send()
-    deadline = time.perf_counter() + seconds
-    while time.perf_counter() < deadline and any(lab.sent for lab in labs):  # noqa: ASYNC110 - a deadline
-        await asyncio.sleep(0.05)
-    fleet.keep_going = False
+    fleet.turn = deque(random.sample(labs, len(labs)))
+    for _ in range(min(at_once, len(labs))):
+        fleet.next_turn()
+    await asyncio.sleep(seconds)
+    fleet.turn.clear()
     await fleet.all_acknowledged(labs, PATIENCE_S)
     return clock.stop()
 
@@ -173,7 +176,7 @@ async def with_certificates(folder: Path, sizes: Sizes, workers: int) -> tuple[l
         rows += common(f"{label}, school day at its pace", clock.stop())
 
         console.print(f"{label}: the same flat out ...")
-        small = await flat_out(fleet, labs, sizes.seconds)
+        small = await flat_out(fleet, labs, sizes.seconds, sizes.at_once)
         rows += common(f"{label}, school day flat out", small)
 
         console.print(f"{label}: {sizes.region} of them come back after a week ...")
@@ -244,7 +247,7 @@ async def shared(folder: Path, sizes: Sizes, workers: int) -> tuple[list[Row], P
         rows.append(row(f"{label}: presences taken in", len(labs) / morning.seconds, "1/s"))
 
         console.print(f"{label}: a school day flat out ...")
-        small = await flat_out(fleet, labs, sizes.seconds)
+        small = await flat_out(fleet, labs, sizes.seconds, sizes.at_once)
         rows += common(f"{label}, school day flat out", small)
         fleet.leave()
         rows.append(row(f"{label}: facts in the ledger, all of them acknowledged", exact(made_world, fleet), ""))

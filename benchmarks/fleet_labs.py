@@ -91,11 +91,15 @@ class Lab:
 
 @dataclass
 class Fleet:
-    """Labs over connections: each its own, or so many labs on one. keep_going sends the next on each answer."""
+    """Labs over connections: each its own, or so many labs on one.
+
+    With keep_going each answer lets the same lab send its next; with labs in turn, it lets the next of those.
+    """
 
     world: World
     labs: dict[str, Lab]
     keep_going: bool = False
+    turn: deque[Lab] = field(default_factory=deque)
     attempts: int = 0
 
     def message(self, topic: str, payload: bytes) -> None:
@@ -105,9 +109,19 @@ class Fleet:
             return
         arrived = lab.heard(decode_ack(parsed.name, payload).watermark)
         lab.greeted.set()
-        if self.keep_going:
-            for _ in range(arrived):
+        for _ in range(arrived):
+            if self.turn:
+                self.next_turn()
+            elif self.keep_going:
                 lab.send()
+
+    def next_turn(self) -> None:
+        """Let the lab whose turn it is send, unless it has something under way or nothing left."""
+        for _ in range(len(self.turn)):
+            lab = self.turn.popleft()
+            self.turn.append(lab)
+            if not lab.sent and lab.send():
+                return
 
     async def come(self, lab: Lab, *, spread_s: float | None = None) -> float:
         """Connect as a real lab does after an outage, with its retries; return after how many s it was greeted.
