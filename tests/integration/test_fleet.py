@@ -23,6 +23,7 @@ from tests.support.office import POSTGRES_BIN
 TINY = Sizes(labs=6, shared_labs=20, connections=3, seconds=0.5, backlog=1, small=6, shared_small=2, at_once=4)
 
 
+@pytest.mark.timeout(180)
 async def test_a_tiny_fleet_is_counted_exactly(capsys: pytest.CaptureFixture[str]) -> None:
     if not (POSTGRES_BIN / "initdb").exists():
         pytest.skip("PostgreSQL 15 is not installed")
