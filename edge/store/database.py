@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from edge.domain.errors import StoreUnavailable
 from edge.store.ballast import Ballast
-from edge.store.opening import Opened, open_database, reason
+from edge.store.naming import remember
+from edge.store.opening import Opened, open_database, reason, set_aside
+from edge.store.rescue import rescue
 from edge.store.settings import StoreSettings
 from edge.store.writer import Writer
+
+log = logging.getLogger(__name__)
 
 REMEMBERED_EPOCHS = 100
 
@@ -39,19 +46,29 @@ class Database:
     set_aside is where a damaged predecessor was kept, None where there was none. The epoch's row is written at once,
     so an epoch is never handed out that the disk does not know. install, ordinal (from 1) and previous_epoch are those
     of the fact lab.started: the name of the file, the number of the epoch in it, and the epoch before.
+
+    A database that is found damaged at work is set aside, too: a new one with a new epoch takes its place before the
+    next fact is written, and `renewals` counts it. working is the working state as last committed.
     """
 
-    def __init__(self, path: Path, settings: StoreSettings, opened: Opened, epoch: _Epoch) -> None:
+    def __init__(self, path: Path, settings: StoreSettings, boot_id: str, opened: Opened, epoch: _Epoch) -> None:
         self.path = path
         self.settings = settings
+        self.renewals = 0
+        self.working: dict[str, str] = dict(opened.connection.execute("SELECT key, value FROM working_state"))
+        self._boot_id = boot_id
+        self._listeners: list[Callable[[], object]] = []
+        self._take(opened, epoch)
+        ballast = _ballast(path, settings)
+        ballast.restore()
+        self.writer = Writer(opened.connection, ballast, self._renew)
+
+    def _take(self, opened: Opened, epoch: _Epoch) -> None:
         self.epoch_id = self.ordinal = epoch.identity
         self.epoch = epoch.name
         self.previous_epoch = epoch.previous
         self.install = epoch.install
         self.set_aside = opened.set_aside
-        ballast = _ballast(path, settings)
-        ballast.restore()
-        self.writer = Writer(opened.connection, ballast)
 
     @classmethod
     def open(cls, path: Path, settings: StoreSettings, boot_id: str) -> Self:
@@ -61,16 +78,36 @@ class Database:
         """
         ballast = _ballast(path, settings)
         try:
-            return cls(path, settings, *_open(path, settings, boot_id))
+            return cls(path, settings, boot_id, *_open(path, settings, boot_id, {}))
         except StoreUnavailable:
             if not ballast.in_place:
                 raise
             ballast.release()
         try:
-            return cls(path, settings, *_open(path, settings, boot_id))
+            return cls(path, settings, boot_id, *_open(path, settings, boot_id, {}))
         except StoreUnavailable:
             ballast.restore()
             raise
+
+    def listen(self, renewed: Callable[[], object]) -> None:
+        """Call `renewed`, on the writer's thread, whenever a new database has taken the place of a damaged one."""
+        self._listeners.append(renewed)
+
+    def _renew(self, connection: sqlite3.Connection, damage: str) -> sqlite3.Connection:
+        """Set the damaged database aside and begin a new one, on the writer's thread. Raises StoreUnavailable."""
+        # Closed before it is renamed: SQLite removes the log by its name, and that will be the new one's.
+        with suppress(sqlite3.Error):
+            connection.close()
+        try:
+            aside = set_aside(self.path, damage) if self.path.exists() else None
+        except OSError as error:
+            raise StoreUnavailable(reason=error.strerror or str(error)) from error
+        opened, epoch = _open(self.path, self.settings, self._boot_id, self.working, aside)
+        self._take(opened, epoch)
+        self.renewals += 1
+        for listener in self._listeners:
+            listener()
+        return opened.connection
 
     def close(self) -> None:
         """Commit what waits and close. Blocks for as long as the disk takes."""
@@ -81,18 +118,27 @@ def _ballast(path: Path, settings: StoreSettings) -> Ballast:
     return Ballast(path, int(settings.ballast_mb * 1_000_000))
 
 
-def _open(path: Path, settings: StoreSettings, boot_id: str) -> tuple[Opened, _Epoch]:
+def _open(
+    path: Path, settings: StoreSettings, boot_id: str, working: Mapping[str, str], aside: Path | None = None
+) -> tuple[Opened, _Epoch]:
     opened = open_database(path, settings.busy_timeout_ms)
+    if opened.set_aside is None and aside is not None:
+        opened = Opened(opened.connection, aside)
     try:
-        return opened, _begin_epoch(opened.connection, boot_id)
+        epoch = _begin_epoch(opened, boot_id, working)
+        remember(path, epoch.identity, epoch.name, boot_id)
     except sqlite3.Error as error:
         opened.connection.close()
         raise StoreUnavailable(reason=reason(error)) from error
+    except OSError as error:
+        opened.connection.close()
+        raise StoreUnavailable(reason=error.strerror or str(error)) from error
+    return opened, epoch
 
 
-def _begin_epoch(connection: sqlite3.Connection, boot_id: str) -> _Epoch:
-    """Write the new epoch; forget old ones of which the office has everything."""
-    name = uuid.uuid4().hex
+def _begin_epoch(opened: Opened, boot_id: str, working: Mapping[str, str]) -> _Epoch:
+    """Write the new epoch; forget old ones of which the office has everything; take over what was open."""
+    connection, name = opened.connection, uuid.uuid4().hex
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         newest, previous = connection.execute("SELECT ifnull(max(id), 0), name FROM epoch").fetchone()
@@ -101,4 +147,19 @@ def _begin_epoch(connection: sqlite3.Connection, boot_id: str) -> _Epoch:
         for table, key in (("cut", "epoch"), ("gap", "epoch"), ("head", "epoch"), ("epoch", "id")):
             connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", old)
         connection.execute("INSERT INTO epoch (id, name, boot) VALUES (?, ?, ?)", (newest + 1, name, boot_id))
+        if opened.set_aside is not None:
+            _rescue(connection, opened.set_aside, working)
     return _Epoch(newest + 1, name, previous, install)
+
+
+def _rescue(connection: sqlite3.Connection, aside: Path, working: Mapping[str, str]) -> None:
+    """Take over what can be; a lab goes on without it, too."""
+    connection.execute("SAVEPOINT rescue")
+    try:
+        rescue(connection, aside, working)
+    except (sqlite3.Error, OSError) as error:
+        if not connection.in_transaction:
+            raise
+        connection.execute("ROLLBACK TO rescue")
+        log.error("Nothing is taken over at once from %s: %s", aside.name, error)  # noqa: TRY400
+    connection.execute("RELEASE rescue")

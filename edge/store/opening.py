@@ -13,10 +13,13 @@ from sqlite_utils import Database as UtilsDatabase
 
 from edge.domain.errors import StoreUnavailable
 from edge.store.migrations import MIGRATIONS, migrations
+from edge.store.naming import SUFFIX as NAMES
 
 log = logging.getLogger(__name__)
 
-_DAMAGED = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+DAMAGED = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+CHECKED_AT_ONCE = 32_000_000
+"""Bytes up to which a file is checked whole before it is used; the facts of a larger one are checked while it is."""
 _REASONS = {
     "SQLITE_FULL": "the disk is full",
     "SQLITE_BUSY": "another program holds the database",
@@ -25,8 +28,8 @@ _REASONS = {
     "SQLITE_PERM": "the file may not be opened",
     "SQLITE_CANTOPEN": "the file cannot be opened",
     "SQLITE_IOERR": "the disk reports an error",
-    "SQLITE_CORRUPT": "the database is damaged; it is set aside at the next start",
-    "SQLITE_NOTADB": "the database is damaged; it is set aside at the next start",
+    "SQLITE_CORRUPT": "the database is damaged",
+    "SQLITE_NOTADB": "the database is damaged",
 }
 
 
@@ -64,8 +67,7 @@ def open_database(path: Path, busy_timeout_ms: int) -> Opened:
         try:
             return Opened(_connect(path, busy_timeout_ms), None)
         except Damaged as damage:
-            aside = _set_aside(path)
-            log.error("The database %s is damaged (%s): kept as %s, a new one is begun.", path, damage, aside.name)  # noqa: TRY400
+            aside = set_aside(path, str(damage))
             return Opened(_connect(path, busy_timeout_ms), aside)
     except sqlite3.Error as error:
         raise StoreUnavailable(reason=reason(error)) from error
@@ -74,12 +76,16 @@ def open_database(path: Path, busy_timeout_ms: int) -> Opened:
 
 
 def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
+    log_file = path.with_name(path.name + "-wal")
+    if path.exists() and path.stat().st_size == 0 and log_file.exists() and log_file.stat().st_size > 0:
+        # SQLite would take it for a new database and delete the log, and with it what may be the only facts.
+        raise Damaged("the file is empty beside a log that is not")
     connection = sqlite3.connect(path, timeout=busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False)
     try:
-        _prepare(connection)
+        _prepare(connection, whole=not path.exists() or path.stat().st_size <= CHECKED_AT_ONCE)
     except sqlite3.Error as error:
         connection.close()
-        if primary_code(error) in _DAMAGED:
+        if primary_code(error) in DAMAGED:
             raise Damaged(str(error)) from error
         raise
     except BaseException:
@@ -88,25 +94,32 @@ def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _prepare(connection: sqlite3.Connection, *, whole: bool) -> None:
     connection.execute("PRAGMA journal_mode = WAL").fetchone()
     connection.execute("PRAGMA synchronous = FULL")
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise Damaged(found)
+    if whole:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise Damaged(found)
     database = UtilsDatabase(connection)
     if any(migration.name not in MIGRATIONS for migration in migrations.applied(database)):
         raise StoreUnavailable(reason="the database was written by a newer version of this program")
     migrations.apply(database)
+    if not whole:
+        for table in ("epoch", "head", "cut", "gap", "working_state", "journal", "install", "salvage"):
+            for _ in connection.execute(f"SELECT * FROM {table}"):
+                pass
 
 
-def _set_aside(path: Path) -> Path:
+def set_aside(path: Path, damage: str) -> Path:
+    """Rename a damaged database and all that belongs to it; return the new name. Raises OSError."""
     for number in count(1):
         aside = path.with_name(f"{path.name}.corrupt-{number}")
         if not aside.exists():
             break
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", NAMES):
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
+    log.error("The database %s is damaged (%s): kept as %s, a new one is begun.", path, damage, aside.name)
     return aside

@@ -95,10 +95,13 @@ class SqliteOutbox:
         unknown = {kind for _, kind, *_ in rows} - _KNOWN
         if unknown:
             raise StoreUnavailable(reason=f"facts of type {min(unknown)} are unknown to this version of the program")
-        return [
-            StoredEvent(epoch, seq, Event(EventType(kind), json.loads(body), boot_ns, wall_ns))
-            for seq, kind, body, boot_ns, wall_ns in rows
-        ]
+        try:
+            return [
+                StoredEvent(epoch, seq, Event(EventType(kind), json.loads(body), boot_ns, wall_ns))
+                for seq, kind, body, boot_ns, wall_ns in rows
+            ]
+        except ValueError as error:
+            raise StoreUnavailable(reason=f"a fact of {stream} in epoch {epoch} is damaged") from error
 
     async def acknowledge(self, stream: Stream, epoch: str, watermark: int) -> int | None:
         """Drop all batches up to `watermark`; see Outbox.acknowledge.

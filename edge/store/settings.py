@@ -13,8 +13,8 @@ class StoreSettings(BaseModel):
     """Where the facts are kept and how much room metrics may take.
 
     path: the database, by default ``infomobil.db`` in the lab's data directory. metrics_quota_mb: megabytes of
-    waiting metrics after which the oldest are rolled up to minutes, then hours, then dropped. reserve_mb: free megabytes
-    of the file system that are kept for visits, safety and jobs; below it metrics take the room of older ones only.
+    waiting metrics after which the oldest are rolled up to minutes, then hours, then dropped. reserve_mb: free
+    megabytes of the file system kept for visits, safety and jobs; below it metrics take the room of older ones only.
     ballast_mb: megabytes taken in advance, so
     that a full disk can still be emptied towards the office; 0 for none. busy_timeout_ms: how long a commit waits for
     another program that holds the database.

@@ -89,16 +89,21 @@ class SqliteStore:
         rows = _prepare(events, saves or {})
         if not rows.by_stream and not rows.saves:
             return []
-        first = await self._database.writer.write(
+        epoch, first = await self._database.writer.write(
             lambda connection: self._write(connection, rows),
             durable=rows.durable,
             relief=(lambda connection: relieve(connection, self._moment(rows))) if rows.durable else None,
         )
+        for key, value in rows.saves.items():
+            if value is None:
+                self._database.working.pop(key, None)
+            else:
+                self._database.working[key] = value
         stored: list[StoredEvent] = []
         for event in events:
             stream = event.stream
             if stream in first:
-                stored.append(StoredEvent(self._database.epoch, first[stream], event))
+                stored.append(StoredEvent(epoch, first[stream], event))
                 first[stream] += 1
         return stored
 
@@ -123,8 +128,8 @@ class SqliteStore:
     def _moment(self, rows: _Rows) -> Moment:
         return Moment(self._database.epoch_id, rows.boot_ns, rows.wall_ns)
 
-    def _write(self, connection: sqlite3.Connection, rows: _Rows) -> dict[Stream, int]:
-        """Write inside the transaction; return the first seq per stream that was given out."""
+    def _write(self, connection: sqlite3.Connection, rows: _Rows) -> tuple[str, dict[Stream, int]]:
+        """Write inside the transaction; return the epoch, and the first seq per stream that was given out."""
         epoch = self._database.epoch_id
         first: dict[Stream, int] = {}
         for stream, facts in rows.by_stream.items():
@@ -139,7 +144,7 @@ class SqliteStore:
                 connection.execute("DELETE FROM working_state WHERE key = ?", (key,))
             else:
                 connection.execute(_SAVE, (key, value))
-        return first
+        return self._database.epoch, first
 
     def _make_room(self, connection: sqlite3.Connection, rows: _Rows) -> bool:
         for _ in range(STEPS):

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 from edge.domain.errors import StoreUnavailable
 from edge.store.ballast import Ballast
-from edge.store.opening import primary_code, reason
+from edge.store.opening import DAMAGED, primary_code, reason
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,10 @@ MAX_GROUP = 1_000
 
 # What sqlite3 raises for a value that SQLite cannot hold, and a call's own refusal: of one caller, not of the disk.
 _UNFIT = (ValueError, OverflowError, StoreUnavailable)
+
+Renew = Callable[[sqlite3.Connection, str], sqlite3.Connection]
+RENEW_EVERY_S = 10.0
+"""Seconds between two new databases at least: a disk that damages each at once would fill up with them."""
 
 Result = TypeVar("Result")
 
@@ -52,11 +57,17 @@ class Writer:
     A durable write returns after fsync (WAL with synchronous=FULL); another may be lost with the power, as may
     everything after it and nothing before it, until the next durable one. A caller that is cancelled while it waits
     does not take its write back.
+
+    Where SQLite finds the database damaged, `renew` gives another connection in its place, and what was to be done is
+    done there.
     """
 
-    def __init__(self, connection: sqlite3.Connection, ballast: Ballast) -> None:
+    def __init__(self, connection: sqlite3.Connection, ballast: Ballast, renew: Renew | None = None) -> None:
         self._connection = connection
         self._ballast = ballast
+        self._renew = renew
+        self._damage = ""
+        self._renewed_at = -RENEW_EVERY_S
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
@@ -166,7 +177,7 @@ class Writer:
         except _UNFIT:
             self._commit_singly(group)
         except sqlite3.Error as error:
-            if primary_code(error) == "SQLITE_FULL":
+            if primary_code(error) == "SQLITE_FULL" or self._replaced(error):
                 self._commit_singly(group)
             else:
                 _refuse(group, error)
@@ -182,6 +193,23 @@ class Writer:
             except sqlite3.Error as error:
                 if primary_code(error) != "SQLITE_FULL" or not self._commit_on_ballast(work):
                     _refuse([work], error)
+
+    def _replaced(self, error: sqlite3.Error) -> bool:
+        """Return whether another connection has taken the place of a damaged one."""
+        if self._renew is None or (not self._damage and primary_code(error) not in DAMAGED):
+            return False
+        self._damage = self._damage or str(error)
+        if time.monotonic() < self._renewed_at + RENEW_EVERY_S:
+            return False
+        try:
+            self._connection = self._renew(self._connection, self._damage)
+        except StoreUnavailable as unavailable:
+            log.error("No new database can be begun: %s", unavailable)  # noqa: TRY400 - the reason is the sentence
+            return False
+        finally:
+            self._renewed_at = time.monotonic()
+        self._damage = self._synchronous = ""
+        return True
 
     def _commit_on_ballast(self, work: _Work) -> bool:
         """Commit in the room of the ballast, which is taken again before anyone else may write.
@@ -243,7 +271,10 @@ class Writer:
         except _UNFIT as error:
             work.error = error
         except sqlite3.Error as error:
-            _refuse([work], error)
+            if self._replaced(error):
+                self._attempt_read(work)
+            else:
+                _refuse([work], error)
 
 
 def _refuse(group: Sequence[_Work], error: sqlite3.Error) -> None:

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a new database needs at once from the damaged one before it: so that a visit that is open stays open."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge.store.wreck import Wreck
+
+COPIED_AT_ONCE = 64_000_000
+"""Bytes of a damaged file that are copied, where that helps to read it, before the lab goes on."""
+
+_EPOCH = """
+INSERT OR IGNORE INTO epoch (id, name, boot, people, corrected, sessions, metrics_refused) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+_SALVAGE = "INSERT OR IGNORE INTO salvage (name, finished) VALUES (?, 0)"
+_MARK = (str, int, int, int, *([object] * 8), str, str, int)
+_STATE = "INSERT INTO working_state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+
+
+def rescue(connection: sqlite3.Connection, aside: Path, known: Mapping[str, str]) -> None:
+    """Bring working state, journal, epochs and their totals over, inside the caller's transaction.
+
+    known is the working state that the program still has, for what cannot be read. The epochs get numbers below those
+    of the new file: they are older, and not of its lineage. Raises sqlite3.Error, OSError.
+    """
+    connection.execute(_SALVAGE, (aside.name,))
+    wreck = Wreck(aside, copy_up_to=COPIED_AT_ONCE)
+    try:
+        connection.executemany(_STATE, list({**known, **wreck.state()}.items()))
+        for mark in wreck.rows("SELECT * FROM journal", _MARK):
+            connection.execute(f"INSERT OR IGNORE INTO journal VALUES ({', '.join('?' * len(mark))})", mark)
+        epochs = wreck.epochs()
+        (below,) = connection.execute("SELECT min(0, min(id)) FROM epoch").fetchone()
+        rows = [(below - len(epochs) + place, *epochs[key]) for place, key in enumerate(sorted(epochs))]
+        connection.executemany(_EPOCH, rows)
+        connection.executemany(_SALVAGE, wreck.rows("SELECT name FROM salvage WHERE finished = 0", (str,)))
+    finally:
+        wreck.close()
