@@ -6,7 +6,6 @@ Rows are only ever added, so the tables do not depend on the order in which fact
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -20,7 +19,7 @@ KINDS = ("lab.started", "clock.anchor", "clock.quality", "stream.gap")
 LONGEST_GAP = 10**12
 """Facts that one record may explain: more is a mistake, and would explain everything."""
 
-_TABLES = {
+TABLES = {
     "lab.started": (
         "epoch_start",
         ("lab", "epoch", "seq", "install", "ordinal", "previous", "boot", "boot_ns", "received_ns"),
@@ -35,6 +34,7 @@ _TABLES = {
         ("lab", "by_epoch", "by_seq", "stream", "epoch", "first", "last", "reason", "received_ns"),
     ),
 }
+"""The table of each type and its columns, of which the first three are the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Lineage:
     def save(self, database: Database) -> None:
         """Write the rows, inside the transaction that inserted their facts."""
         for kind, rows in self.rows.items():
-            table, columns = _TABLES[kind]
+            table, columns = TABLES[kind]
             marks = ", ".join("?" * len(columns))
             sql = f"insert into {table} ({', '.join(columns)}) values ({marks}) on conflict do nothing"
             for row in sorted(rows):
@@ -120,24 +120,6 @@ def settle(database: Database, lineage: Lineage, now_ns: int) -> None:
         boots.setdefault(row[0], set()).add(row[3])
     for lab in sorted(lineage.labs):
         doubts.review(database, lab, boots.get(lab, set()), now_ns)
-
-
-def kept_rows(database: Database) -> dict[str, set[Row]]:
-    """Return all rows of the tables by the type of their facts, for a recount."""
-    return {
-        kind: set(database.query(f"select {', '.join(columns)} from {table}"))
-        for kind, (table, columns) in _TABLES.items()
-    }
-
-
-def counted_rows(facts: Iterable[tuple[str, str, Fact, int]]) -> dict[str, set[Row]]:
-    """Return the rows that `facts`, each with lab, epoch and time of receipt, add up to."""
-    counted: dict[str, set[Row]] = {kind: set() for kind in KINDS}
-    for lab, epoch, fact, received_ns in facts:
-        row = row_of(lab, epoch, fact, received_ns)
-        if row is not None:
-            counted[fact.type].add(row)
-    return counted
 
 
 def _text(body: dict[str, Scalar], key: str) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 from office.facts import Fact, Standing
-from office.ledger import report_recount
+from office.ledger import lineage_recount, report_recount
 from office.ledger.database import Database
+from office.ledger.lineage import KINDS, Lineage
 from office.ledger.projection import PROJECTED, Changes
 
 CHUNK = 5_000
@@ -35,11 +36,13 @@ class Recount:
 
 def recount(database: Database) -> Recount:
     """Return whether every figure of the ledger is what its facts add up to; inside a reading transaction."""
-    changes, facts = Changes(), 0
+    changes, lineage, facts = Changes(), Lineage(), 0
     for lab, epoch, fact, received_ns in _facts(database):
         changes.add(lab, epoch, fact, received_ns)
+        lineage.add(lab, epoch, fact, received_ns)
         facts += 1
-    counted, kept = _counted(changes), _kept(database)
+    counted = {**_counted(changes), **lineage_recount.counted(database, lineage)}
+    kept = {**_kept(database), **lineage_recount.kept(database)}
     differences = tuple(
         Difference(name, kept.get(name), counted.get(name))
         for name in sorted({*counted, *kept})
@@ -49,14 +52,15 @@ def recount(database: Database) -> Recount:
 
 
 def _facts(database: Database) -> Iterator[tuple[str, str, Fact, int]]:
-    marks = ", ".join("?" for _ in PROJECTED)
+    kinds = (*PROJECTED, *KINDS)
+    marks = ", ".join("?" for _ in kinds)
     for feed, lab, epoch in database.query("select id, lab, epoch from feed order by id"):
         seq = 0
         while True:
             rows = database.query(
                 "select seq, type, boot_ns, wall_ns, received_ns, body from event"
                 f" where feed = ? and seq > ? and standing = ? and type in ({marks}) order by seq limit ?",
-                (feed, seq, Standing.UNDERSTOOD.value, *PROJECTED, CHUNK),
+                (feed, seq, Standing.UNDERSTOOD.value, *kinds, CHUNK),
             )
             for seq, kind, boot_ns, wall_ns, received_ns, body in rows:
                 fact = Fact(seq, kind, Standing.UNDERSTOOD, boot_ns, wall_ns, json.loads(body), body)

@@ -10,7 +10,6 @@ from office.ledger.database import Database
 from office.ledger.intervals import Bound, span_at
 
 EXPLAINED_SHOWN = 20
-_KEY_TEXT = "The lab calls another key its own. Sticks signed with it are refused until somebody takes it."
 _CURRENT = "lab join epoch_start s on s.lab = lab.lab and s.epoch = lab.epoch"
 
 
@@ -65,9 +64,7 @@ def standings(database: Database) -> dict[str, Standing]:
     for lab, uncertainty_s in _uncertainties(database).items():
         found[lab].uncertainty_s = uncertainty_s
     for lab, kind, text, since_ns in database.query(
-        "select lab, kind, text, since_ns from doubt"
-        " union all select lab, 'key', ?, said_ns from lab_key where said <> '' order by 1, 4, 2, 3",
-        (_KEY_TEXT,),
+        "select lab, kind, text, since_ns from doubt order by lab, since_ns, kind, mark"
     ):
         found[lab].doubts.append(OpenDoubt(kind, text, since_ns))
     for lab, *gap in database.query(
