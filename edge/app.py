@@ -56,7 +56,7 @@ from edge.store.recordings import Recordings
 from edge.store.shelf import ProgramShelf
 from edge.store.sqlite_store import SqliteStore
 from edge.sync.status import LabIdentity
-from edge.uplink import Uplink, disk_health
+from edge.uplink import LabHealth, Uplink
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class ShutdownAsked(Exception):
 
 
 def _public_key(data_dir: Path) -> str:
-    """Return the public half of the lab's key, empty where the disk has none to give: people are counted all the same."""
+    """Return the public half of the lab's key, empty where the disk gives none: people are counted all the same."""
     try:
         return lab_key(data_dir / "keys").public_hex
     except KeyUnusable as error:
@@ -133,8 +133,8 @@ class Edge:
                 ordinal=database.ordinal,
                 key=await asyncio.to_thread(_public_key, settings.lab.data_dir),
             )
-            health = partial(disk_health, settings.lab.data_dir)
-            uplink = Uplink(settings.sync, outbox, self._clock, identity, health)
+            health = LabHealth(settings.lab.data_dir, settings.store.reserve_mb, store.room, lambda: watch.quality)
+            uplink = Uplink(settings.sync, outbox, self._clock, identity, health.words)
             recorder = Recorder(store, self._clock, uplink.notify)
             aside = database.set_aside is not None
             lineage = Lineage(database.install, database.ordinal, database.previous_epoch, aside)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from edge.domain.errors import StoreUnavailable
@@ -14,6 +14,7 @@ from edge.domain.ports import Clock, Outbox
 from edge.services.bus import EventBus, MachineChanged, Message
 from edge.services.lab import SyncStatus
 from edge.services.supervisor import MachineSupervisor
+from edge.store.sqlite_store import Room
 from edge.sync.live import LiveTopics
 from edge.sync.publisher import MqttPublisher
 from edge.sync.relay import OutboxRelay
@@ -22,16 +23,36 @@ from edge.sync.status import AckHeard, Health, LabIdentity, waiting
 
 LOOK_S = 0.5
 FLUSHED_EVERY_S = 0.02
+FULL_MB = 1.0
 NOT_CONFIGURED = "No broker is configured: everything waits in the outbox."
 
 
-def disk_health(folder: Path) -> dict[str, Scalar]:
-    """Return disk_free_mb of presence's health: MB left where `folder` is, in steps of 100; nothing if unreadable."""
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError:
-        return {}
-    return {"disk_free_mb": free // 100_000_000 * 100}
+class LabHealth:
+    """The flat words of presence on the lab's health: disk_free_mb, disk_state, clock, metrics_dropped.
+
+    `room` tells how many readings the disk had no room for, `clock` what the raw wall clock is worth.
+    """
+
+    def __init__(
+        self, folder: Path, reserve_mb: float, room: Callable[[], Awaitable[Room]], clock: Callable[[], str]
+    ) -> None:
+        self._folder = folder
+        self._reserve_mb = reserve_mb
+        self._room = room
+        self._clock = clock
+
+    async def words(self) -> dict[str, Scalar]:
+        """Return the words. Raises StoreUnavailable."""
+        return {"clock": self._clock(), "metrics_dropped": (await self._room()).metrics_dropped, **self._disk()}
+
+    def _disk(self) -> dict[str, Scalar]:
+        """Return how much is free: MB in steps of 100, so that presence is not said again for each file."""
+        try:
+            free_mb = shutil.disk_usage(self._folder).free / 1e6
+        except OSError:
+            return {"disk_state": "unreadable"}
+        state = "full" if free_mb < FULL_MB else "low" if free_mb < self._reserve_mb else "ok"
+        return {"disk_free_mb": int(free_mb // 100 * 100), "disk_state": state}
 
 
 class _Connected:

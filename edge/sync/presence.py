@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from edge.domain.air import Outgoing, Publisher
 from edge.domain.events import Scalar
 from edge.domain.ports import Outbox, StreamHead
-from edge.sync.status import Health, LabIdentity
+from edge.sync.status import Health, LabIdentity, no_health
 from wire import topics
 from wire.batch import Presence
 from wire.codec import encode_presence
@@ -27,7 +27,7 @@ class PresenceKeeper:
     HEALTH_S, for it changes without a fact, too.
     """
 
-    def __init__(self, outbox: Outbox, publisher: Publisher, lab: LabIdentity, health: Health = dict) -> None:
+    def __init__(self, outbox: Outbox, publisher: Publisher, lab: LabIdentity, health: Health = no_health) -> None:
         self._outbox = outbox
         self._publisher = publisher
         self._lab = lab
@@ -74,7 +74,7 @@ class PresenceKeeper:
         self._said_at = self._checked_at = asyncio.get_running_loop().time()
 
     async def _build(self, heads: Iterable[StreamHead]) -> Presence:
-        return await word_of(self._lab, self._outbox, heads, self._health())
+        return await word_of(self._lab, self._outbox, heads, await self._health())
 
 
 async def word_of(

@@ -28,6 +28,7 @@ from edge.sync.status import (
     Health,
     LabIdentity,
     RelayStatus,
+    no_health,
     oldest_waiting_s,
     waiting,
 )
@@ -60,7 +61,7 @@ class OutboxRelay:
         lab: LabIdentity,
         settings: SyncSettings,
         *,
-        health: Health = dict,
+        health: Health = no_health,
     ) -> None:
         self._outbox = outbox
         self._publisher = publisher

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge.domain.events import Scalar, Stream
@@ -28,8 +28,13 @@ class LabIdentity:
     key: str = ""
 
 
-Health = Callable[[], Mapping[str, Scalar]]
-"""Returns the flat words of presence on the lab's health, without I/O that blocks."""
+Health = Callable[[], Awaitable[Mapping[str, Scalar]]]
+"""Returns the flat words of presence on the lab's health. Raises StoreUnavailable."""
+
+
+async def no_health() -> Mapping[str, Scalar]:
+    """Return nothing: for who has nothing to say of it."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,11 @@ async def test_presence_says_who_the_lab_is_and_follows_its_health_without_a_fac
     desk = Desk()
     lab = LabIdentity("lab-1", "boot-1", "e1", "0.1", "c", install="card-1", ordinal=7, key="ab" * 32)
     health: dict[str, Scalar] = {"disk_free_mb": 900, "clock": "unset"}
-    keeper = PresenceKeeper(desk, desk, lab, lambda: health)  # type: ignore[arg-type]
+
+    async def words() -> dict[str, Scalar]:
+        return health
+
+    keeper = PresenceKeeper(desk, desk, lab, words)  # type: ignore[arg-type]
     await keeper.greet([HEAD])
     first = desk.said[0]
     assert (first.install, first.ordinal, first.key, first.health) == ("card-1", 7, "ab" * 32, health)
