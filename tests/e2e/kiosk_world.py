@@ -81,6 +81,7 @@ class Lab:
             ("GET", "/api/kiosk/pieces"): (200, [_piece(piece) for piece in PIECES]),
             ("POST", "/api/kiosk/sessions"): lambda request: (201, {"session": _body(request)["session"]}),
             ("POST", "/api/kiosk/requests"): self.take,
+            ("POST", "/api/kiosk/survey"): lambda request: (201, {"answer": _body(request)["answer"]}),
             ("GET", f"/api/kiosk/jobs/{JOB}"): lambda _: (200, self.job) if self.job else (404, {}),
         }
         for piece in PIECES:

@@ -76,9 +76,16 @@ def arrive(lab: Lab, language: str = "lt") -> None:
     screen(lab.page, "checkin")
 
 
+def skip(lab: Lab) -> None:
+    """Leave the survey with its one key."""
+    screen(lab.page, "survey")
+    lab.page.locator("main .actions button").first.click()
+
+
 def choose(lab: Lab, index: int, language: str = "lt") -> None:
     arrive(lab, language)
     primary(lab.page).click()
+    skip(lab)
     screen(lab.page, "choose")
     lab.page.locator("main li button").nth(index).click()
 
@@ -230,7 +237,7 @@ def test_a_check_in_that_was_not_written_is_not_thanked_for(enter: Callable[...,
     assert "Užrašyta: tu čia" not in page.locator("body").inner_text()
     lab.fail("sessions", (201, {"session": "x"}))
     primary(page).click()
-    screen(page, "choose")
+    screen(page, "survey")
     sent = [body["session"] for body in lab.van.asked("POST", "/api/kiosk/sessions")]
     assert len(sent) == 2
     assert len(set(sent)) == 1
@@ -398,6 +405,8 @@ def test_idle_wipes_the_visitor_but_not_the_wish(enter: Callable[..., Lab]) -> N
     page.clock.run_for(600)
     page.get_by_role("main").get_by_role("button", name="Lietuvių").click()
     primary(page).click()
+    skip(lab)
+    screen(page, "choose")
     page.locator("main li button").nth(1).click()
     page.locator(".choices button").nth(1).click()
     page.locator(".rail .view").click()
@@ -497,6 +506,22 @@ def walk(lab: Lab, language: str) -> Iterator[str]:
     yield "checkin failed"
     lab.van.answers["POST", "/api/kiosk/sessions"] = good
     primary(page).click()
+    screen(page, "survey")
+    yield "survey, how old"
+    page.locator(".bands button").nth(0).click()
+    for number in range(3):
+        page.wait_for_selector(".faces")
+        yield f"survey, faces {number}"
+        if number == 2:
+            lab.fail("survey", (503, refusal("disk", "x")))
+        page.locator(".faces button").nth(4).click()
+    page.wait_for_selector("main .signal")
+    yield "survey failed"
+    lab.fail("survey", (201, {"answer": "x"}))
+    primary(page).click()
+    page.wait_for_selector(".kept")
+    yield "survey, card"
+    primary(page).click()
     screen(page, "choose")
     yield "choose"
     page.locator("main li button").nth(0).click()
@@ -553,8 +578,25 @@ def walk(lab: Lab, language: str) -> Iterator[str]:
     yield "display"
     page.locator("dialog[open] .primary").click()
     primary(page).click()
+    screen(page, "survey")
+    yield "survey after, faces"
+    skip(lab)
     screen(page, "thanks")
     yield "thanks"
+    page.locator(".wake").click()
+    screen(page, "language")
+    expect(page.locator(".kiosk")).not_to_have_attribute("inert", "")
+    page.locator("main .card button").click()
+    page.wait_for_selector(".pad")
+    yield "survey after, card"
+    for _ in range(6):
+        page.locator(".pad button").nth(0).click()
+    primary(page).click()
+    page.wait_for_selector(".bands")
+    yield "survey after, how old"
+    page.locator(".bands button").nth(2).click()
+    page.wait_for_selector(".words")
+    yield "survey after, words"
 
 
 SCROLLED = "(() => { const m = document.querySelector('main'); return m.scrollHeight - m.clientHeight; })()"

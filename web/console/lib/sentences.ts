@@ -21,6 +21,7 @@ export const REFUSED = {
   "It is zero.": { why: "error.zero.why", todo: "error.zero.todo" },
   "It has no reason.": { why: "error.no-reason.why", todo: "error.no-reason.todo" },
   "It would make {n} people of this role.": { why: "error.total.why", todo: "error.total.todo" },
+  "In the group {group} {n} people of this role were counted.": { why: "error.fewer.why", todo: "error.fewer.todo" },
   "Nobody has confirmed it.": { why: "error.unconfirmed.why", todo: "error.unconfirmed.todo" },
   "None was named.": { why: "error.unnamed.why", todo: "error.unnamed.todo" },
   "{machine} is at work.": { why: "error.at-work.why", todo: "error.at-work.todo" },
