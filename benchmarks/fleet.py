@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import os
 import random
 import resource
 import sys
@@ -34,7 +35,7 @@ from benchmarks.fleet_world import PROBE, World, resident_mb, world
 from benchmarks.stats import Row, percentile, row
 from wire import topics
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 WEEK_D = 7
 REGION = 0.1
 WINDOW = 4
@@ -147,10 +148,9 @@ def common(name: str, phase: Phase) -> list[Row]:
     return rows + [row(f"{name}: {part}", cost, "ms of CPU a batch") for part, cost in phase.cost_ms.items()]
 
 
-async def with_certificates(folder: Path, sizes: Sizes, workers: int) -> tuple[list[Row], Phase, Phase]:
-    """Measure labs with a connection each; return the rows, and the phases of small and of full batches."""
+async def with_certificates(folder: Path, sizes: Sizes, workers: int, rows: list[Row]) -> tuple[Phase, Phase]:
+    """Measure labs with a connection each into `rows`; return the phases of small and of full batches."""
     names = [f"van-{number}" for number in range(sizes.labs)]
-    rows: list[Row] = []
     label = f"{sizes.labs:,} labs with certificates"
     async with world(folder, names, secured=True, workers=workers) as made_world:
         fleet = Fleet(made_world, made(names, sizes.small))
@@ -183,7 +183,7 @@ async def with_certificates(folder: Path, sizes: Sizes, workers: int) -> tuple[l
         full = await region(fleet, labs, sizes, rows, label)
         fleet.leave()
         rows.append(row(f"{label}: facts in the ledger, all of them acknowledged", exact(made_world, fleet), ""))
-    return rows, small, full
+    return small, full
 
 
 async def region(fleet: Fleet, labs: Sequence[Lab], sizes: Sizes, rows: list[Row], label: str) -> Phase:
@@ -223,11 +223,10 @@ async def region(fleet: Fleet, labs: Sequence[Lab], sizes: Sizes, rows: list[Row
     return full
 
 
-async def shared(folder: Path, sizes: Sizes, workers: int) -> tuple[list[Row], Phase]:
-    """Measure ten times as many labs over few connections; return the rows, and the phase of small batches."""
+async def shared(folder: Path, sizes: Sizes, workers: int, rows: list[Row]) -> Phase:
+    """Measure ten times as many labs over few connections into `rows`; return the phase of small batches."""
     names = [f"van-{number}" for number in range(sizes.shared_labs)]
     label = f"{sizes.shared_labs:,} labs over {sizes.connections} connections"
-    rows: list[Row] = []
     async with world(folder, (), secured=False, workers=workers) as made_world:
         fleet = Fleet(made_world, made(names, sizes.shared_small))
         labs = list(fleet.labs.values())
@@ -251,7 +250,7 @@ async def shared(folder: Path, sizes: Sizes, workers: int) -> tuple[list[Row], P
         rows += common(f"{label}, school day flat out", small)
         fleet.leave()
         rows.append(row(f"{label}: facts in the ledger, all of them acknowledged", exact(made_world, fleet), ""))
-    return rows, small
+    return small
 
 
 def known(world: World) -> int:
@@ -287,13 +286,27 @@ def extrapolation(certificates: Phase, many: Phase, full: Phase) -> Table:
     return table
 
 
-async def measure(sizes: Sizes, workers: int) -> tuple[list[Row], Table]:
-    """Run both parts; return the rows and the table of what follows from them."""
+async def measure(sizes: Sizes, workers: int, rows: list[Row]) -> Table:
+    """Run both parts into `rows`; return the table of what follows from them."""
     with tempfile.TemporaryDirectory(prefix="im-fleet-") as name:
         folder = Path(name)
-        rows, small, full = await with_certificates(folder / "certificates", sizes, workers)
-        more, many = await shared(folder / "shared", sizes, workers)
-    return rows + more, extrapolation(small, many, full)
+        small, full = await with_certificates(folder / "certificates", sizes, workers, rows)
+        many = await shared(folder / "shared", sizes, workers, rows)
+    return extrapolation(small, many, full)
+
+
+def show(rows: Sequence[Row], seconds: float) -> None:
+    """Print the rows as JSON lines, and as a table for people."""
+    table = Table(title="Measured here and now", title_justify="left")
+    for heading in ("figure", "value", "unit"):
+        table.add_column(heading, justify="right" if heading == "value" else "left")
+    for found in rows:
+        value = found["value"]
+        table.add_row(found["name"], f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}", found["unit"])
+        print(json.dumps(found, ensure_ascii=False), flush=True)
+    console.print(table)
+    load, cores = os.getloadavg()[0], os.cpu_count()
+    console.print(f"{len(rows)} figures in {seconds:.0f} s, load {load:.1f} on {cores} cores", highlight=False)
 
 
 def main() -> int:
@@ -305,17 +318,14 @@ def main() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     begin = time.monotonic()
-    rows, following = asyncio.run(measure(QUICK if arguments.quick else Sizes(), arguments.workers))
-    table = Table(title="Measured here and now", title_justify="left")
-    for heading in ("figure", "value", "unit"):
-        table.add_column(heading, justify="right" if heading == "value" else "left")
-    for found in rows:
-        value = found["value"]
-        table.add_row(found["name"], f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}", found["unit"])
-        print(json.dumps(found, ensure_ascii=False), flush=True)
+    rows: list[Row] = []
+    try:
+        following = asyncio.run(measure(QUICK if arguments.quick else Sizes(), arguments.workers, rows))
+    finally:
+        show(rows, time.monotonic() - begin)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    console.print(table, following, f"{time.monotonic() - begin:.0f} s")
+    console.print(following)
     return 0
 
 

@@ -15,6 +15,7 @@ from benchmarks.fleet import Sizes
 from benchmarks.fleet_labs import Fleet, Lab
 from benchmarks.fleet_mqtt import Client, connect
 from benchmarks.fleet_world import World, cpu_s
+from benchmarks.stats import Row
 from tests.support.air import eventually
 from tests.support.broker import Mosquitto, free_port
 from tests.support.impostor import served
@@ -27,14 +28,18 @@ TINY = Sizes(labs=6, shared_labs=20, connections=3, seconds=0.5, backlog=1, smal
 async def test_a_tiny_fleet_is_counted_exactly(capsys: pytest.CaptureFixture[str]) -> None:
     if not (POSTGRES_BIN / "initdb").exists():
         pytest.skip("PostgreSQL 15 is not installed")
-    rows, following = await fleet.measure(TINY, 1)
+    rows: list[Row] = []
+    following = await fleet.measure(TINY, 1, rows)
+    fleet.show(rows, 1.0)
     figures = {row["name"]: row["value"] for row in rows}
     assert figures["6 labs with certificates, morning: attempts a lab"] == 1
     # A first batch of each lab in the morning, and a full one of the region's lab.
     assert figures["6 labs with certificates: facts in the ledger, all of them acknowledged"] >= 6 * 4 + 500
     assert 4 <= figures["20 labs over 3 connections: facts in the ledger, all of them acknowledged"] <= 20 * 8
     assert following.row_count == 7
-    assert "the morning" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "the morning" in said.err
+    assert len(said.out.splitlines()) == len(rows)
 
 
 class Short:
