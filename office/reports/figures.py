@@ -9,6 +9,7 @@ from typing import Any
 
 from office.ledger import reading
 from office.ledger.database import Database
+from office.ledger.labs import healths
 from office.ledger.reading import JobRow, LabStatus, VisitRow
 from office.ledger.seals import Seal
 from office.ledger.standing import Standing, standings
@@ -54,9 +55,13 @@ def progress(database: Database, plan: Plan, now: datetime) -> dict[str, Any]:
 
 def labs(database: Database, *, broker_connected: bool) -> list[dict[str, Any]]:
     """Return how each lab stands. While the broker is away nobody knows who is online."""
-    known = standings(database)
+    known, health = standings(database), healths(database)
     return [
-        {**_lab(item, broker_connected=broker_connected), **_standing(item, known.get(item.lab, Standing()))}
+        {
+            **_lab(item, broker_connected=broker_connected),
+            **_standing(item, known.get(item.lab, Standing())),
+            "health": health.get(item.lab, {}),
+        }
         for item in reading.labs(database)
     ]
 

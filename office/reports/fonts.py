@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from office.errors import OfficeError
@@ -10,7 +11,9 @@ from office.errors import OfficeError
 PACKAGED = Path(__file__).resolve().parent / "fonts"
 CHECKOUT = Path(__file__).resolve().parents[2] / "web" / "dist" / "fonts"
 
-FILES = tuple(f"{part}-{weight}.woff" for part in ("latin", "latin-ext") for weight in (400, 700))
+WEIGHTS = (400, 700)
+PARTS = ("latin", "latin-ext")
+FILES = tuple(f"{part}-{weight}.woff" for part in PARTS for weight in WEIGHTS)
 
 
 class FontsMissing(OfficeError):
@@ -23,3 +26,22 @@ def fonts_dir() -> Path:
         if all((folder / name).is_file() for name in FILES):
             return folder
     raise FontsMissing(folder=CHECKOUT)
+
+
+def whole(target: Path) -> dict[int, Path]:
+    """Put the parts of each weight together to one font file in the folder `target`; raises FontsMissing.
+
+    Letters that sit in two files cannot be set as one text without seams.
+    """
+    from fontTools.merge import Merger, Options
+
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
+    folder, found = fonts_dir(), {}
+    for weight in WEIGHTS:
+        merger = Merger(Options(drop_tables=["GPOS", "GSUB", "GDEF", "gasp"]))
+        font = merger.merge([str(folder / f"{part}-{weight}.woff") for part in PARTS])
+        font.flavor = None
+        found[weight] = target / f"{weight}.ttf"
+        font.save(found[weight])
+        font.close()
+    return found

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from fpdf import FPDF, FontFace
 from fpdf.enums import TableBordersLayout, TableCellFillMode, TextEmphasis, VAlign
 from fpdf.fonts import TTFFont
 
-from office.reports.fonts import fonts_dir
 from office.reports.sections import Table, Voice
 
 Colour = tuple[int, int, int]
@@ -32,15 +32,12 @@ POINT = 25.4 / 72
 class Paper(FPDF):
     """Pages with a foot that names the report, its digest and the page."""
 
-    def __init__(self, voice: Voice, foot: str, made: datetime) -> None:
+    def __init__(self, voice: Voice, fonts: Mapping[int, Path], foot: str, made: datetime) -> None:
         super().__init__(format="A4")
         self.voice = voice
         self._foot = foot
-        folder = fonts_dir()
         for style, weight in (("", 400), ("B", 700)):
-            self.add_font("text", style, folder / f"latin-{weight}.woff")
-            self.add_font("other", style, folder / f"latin-ext-{weight}.woff")
-        self.set_fallback_fonts(["other"])
+            self.add_font("text", style, fonts[weight])
         self._letters = self._known_letters()
         self.set_margin(MARGIN)
         self.set_auto_page_break(auto=True, margin=MARGIN + 6)
@@ -95,16 +92,17 @@ class Paper(FPDF):
             return
         size = 8.5 if len(table.header) < 8 else 7.2
         self.pen(size)
+        self.set_fill_color(255, 255, 255)
         numbers = [_numbers([row[column] for row in table.rows]) for column in range(len(table.header))]
         with self.table(
             col_widths=table.widths,
             width=WIDTH,
             text_align=["RIGHT" if number else "LEFT" for number in numbers],
             borders_layout=TableBordersLayout.HORIZONTAL_LINES,
-            headings_style=FontFace(emphasis=TextEmphasis.B, color=INK, fill_color=SOFT),
+            headings_style=FontFace(emphasis=TextEmphasis.B, size_pt=size - 1, color=INK, fill_color=SOFT),
             cell_fill_mode=TableCellFillMode.NONE,
             line_height=size * POINT * LINE,
-            padding=(0.9, 1.2, 0.9, 1.2),
+            padding=(0.9, 1.6, 0.9, 1.6),
             v_align=VAlign.T,
         ) as drawn:
             drawn.row([self.plain(name) for name in table.header])
@@ -135,7 +133,7 @@ class Paper(FPDF):
         ink: Colour = (255, 255, 255) if people and share > 0.45 else INK if people else QUIET
         self.set_fill_color(*fill)
         self.rect(x, y, TILE - 0.8, TILE - 0.8, style="F", round_corners=True, corner_radius=1.4)
-        self.pen(5.2, colour=ink)
+        self.pen(5.6, colour=ink)
         self.set_xy(x, y + 1.3)
         self.cell(TILE - 0.8, 2.6, self.plain(name), align="C")
         if people:

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from office.reports.evidence import Evidence
+from office.reports.fonts import whole
 from office.reports.municipalities import municipalities
 from office.reports.paper import ACCENT, MARGIN, QUIET, TILE, WIDTH, Paper
 from office.reports.sections import Section, Voice, grouped, period, sections
@@ -16,13 +20,14 @@ def paper(evidence: Evidence, language: Language) -> bytes:
     made = evidence.made.strftime("%Y-%m-%d %H:%M")
     digest = evidence.seal.digest.hex()
     foot = f"{voice.text('title')} · {made} UTC · {voice.text('digest')} {digest[:16]}…"
-    pages = Paper(voice, foot, evidence.made)
-    pages.set_title(f"{voice.text('title')}, {voice.text('subtitle')}, {made} UTC")
-    pages.add_page()
-    _first(pages, evidence)
-    for section in sections(evidence, language):
-        _section(pages, evidence, section)
-    return bytes(pages.output())
+    with TemporaryDirectory(prefix="infomobil-fonts-") as folder:
+        pages = Paper(voice, whole(Path(folder)), foot, evidence.made)
+        pages.set_title(f"{voice.text('title')}, {voice.text('subtitle')}, {made} UTC")
+        pages.add_page()
+        _first(pages, evidence)
+        for section in sections(evidence, language):
+            _section(pages, evidence, section)
+        return bytes(pages.output())
 
 
 def _first(pages: Paper, evidence: Evidence) -> None:

@@ -83,7 +83,7 @@ def _indicators(evidence: Evidence, voice: Voice) -> Section:
     for item in evidence.indicators:
         label, target = item["label"][voice.language], item["target"]
         share = None if target is None else f"{voice.number(100 * item['value'] / target)} %"
-        known = t("stated" if item["counts"] == "stated" else "counted")
+        known = t(("stated" if item["history"] else "not_stated") if item["counts"] == "stated" else "counted")
         rows.append((label, item["value"], target, share, item["due"], voice.span(item["forecast"]), known))
         for one in item["milestones"]:
             met = t({True: "yes", False: "no", None: "open"}[one["met"]])
@@ -113,7 +113,7 @@ def _breakdowns(evidence: Evidence, voice: Voice) -> Section:
         for row in found["rows"]:
             values = {**row["people"], **{name: row[name] for name in ("total", "visits", "sessions")}}
             rows.append((row["label"][voice.language], *(values[name] for name in columns)))
-        widths = (34, *(13 for _ in columns))
+        widths = (30, *(14 for _ in columns))
         tables.append(Table(voice.text(by), (voice.text(by), *names), tuple(rows), widths))
     return Section("breakdowns", voice.text("breakdowns"), (period(evidence, voice),), tables=tuple(tables))
 
@@ -159,7 +159,7 @@ def _corrections(evidence: Evidence, voice: Voice) -> Section:
         for row in evidence.corrections
     )
     names = ("date", "lab", "school", "group", "role", "first", "change", "now", "by", "reason")
-    widths = (16, 12, 26, 10, 18, 10, 10, 10, 16, 30)
+    widths = (17, 18, 26, 10, 18, 11, 13, 11, 16, 30)
     return Section(
         "corrections", t("corrections"), tuple(notes), tables=(Table("", _header(voice, *names), rows, widths),)
     )
@@ -212,9 +212,9 @@ def _check(evidence: Evidence, voice: Voice) -> Section:
         (t("audit_rows"), evidence.audit_rows),
         (t("plan"), grouped(evidence.pledged.sha256)),
         (t("software"), f"InfoMobil {version('infomobil')}"),
-        (t("made", time="").strip(), iso(seal.at_ns)),
+        (t("sealed"), iso(seal.at_ns)),
     )
-    table = Table("", (t("what"), t("value")), rows, (30, 80))
+    table = Table("", _header(voice, "what", "said"), rows, (30, 90))
     return Section("check", t("check"), CHECK[voice.language], tables=(table,))
 
 

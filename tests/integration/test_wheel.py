@@ -50,6 +50,8 @@ def test_the_wheel_holds_no_tests_and_no_node(installed: Path) -> None:
     names = {path.relative_to(installed).parts[0] for path in installed.iterdir()}
     assert {name for name in names if not name.endswith(".dist-info")} == {"edge", "office", "wire"}
     assert (installed / "office" / "pages" / "index.html").is_file()
+    assert (installed / "office" / "reports" / "fonts" / "latin-ext-700.woff").is_file()
+    assert (installed / "office" / "data" / "municipalities.toml").is_file()
     assert not list(installed.rglob("node_modules"))
 
 
