@@ -120,7 +120,8 @@ class Hands:
         """Carry what waits to the office on a stick, twice, while the service runs."""
         stick = self.van.folder / "stick"
         stick.mkdir(exist_ok=True)
-        await command("edge", "export", "--config", self.van.config, stick)
+        # It writes to the card, too: where that is recorded, it must be.
+        await command("edge", "export", "--config", self.van.config, stick, environment=self.van.edge.environment)
         files = sorted(stick.glob("*.infomobil"))
         if files:
             await command("office", "import", "--config", self.office_config, *files, *files)
@@ -169,10 +170,14 @@ class Hands:
         self.struck["card cloned"] += 1
 
 
-async def command(module: str, *arguments: object) -> None:
+async def command(module: str, *arguments: object, environment: dict[str, str] | None = None) -> None:
     """Run a command of ours; raises Wrong with what it said where it failed."""
     process = await asyncio.create_subprocess_exec(
-        *python(module, *arguments), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *python(module, *arguments),
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     said, _ = await process.communicate()
     if process.returncode != 0:
