@@ -22,11 +22,13 @@ from edge.services.opening import Item
 from edge.stick_cli import export, key
 from edge.store.pin import write_pin
 from edge.store.recordings import load as load_recording
+from edge.store_cli import store
 from edge.story.export import to_json_lines
 from edge.story.tell import story
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Edge controller of one mobile laboratory.")
 cli.add_typer(opcua, name="opcua")
+cli.add_typer(store, name="store")
 cli.command()(export)
 cli.command()(key)
 out = Console()
