@@ -10,6 +10,7 @@ import logging
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +49,7 @@ from edge.services.visits import VisitCounter
 from edge.services.workers import Workers
 from edge.store.database import Database
 from edge.store.journal import SqliteJournal
+from edge.store.keeper import RecordKeeper
 from edge.store.machine_files import MachineFiles
 from edge.store.outbox import SqliteOutbox
 from edge.store.pieces import load_pieces
@@ -136,9 +138,19 @@ class Edge:
             health = LabHealth(settings.lab.data_dir, settings.store.reserve_mb, store.room, lambda: watch.quality)
             uplink = Uplink(settings.sync, outbox, self._clock, identity, health.words)
             recorder = Recorder(store, self._clock, uplink.notify)
-            aside = database.set_aside is not None
-            lineage = Lineage(database.install, database.ordinal, database.previous_epoch, aside)
-            await tell_start(recorder, lineage, self._clock.boot_id(), __version__)
+
+            async def begin_epoch() -> None:
+                aside = database.set_aside is not None
+                lineage = Lineage(database.install, database.ordinal, database.previous_epoch, aside)
+                await tell_start(recorder, lineage, self._clock.boot_id(), __version__)
+
+            async def renewed() -> None:
+                epoch, install, ordinal = database.epoch, database.install, database.ordinal
+                uplink.renew(replace(identity, epoch=epoch, install=install, ordinal=ordinal))
+                await begin_epoch()
+
+            await begin_epoch()
+            keeper = RecordKeeper(database, self._clock, on_renewed=renewed, changed=uplink.notify)
             watch = ClockWatch(recorder, self._clock, kernel_time)
             uplink.hear(lambda heard: watch.heard(heard.sent_ns, heard.heard_ns, heard.office_ns))
             notes = settings.lab.data_dir / "guardian"
@@ -220,6 +232,7 @@ class Edge:
                 {
                     "garbage": self._collect_garbage,
                     "recorder": recorder.run,
+                    "record": keeper.run,
                     "clock": watch.run,
                     "uplink": uplink.run,
                     "jobs": jobs.run,

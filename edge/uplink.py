@@ -68,6 +68,11 @@ class _Connected:
         self.notify = self._relay.notify
         self.hear = self._relay.hear
 
+    def renew(self, identity: LabIdentity) -> None:
+        """Go on in another epoch."""
+        self._relay.renew(identity)
+        self._publisher.renew(identity.epoch)
+
     async def run(self) -> None:
         """Run until cancelled."""
         try:
@@ -127,6 +132,10 @@ class _OutboxOnly:
     def follow(self, bus: EventBus, machines: Mapping[str, MachineSupervisor]) -> None:
         """Publish nothing: there is nobody to hear it."""
 
+    def renew(self, identity: LabIdentity) -> None:
+        """Go on in another epoch: count anew."""
+        self.notify()
+
     def hear(self, on_ack: Callable[[AckHeard], None]) -> None:
         """Never call `on_ack`: nobody acknowledges."""
 
@@ -144,6 +153,7 @@ class Uplink:
         self._way = _OutboxOnly(outbox) if sync is None else _Connected(sync, outbox, clock, identity, health)
         self.notify = self._way.notify
         self.hear = self._way.hear
+        self.renew = self._way.renew
         self.status = self._way.status
         self.run = self._way.run
         self.follow = self._way.follow

@@ -37,6 +37,11 @@ class PresenceKeeper:
         self._checked_at = 0.0
         self._touched = True
 
+    def renew(self, lab: LabIdentity) -> None:
+        """Speak for another epoch from now on."""
+        self._lab = lab
+        self._touched = True
+
     def touch(self) -> None:
         """Say that something changed."""
         self._touched = True

@@ -40,14 +40,20 @@ class MqttPublisher:
     def __init__(self, settings: SyncSettings, lab: str, epoch: str = "") -> None:
         self._settings = settings
         self._lab = lab
-        self._client_id = f"infomobil-{lab}-{epoch[:NAMED_EPOCH]}" if epoch else f"infomobil-{lab}"
-        self._farewell = offline(lab, epoch)
         self._connection: Connection | None = None
+        self.renew(epoch)
         self._on_link: Callable[[bool], None] = lambda up: None
         self._on_message: Callable[[str, bytes], None] = lambda topic, payload: None
         self._reported = False
         self._error = ""
         self._refusals: dict[str, str] = {}
+
+    def renew(self, epoch: str) -> None:
+        """Go by another epoch: a connection that is there is made anew, for its will names the one before."""
+        self._client_id = f"infomobil-{self._lab}-{epoch[:NAMED_EPOCH]}" if epoch else f"infomobil-{self._lab}"
+        self._farewell = offline(self._lab, epoch)
+        if self._connection is not None and not self._connection.lost.done():
+            self._connection.lost.set_result("a new epoch has begun")
 
     @property
     def connected(self) -> bool:

@@ -94,6 +94,14 @@ class OutboxRelay:
         """Call `on_ack` for each acknowledgement that tells something of the lab's clock."""
         self._on_ack = on_ack
 
+    def renew(self, lab: LabIdentity) -> None:
+        """Begin anew with another epoch: the record was damaged, and nothing that was known of its batches holds."""
+        self._lab = lab
+        self._presence.renew(lab)
+        self._heads.clear()
+        self._greeted = 0
+        self.notify()
+
     def status(self) -> RelayStatus:
         """Return what is known now, without I/O."""
         heads = list(self._heads.values())
