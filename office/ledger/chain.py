@@ -42,6 +42,20 @@ class Chain:
         """Return the seq with which the batch after `last` begins, where nothing but dropped facts is between."""
         return next((end + 1 for begin, end in self.explained if begin <= last + 1 <= end + 1), last + 1)
 
+    def broken(self, database: Database, first: int) -> list[int]:
+        """Return the ends of those batches beginning at `first` that do not follow the one before them."""
+        here = database.query(
+            "select last, prev from batch where feed = ? and first = ? order by last", (self.feed, first)
+        )
+        before = self.preceding(first)
+        others = database.query(
+            "select first, sha256 from batch where feed = ? and last between ? and ?", (self.feed, before, first - 1)
+        )
+        known = {bytes(sha) for _, sha in others}
+        broken = [last for last, prev in here if not _fits(first, before, None if prev is None else bytes(prev), known)]
+        lowest = min((begin for begin, _ in others), default=before)
+        return [] if broken and self.lost(database, lowest - 1, first - 1) else broken
+
     def alarm(self, database: Database, kind: str, first: int, last: int, what: str, received_ns: int) -> None:
         """Write an alarm about the batch first..last, unless there is one."""
         detail = f"{self.key[1]} {first}-{last} of epoch {self.key[2]}: {what}"
@@ -101,16 +115,8 @@ def _check_links(database: Database, chain: Chain, lowest: int, highest: int, re
 
 def _check_link(database: Database, chain: Chain, first: int, received_ns: int) -> None:
     """Write or withdraw the alarm that a batch beginning at `first` does not follow the one before it."""
-    here = database.query(
-        "select last, prev from batch where feed = ? and first = ? order by last", (chain.feed, first)
-    )
-    before = chain.preceding(first)
-    others = database.query(
-        "select first, sha256 from batch where feed = ? and last between ? and ?", (chain.feed, before, first - 1)
-    )
-    known = {bytes(sha) for _, sha in others}
-    broken = [last for last, prev in here if not _fits(first, before, None if prev is None else bytes(prev), known)]
-    if broken and not chain.lost(database, min((begin for begin, _ in others), default=before) - 1, first - 1):
+    broken = chain.broken(database, first)
+    if broken:
         chain.alarm(database, "chain", first, broken[0], "does not follow the batch before it", received_ns)
     elif chain.explained:
         # What came before the record that explains it was taken for a broken link.

@@ -78,7 +78,7 @@ def standings(database: Database) -> dict[str, Standing]:
 
 
 def _uncertainties(database: Database) -> dict[str, float]:
-    newest = dict(
+    newest: dict[str, int | None] = dict(
         database.query(
             "select lab.lab, max(feed.last_boot_ns) from lab"
             " join feed on feed.lab = lab.lab and feed.epoch = lab.epoch group by lab.lab"

@@ -8,11 +8,11 @@ lab hashed. Whoever alters, adds or takes out a fact later breaks the batch that
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from office.ledger import ranges as seqs
+from office.ledger.chain import Chain
 from office.ledger.database import Database, Row
 from wire.batch import Batch, WireEvent
 from wire.codec import batch_hash
@@ -33,10 +33,11 @@ class Chains:
 def verify(database: Database) -> Chains:
     """Return what of all feeds does not fit together; inside a reading transaction."""
     batches, broken, named = 0, 0, list[str]()
-    for number, lab, stream, epoch, boot, ranges in database.query(
-        "select id, lab, stream, epoch, boot, ranges from feed order by id"
+    for number, lab, stream, epoch, boot, ranges, explained in database.query(
+        "select id, lab, stream, epoch, boot, ranges, explained from feed order by id"
     ):
-        feed = _Feed(database, number, lab, stream, epoch, boot)
+        gone = seqs.from_lists(json.loads(explained))
+        feed = _Feed(database, Chain(number, (lab, stream, epoch), gone), boot)
         for what in feed.check(seqs.size(seqs.from_lists(json.loads(ranges)))):
             broken += 1
             if len(named) < MOST_NAMED:
@@ -46,20 +47,18 @@ def verify(database: Database) -> Chains:
 
 
 class _Feed:
-    def __init__(self, database: Database, number: int, lab: str, stream: str, epoch: str, boot: str) -> None:
+    def __init__(self, database: Database, chain: Chain, boot: str) -> None:
         self._database = database
-        self._number = number
-        self._of = (lab, stream, epoch, boot)
+        self._chain = chain
+        self._number = chain.feed
+        self._of = (*chain.key, boot)
         self.batches = 0
 
     def check(self, held: int) -> Iterator[str]:
         """Yield what does not fit in a feed that claims to hold `held` facts."""
-        ends: dict[int, set[bytes]] = defaultdict(set)
         for first, last, sha256, prev in self._rows():
             self.batches += 1
-            ends[last].add(sha256)
-            before = ends.get(first - 1)
-            if (first == 1) != (prev is None) or (before and prev not in before):
+            if last in self._chain.broken(self._database, first):
                 yield f"batch {first}-{last} does not follow the one before it"
             if self._again(first, last, prev) != sha256:
                 yield f"the facts {first}-{last} are not those that came"

@@ -19,6 +19,7 @@ from office.ledger.migrations import migrate
 from office.ledger.opening import connect
 from office.ledger.recount import recount
 from office.ledger.standing import Explained, standings
+from office.ledger.verify import verify
 from office.ledger.writer import Recorded, record
 from office.reports import figures
 from tests.support.lineage import CARD, anchored, came, everything, gap, started
@@ -295,6 +296,8 @@ def test_the_chain_goes_on_over_a_gap_in_every_order(broken: bool, remnant: bool
         for item in order:
             record(database, [item], NOW_NS)
         found.append(everything(database))
+        with database.transaction(write=False):
+            assert verify(database).broken == (broken and not remnant)
         database.close()
     assert all(one == found[0] for one in found)
     # What the disk lost may explain any hash.
