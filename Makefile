@@ -9,7 +9,7 @@ NODE_OPCUA := tests/hardware_sim/node_opcua
 SOURCES := edge office wire tests benchmarks content tools
 WEB := $(shell find web content/i18n -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: demo test check bench web wheel images lock clean
+.PHONY: demo test check bench torture web wheel images lock clean
 
 .venv/.installed: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh tools/debian.sh no-venv=python3-venv
@@ -49,6 +49,10 @@ test: check $(NODE_OPCUA)/node_modules/.installed
 bench: .venv/.installed web/dist/.built
 	sh tools/debian.sh mosquitto=mosquitto postgres=postgresql
 	$(PY) -m benchmarks $(ARGS)
+
+torture: .venv/.installed web/dist/.built
+	sh tools/debian.sh mosquitto=mosquitto postgres=postgresql
+	$(PY) -m tests.torture $(ARGS)
 
 wheel: .venv/.installed web/dist/.built
 	rm -f dist/infomobil-*.whl
