@@ -26,7 +26,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 from rich.console import Console
 from rich.table import Table
 
@@ -39,6 +38,7 @@ PATIENCE_S = 120.0
 WEEK_D = 7
 REGION = 0.1
 WINDOW = 4
+KNOWN = f"select count(*) from lab where presence_ns > 0 and lab <> '{PROBE}'"
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
 
 
@@ -153,7 +153,7 @@ async def with_certificates(folder: Path, sizes: Sizes, workers: int, rows: list
     names = [f"van-{number}" for number in range(sizes.labs)]
     label = f"{sizes.labs:,} labs with certificates"
     async with world(folder, names, secured=True, workers=workers) as made_world:
-        fleet = Fleet(made_world, made(names, sizes.small))
+        fleet, empty = Fleet(made_world, made(names, sizes.small)), made_world.size()
         labs = list(fleet.labs.values())
 
         console.print(f"{label}: the morning ...")
@@ -182,7 +182,11 @@ async def with_certificates(folder: Path, sizes: Sizes, workers: int, rows: list
         console.print(f"{label}: {sizes.region} of them come back after a week ...")
         full = await region(fleet, labs, sizes, rows, label)
         fleet.leave()
-        rows.append(row(f"{label}: facts in the ledger, all of them acknowledged", exact(made_world, fleet), ""))
+        facts = exact(made_world, fleet)
+        rows += [
+            row(f"{label}: facts in the ledger, all of them acknowledged", facts, ""),
+            row(f"{label}: PostgreSQL's disk", (made_world.size() - empty) / facts, "bytes a fact"),
+        ]
     return small, full
 
 
@@ -240,7 +244,7 @@ async def shared(folder: Path, sizes: Sizes, workers: int, rows: list[Row]) -> P
             if number % 100 == 0:
                 await asyncio.sleep(0)
         async with asyncio.timeout(PATIENCE_S):
-            while await asyncio.to_thread(known, made_world) < len(labs):  # noqa: ASYNC110 - the ledger is asked
+            while await asyncio.to_thread(made_world.ask, KNOWN) < len(labs):  # noqa: ASYNC110 - the ledger is asked
                 await asyncio.sleep(0.1)
         morning = clock.stop()
         rows.append(row(f"{label}: presences taken in", len(labs) / morning.seconds, "1/s"))
@@ -251,14 +255,6 @@ async def shared(folder: Path, sizes: Sizes, workers: int, rows: list[Row]) -> P
         fleet.leave()
         rows.append(row(f"{label}: facts in the ledger, all of them acknowledged", exact(made_world, fleet), ""))
     return small
-
-
-def known(world: World) -> int:
-    """Return the number of labs whose presence the ledger has."""
-    with psycopg.connect(world.database) as connection:
-        found = connection.execute("select count(*) from lab where presence_ns > 0 and lab <> %s", (PROBE,)).fetchone()
-    assert found is not None
-    return int(found[0])
 
 
 def extrapolation(certificates: Phase, many: Phase, full: Phase) -> Table:

@@ -94,8 +94,16 @@ class World:
 
     def count(self) -> int:
         """Return the number of facts in the ledger."""
+        return self.ask("select count(*) from event")
+
+    def size(self) -> int:
+        """Return the bytes that the database has on the disk."""
+        return self.ask("select pg_database_size(current_database())")
+
+    def ask(self, question: str) -> int:
+        """Return the one number that PostgreSQL answers."""
         with psycopg.connect(self.database) as connection:
-            row = connection.execute("select count(*) from event").fetchone()
+            row = connection.execute(question.encode()).fetchone()
         assert row is not None
         return int(row[0])
 
