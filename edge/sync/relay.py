@@ -250,7 +250,15 @@ class OutboxRelay:
         """Send one new batch by priority, as far as windows and bucket allow; return when to try again."""
         if not self._publisher.connected or self._link != link:
             return 0.0
-        track = next((track for key in self._heads if self._may_send(track := self._tracks[key])), None)
+        open_streams = self._open_streams()
+        track = next(
+            (
+                track
+                for key in self._heads
+                if key[0] in open_streams and self._worth_sending(track := self._tracks[key])
+            ),
+            None,
+        )
         if track is None:
             return self._metrics_pause()
         if (wait := self._bucket.wait(_now())) > 0:
@@ -267,18 +275,22 @@ class OutboxRelay:
             self._fly(flight)
         return 0.0
 
-    def _may_send(self, track: Track) -> bool:
-        stream = track.head.stream
-        if not track.ready or (stream is Stream.METRICS and not track.full and self._metrics_wait() > 0):
-            return False
-        under_way = [(other.head.stream, flight) for other in self._tracks.values() for flight in other.flights]
+    def _worth_sending(self, track: Track) -> bool:
+        lingers = track.head.stream is Stream.METRICS and not track.full and self._metrics_wait() > 0
+        return track.ready and not lingers
+
+    def _open_streams(self) -> set[Stream]:
+        """Return the streams for which the windows have room; asked once, for a lab may have a thousand epochs."""
+        under_way = [(track.head.stream, flight.size) for track in self._tracks.values() for flight in track.flights]
         # One place of the broker's window is for presence.
         places = min(self._settings.in_flight, max(1, self._publisher.window - 1))
-        if len(under_way) >= max(1, places - LEFT_FREE[stream]):
-            return False
-        # What waits behind a stream in priority does not take its bytes.
-        ahead = sum(flight.size for other, flight in under_way if PRIORITY[other] <= PRIORITY[stream])
-        return ahead < self._window.size
+        return {
+            stream
+            for stream, left_free in LEFT_FREE.items()
+            if len(under_way) < max(1, places - left_free)
+            # What waits behind a stream in priority does not take its bytes.
+            and sum(size for other, size in under_way if PRIORITY[other] <= PRIORITY[stream]) < self._window.size
+        }
 
     def _metrics_wait(self) -> float:
         return self._metrics_at + self._settings.metrics_linger_s - _now()

@@ -648,3 +648,19 @@ async def test_a_visitor_is_counted_at_the_office_long_before_the_backlog_is_the
             await drained(lab)
     assert len(office.bodies("metrics")) == 15_000
     assert office.broken == []
+
+
+async def test_many_epochs_drain_by_priority_and_the_oldest_first(
+    tmp_path: Path, broker: Mosquitto, office: SmallOffice
+) -> None:
+    epochs = []
+    for number in range(40):
+        database = Database.open(tmp_path / "lab.db", StoreSettings(reserve_mb=0, ballast_mb=0), "boot-1")
+        await SqliteStore(database).append([metric(number), session(number)])
+        epochs.append(database.epoch)
+        await asyncio.to_thread(database.close)
+    async with van(tmp_path, broker, in_flight=1) as lab:
+        await drained(lab)
+    first = dict.fromkeys((arrival.batch.stream, arrival.batch.epoch) for arrival in office.arrivals)
+    assert list(first) == [(stream, epoch) for stream in ("visits", "metrics") for epoch in epochs]
+    assert office.broken == []
