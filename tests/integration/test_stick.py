@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -297,6 +299,40 @@ async def test_a_stick_that_is_full_keeps_nothing_half(tmp_path: Path, monkeypat
     assert list(card.stick.iterdir()) == []
     monkeypatch.undo()
     assert len((await card.export()).files) == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=14m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a tmpfs cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+async def test_a_lab_whose_disk_is_full_can_be_brought_to_a_stick(tmp_path: Path, small_disk: Path) -> None:
+    """Cutting a batch has to write before anything is freed: the ballast gives the room, and comes back."""
+    card = Card(small_disk / "card", settings=StoreSettings(reserve_mb=0, ballast_mb=8))
+    card.stick = tmp_path
+    assert card.key.public_hex
+    database = card.open()
+    store, counted = SqliteStore(database), 0
+    with suppress(StoreUnavailable):
+        while True:
+            await store.append([session(counted + number) for number in range(500)])
+            counted += 500
+    await database.writer.read(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+    with suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4_096))
+    done = await card.export()
+    assert (done.left, done.facts) == ([], counted)
+    assert database.path.with_name("infomobil.db.ballast").stat().st_size == 8_000_000
+    await asyncio.to_thread(database.close)
 
 
 async def test_the_presence_on_a_stick_is_the_labs_word(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ SETTINGS = StoreSettings(reserve_mb=0, ballast_mb=0)
 class Card:
     """The lab's data directory. `write` is what the service does in one epoch, `export` what another program does."""
 
-    def __init__(self, folder: Path, lab: str = "van-1") -> None:
-        self.folder, self.lab = folder, lab
+    def __init__(self, folder: Path, lab: str = "van-1", settings: StoreSettings = SETTINGS) -> None:
+        self.folder, self.lab, self.settings = folder, lab, settings
         self.path = folder / "infomobil.db"
         self.stick = folder / "stick"
         self.stick.mkdir(parents=True)
@@ -35,7 +35,7 @@ class Card:
 
     def open(self, boot: str = "boot-1") -> Database:
         """Open it as the service does: a new epoch begins."""
-        return Database.open(self.path, SETTINGS, boot)
+        return Database.open(self.path, self.settings, boot)
 
     async def write(self, events: Sequence[Event], boot: str = "boot-1") -> str:
         """Store facts in an epoch of their own, and return it."""
@@ -48,7 +48,7 @@ class Card:
 
     async def export(self, **bounds: int) -> Exported:
         """Write a stick as the command line does."""
-        guest = GuestDatabase.visit(self.path, SETTINGS)
+        guest = GuestDatabase.visit(self.path, self.settings)
         try:
             return await Export(
                 SqliteOutbox(guest), self.identity(guest), self.key, self.stick, f"{self.lab}-stick", **bounds
