@@ -24,11 +24,13 @@ DRIFT_PPM = 200
 POLL_S = 1.0
 EVERY_US = 3_600_000_000
 """An anchor grows by 0.72 s in an hour: then a new one is worth a fact."""
-GOOD_US = 1_000_000
+GOOD_US = 1_500_000
 """Known so well, an anchor that is better is not worth a fact before its time."""
 CONTRADICTS_EVERY_US = 600_000_000
 OFFICE_CLOCK_US = 100_000
 """What the office's own clock may be off by, beside the round trip."""
+SLEW_US = 400_000
+"""A time service may slew the boot's clock by this faster than it drifts: what is more, systemd-timesyncd steps."""
 NTP_LEAST_US = 500_000
 """systemd-timesyncd tells the kernel an error of nought, and over a phone's uplink half a round trip is not that."""
 STEP_US = 1_000
@@ -111,7 +113,7 @@ class ClockWatch:
         """Take the office's word that it was `office_ns`, UTC, at some moment between two of the boot's clock, ns."""
         at_us, give_us = (sent_ns + heard_ns) // 2000, -(-(heard_ns - sent_ns) // 2000)
         if office_ns > 0 and heard_ns >= sent_ns:
-            self._offer("ack", Anchor(at_us, office_ns // 1000, give_us + 1 + OFFICE_CLOCK_US))
+            self._offer("ack", Anchor(at_us, office_ns // 1000, give_us + 1 + OFFICE_CLOCK_US + SLEW_US))
 
     def _mind_step(self, ahead_us: int, reading_us: int) -> None:
         if self._ahead_us is not None and abs(ahead_us - self._ahead_us) > STEP_US + reading_us:
