@@ -317,6 +317,19 @@ async def test_a_lab_is_told_why_it_is_refused(broker: SecuredBroker, tmp_path: 
             publisher.publish(Outgoing(topics.up(LAB, "visits"), b"", 1))
 
 
+async def test_a_lab_with_the_certificate_of_another_is_told_and_keeps_its_facts(
+    broker: SecuredBroker, tmp_path: Path, office: Client
+) -> None:
+    await asyncio.to_thread(office.subscribe, "im/v1/#")
+    files: dict[str, object] = dict(broker.files(OTHER))
+    async with van(tmp_path, broker, **files) as lab:
+        await lab.count(headcount(5))
+        await eventually(lambda: f"a message on im/v1/{LAB}/" in lab.relay.status().last_error)
+        assert "Not authorized" in lab.relay.status().last_error
+        assert lab.waiting == 1
+    assert office.received == []
+
+
 def office_settings(broker: SecuredBroker) -> BrokerSettings:
     files: dict[str, object] = dict(broker.files(OFFICE))
     more = {"host": "localhost", "port": broker.office_port, "tls": True, "retry_first": 0.05, "retry_longest": 0.2}
