@@ -24,6 +24,8 @@ AIMS = {
     "OPC UA: 16 machines after a common outage, until all are live": 5.0,
     "OPC UA: 16 machines after a common outage, sessions created": 16.0,
     "OPC UA: 16 machines after a common outage, sessions 3 s later": 16.0,
+    "slowest report call, SQLite": 300.0,
+    "slowest report call, PostgreSQL": 300.0,
     "100,000 facts over 150 ms and 5 Mbit/s": 5.0,
     "100,000 facts over 150 ms and 5 Mbit/s: presence age meanwhile, longest": 1.0,
 }

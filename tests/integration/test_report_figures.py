@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Indicators, breakdowns, the map, hours and interest over a ledger of each kind."""
 
+import asyncio
 import itertools
 import random
 
@@ -259,6 +260,26 @@ async def test_any_order_of_facts_gives_the_same_tables_and_the_recount_agrees(d
     found = await ledger.recount()
     assert found.differences == ()
     assert found.figures > 60
+
+
+async def test_two_workers_that_bring_both_halves_at_once_agree(database_url, ledger):
+    """A card's answers and a job's changes of two epochs, in two transactions that begin together."""
+    other = Ledger(database_url)
+    try:
+        for turn in range(12):
+            halves = []
+            for moment, state in (("before", "RUNNING"), ("after", "FINISHED")):
+                people = Sender(epoch=f"e{turn}{moment}")
+                shop = Sender(epoch=f"e{turn}{moment}", stream="jobs")
+                cards = [answer(f"{turn}-{n}", moment, 2, 3, 4, visit=f"v{turn}") for n in range(8)]
+                work = [job(f"{turn}-{n}", state, visit=f"v{turn}", actual_s=1.5) for n in range(8)]
+                halves.append([people.batch(*cards), shop.batch(*work)])
+            await asyncio.gather(ledger.record(halves[0]), other.record(halves[1]))
+        assert (await ledger.recount()).differences == ()
+        found = await ledger.read(lambda database: figures.work(database, Period()))
+        assert found["van-1", "router"].jobs == {"FINISHED": 96}
+    finally:
+        await other.close()
 
 
 async def test_the_recount_finds_what_was_touched(filled):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import csv
 import io
+import random
 from datetime import date, timedelta
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from office import reports
 from office.ledger.reading import JobRow, VisitRow
+from office.reports.forecasting import by_due
+from office.reports.interest import student
 
 TODAY = date(2026, 6, 1)
 
@@ -59,6 +62,36 @@ def test_a_forecast_is_ordered_and_always_a_date(daily, reached, target, today):
     found = reports.forecast(ordered, reached, target, today)
     if found is not None:
         assert today.isoformat() <= found["low"] <= found["mid"] <= found["high"]
+
+
+def test_by_the_due_day_the_pace_goes_on_and_nobody_is_taken_back():
+    daily = days(*[100] * 20)
+    found = by_due(daily, 2_000, TODAY + timedelta(141), TODAY)
+    assert found is not None
+    assert found["mid"] == 4_000
+    # 141 days of the same length as those observed: v * t * (1 + 1), v = 100 ** 2 * 20 / 141.
+    assert found["high"] - found["mid"] == pytest.approx(1.2816 * (100**2 * 20 * 2) ** 0.5, abs=1)
+    assert 2_000 <= found["low"] < found["mid"]
+    assert by_due(days(1, 1, 500), 502, TODAY + timedelta(2), TODAY)["low"] == 502
+    assert by_due(daily, 2_000, TODAY, TODAY) is None
+    assert by_due(days(30), 30, TODAY + timedelta(9), TODAY) is None
+
+
+def test_four_of_five_seasons_end_within_the_band():
+    """Draw seasons of a compound Poisson process, forecast each at half of it, and see how many bands hold the end."""
+    dice, held = random.Random(1), 0
+    for _ in range(400):
+        season = [(day, dice.randint(10, 60)) for day in range(400) if dice.random() < 0.15]
+        now = [((TODAY + timedelta(day - 200)).isoformat(), people) for day, people in season if day < 200]
+        reached = sum(people for day, people in season if day < 200)
+        found = by_due(now, reached, TODAY + timedelta(200), TODAY)
+        held += found["low"] <= sum(people for _, people in season) <= found["high"]
+    assert 0.74 <= held / 400 <= 0.88
+
+
+@pytest.mark.parametrize(("degrees", "value"), [(4, 2.7764), (5, 2.5706), (9, 2.2622), (30, 2.0423), (100, 1.9840)])
+def test_students_t(degrees, value):
+    assert student(degrees) == pytest.approx(value, abs=0.002)
 
 
 @pytest.mark.parametrize(
