@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from office.facts import ReceivedPresence
+from office.facts import ReceivedPresence, clean
 from office.ledger.database import Database
+from wire.batch import Scalar
+
+MOST_TEXT = 200
 
 _SEEN = "seen_ns = case when excluded.seen_ns > lab.seen_ns then excluded.seen_ns else lab.seen_ns end"
 _TALLY = (
@@ -26,10 +30,10 @@ _OFFLINE = (
     " and (lab.epoch = '' or lab.epoch = ? or ? = '')"
 )
 _ONLINE = (
-    "insert into lab (lab, state, epoch, software, config, waiting, heads, presence_ns, seen_ns)"
-    f" values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (lab) do update set {_SEEN},"
+    "insert into lab (lab, state, epoch, software, config, waiting, heads, health, presence_ns, seen_ns)"
+    f" values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (lab) do update set {_SEEN},"
     " state = excluded.state, epoch = excluded.epoch, software = excluded.software, config = excluded.config,"
-    " waiting = excluded.waiting, heads = excluded.heads, presence_ns = excluded.presence_ns"
+    " waiting = excluded.waiting, heads = excluded.heads, health = excluded.health, presence_ns = excluded.presence_ns"
     " where lab.presence_ns <= excluded.presence_ns"
 )
 # What a stick says is older than it: it fills in what is known of a lab that was never heard, and no more.
@@ -72,4 +76,20 @@ def _say(database: Database, item: ReceivedPresence) -> None:
     if not item.on_air:
         database.query(_CARRIED, (word.lab, word.epoch, word.software, word.config, word.waiting, heads))
         return
-    database.query(_ONLINE, (word.lab, word.state, word.epoch, word.software, word.config, word.waiting, heads, at, at))
+    health = json.dumps(_sane(word.health), separators=(",", ":"))
+    said = (word.lab, word.state, word.epoch, word.software, word.config, word.waiting, heads, health, at, at)
+    database.query(_ONLINE, said)
+
+
+def _sane(health: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return what a lab says of its health without what no JSON and no database holds; texts are cut."""
+    return {
+        clean(key)[:MOST_TEXT]: clean(value)[:MOST_TEXT] if isinstance(value, str) else value
+        for key, value in health.items()
+        if not isinstance(value, float) or math.isfinite(value)
+    }
+
+
+def healths(database: Database) -> dict[str, dict[str, Scalar]]:
+    """Return what each lab said last of its health: disk_free_mb, disk_state, clock and metrics_dropped, if it did."""
+    return {lab: json.loads(health) for lab, health in database.query("select lab, health from lab")}

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`/metrics`, read as Prometheus reads it, over a ledger of each kind."""
 
+from dataclasses import replace
+
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -67,3 +69,17 @@ async def test_a_ledger_that_is_away_is_told(tmp_path):
     await ledger.close()
     assert "infomobil_ledger_up 0.0" in told
     assert "infomobil_people_reached" not in told
+
+
+async def test_a_labs_health_is_shown_as_it_said_it_last(ledger):
+    app = create_app(OfficeSettings(), ledger, lambda: True, None)
+    first = {"disk_free_mb": 900, "disk_state": "tight", "bad": float("inf"), "text": "x" * 300, "half": "\ud800"}
+    said = presence()
+    await ledger.record([replace(said, presence=replace(said.presence, health=first))])
+    await ledger.record([presence("van-2")])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
+        one, two = (await http.get("/api/labs")).json()
+        assert one["health"] == {"disk_free_mb": 900, "disk_state": "tight", "text": "x" * 200, "half": "\ufffd"}
+        assert two["health"] == {}
+        await ledger.record([presence(health={"disk_free_mb": 5}, received_ns=NOW_NS + 1)])
+        assert (await http.get("/api/labs")).json()[0]["health"] == {"disk_free_mb": 5}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 7: who may come in, what was looked at, and when everything was counted again.
+"""Step 7: who may come in, how labs are, what was looked at, and when everything was counted again.
 
 Of a session only the SHA-256 of its token is kept: who reads the database cannot come in with it.
 """
@@ -12,7 +12,7 @@ from office.ledger.steps.step import Migration
 ACCESS = (
     Migration(
         7,
-        "accounts and sessions, what of the quarantine was seen, recounts; partitions by lab",
+        "accounts and sessions, health of labs, what of the quarantine was seen, recounts; partitions by lab",
         (
             """create table account (
                 name {text} primary key,
@@ -26,6 +26,7 @@ ACCESS = (
                 made_ns bigint not null,
                 used_ns bigint not null)""",
             "create index login_name on login (name)",
+            "alter table lab add column health text not null default '{{}}'",
             "alter table quarantine add column seen_by {text}",
             "alter table quarantine add column seen_ns bigint",
             "alter table quarantine add column note {text}",
