@@ -48,6 +48,9 @@ def enter(browser: Browser) -> Iterator[Callable[..., Lab]]:
         page.goto(f"{ORIGIN}/?kiosk=k1")
         expect(page.locator("html")).to_have_attribute("lang", language)
         page.wait_for_selector(".plate canvas")
+        if clock:
+            # From here on it stands still unless a test moves it: a busy computer must not count down by itself.
+            page.clock.pause_at(page.evaluate("Date.now() + 1000"))
         return lab
 
     yield open_kiosk

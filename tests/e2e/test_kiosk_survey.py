@@ -33,6 +33,7 @@ def enter(browser: Browser) -> Iterator[Callable[..., Lab]]:
         lab = Lab(page)
         page.goto(f"{ORIGIN}/?kiosk=k1")
         page.wait_for_selector(".plate canvas")
+        page.clock.pause_at(page.evaluate("Date.now() + 1000"))
         return lab
 
     yield opened
