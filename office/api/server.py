@@ -14,6 +14,7 @@ from office import reports
 from office.api.access import LOOPBACK, AccessGate, Door
 from office.api.account_calls import add_account_calls
 from office.api.audit_calls import add_audit_calls
+from office.api.descriptions import describe
 from office.api.errors import add_handlers
 from office.api.import_calls import add_import_calls
 from office.api.metrics import add_metrics
@@ -57,6 +58,7 @@ def create_app(
     add_report_calls(app, ledger, load_plan(settings.indicators))
     _add_exports(app, ledger)
     add_metrics(app, ledger, broker_connected, ingest)
+    describe(app)
     add_pages(app, pages)
     app.add_middleware(AccessGate, door=door)
     if settings.http.loopback or settings.http.hosts:
@@ -67,35 +69,35 @@ def create_app(
 
 
 def _add_reports(app: FastAPI, ledger: Ledger, broker_connected: Callable[[], bool]) -> None:
-    @app.get("/api/labs")
+    @app.get("/api/labs", summary="How each lab stands", tags=["labs"])
     async def labs() -> list[dict[str, Any]]:
         connected = broker_connected()
         return await ledger.read(lambda database: reports.labs(database, broker_connected=connected))
 
-    @app.get("/api/machines")
+    @app.get("/api/machines", summary="What each machine made and how well it was seen", tags=["labs"])
     async def machines() -> list[dict[str, Any]]:
         return await ledger.read(reports.machines)
 
-    @app.get("/api/visits")
+    @app.get("/api/visits", summary="Visits, newest day first", tags=["visits"])
     async def visits(limit: Limit = 100, offset: Offset = 0, lab: Lab = None) -> dict[str, Any]:
         return await ledger.read(lambda database: reports.visits(database, limit, offset, lab))
 
-    @app.get("/api/jobs")
+    @app.get("/api/jobs", summary="Jobs, those heard of last first", tags=["labs"])
     async def jobs(limit: Limit = 100, offset: Offset = 0) -> dict[str, Any]:
         return await ledger.read(lambda database: reports.jobs(database, limit, offset))
 
-    @app.get("/api/quality")
+    @app.get("/api/quality", summary="What was odd about what came", tags=["quality"])
     async def quality() -> dict[str, Any]:
         return await ledger.read(reports.quality)
 
 
 def _add_exports(app: FastAPI, ledger: Ledger) -> None:
-    @app.get("/api/export/visits.csv")
+    @app.get("/api/export/visits.csv", summary="All visits for a spreadsheet", tags=["visits"])
     async def visits_csv() -> StreamingResponse:
         first = await ledger.read(lambda database: reading.visits_after(database, ("", "")))
         return _download("visits.csv", _visit_lines(ledger, first))
 
-    @app.get("/api/export/jobs.csv")
+    @app.get("/api/export/jobs.csv", summary="All jobs for a spreadsheet", tags=["labs"])
     async def jobs_csv() -> StreamingResponse:
         first = await ledger.read(lambda database: reading.jobs_after(database, ("", "")))
         return _download("jobs.csv", _job_lines(ledger, first))
