@@ -276,9 +276,9 @@ def extrapolation(certificates: Phase, many: Phase, full: Phase) -> Table:
     line("cores: broker", [f"{per_second * n * certificates.cost_ms['broker'] / 1e3:.2f}" for n, _ in fleets])
     seconds_a_lab = BATCHES_A_DAY * sum(certificates.cost_ms.values()) / 1e3
     line("CPU of a lab for a school day", [f"{seconds_a_lab:.2f} s"] * 2)
-    facts = 500 * len(full.took) / full.seconds
+    fact_s = sum(full.used.values()) / (500 * len(full.took))
     kept = EVENTS_A_DAY * WEEK_D * REGION
-    line("a tenth of them back after a week, as fast as here", [f"{n * kept / facts / 60:,.0f} min" for n, _ in fleets])
+    line("CPU for a tenth of them back after a week", [f"{n * kept * fact_s / 60:,.0f} min" for n, _ in fleets])
     return table
 
 

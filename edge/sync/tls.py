@@ -21,6 +21,7 @@ _ALERTS = {
     "CERTIFICATE_UNKNOWN": "the broker refused our certificate",
     "PROTOCOL_VERSION": "the broker speaks no TLS of 1.2 or later",
 }
+_NO_ROOM = "the broker ended the connection before TLS was agreed: it has no room for more labs, or speaks no TLS there"
 
 
 class BrokerSocket(ssl.SSLSocket):
@@ -32,6 +33,9 @@ class BrokerSocket(ssl.SSLSocket):
         """Shake hands, or close."""
         try:
             super().do_handshake(block)
+        except (ssl.SSLEOFError, ConnectionResetError) as error:
+            self.close()
+            raise ConnectionError(_NO_ROOM) from error
         except OSError:
             self.close()
             raise

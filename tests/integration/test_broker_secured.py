@@ -171,6 +171,17 @@ def test_whoever_sends_too_much_at_once_is_disconnected(broker: SecuredBroker, l
     assert lab.publish(f"im/v1/{LAB}/up/visits", bytes(MAX_PAYLOAD + HEADERS)).startswith("ended")
 
 
+async def test_a_lab_for_which_there_is_no_room_says_so_and_comes_when_there_is(tmp_path: Path) -> None:
+    with SecuredBroker(tmp_path, (LAB, OTHER), connections=1) as broker:
+        with broker.client(OTHER) as other:
+            assert await asyncio.to_thread(other.connect) == "Success"
+            async with saying(broker, **broker.files(LAB)) as publisher:
+                await eventually(lambda: publisher.last_error != "")
+                assert "it has no room for more labs" in publisher.last_error
+                await asyncio.to_thread(other.leave)
+                await eventually(lambda: publisher.connected)
+
+
 def test_presence_outlives_a_restart_of_the_broker(broker: SecuredBroker, lab: Client) -> None:
     lab.publish(f"im/v1/{LAB}/presence", b"here", retain=True)
     broker.stop()

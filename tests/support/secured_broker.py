@@ -29,7 +29,7 @@ PATIENCE_S = 15.0
 class SecuredBroker(Mosquitto):
     """The broker of an authority of its own in `folder`. `port` is the labs', `office_port` the office's."""
 
-    def __init__(self, folder: Path, labs: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, labs: tuple[str, ...] = (), connections: int = 100) -> None:
         super().__init__(folder)
         self.authority = Authority(folder / "broker")
         self.office_port = free_port()
@@ -38,7 +38,14 @@ class SecuredBroker(Mosquitto):
         place = self.authority.broker_folder
         self.authority.init(
             ("localhost", "127.0.0.1"),
-            Listening(place=place, state=state, port=self.port, bind="127.0.0.1", office_port=self.office_port),
+            Listening(
+                place=place,
+                state=state,
+                port=self.port,
+                bind="127.0.0.1",
+                office_port=self.office_port,
+                connections=connections,
+            ),
         )
         for lab in labs:
             self.authority.issue(lab)
@@ -128,6 +135,10 @@ class Client:
         """Subscribe to what may be no filter at all."""
         with suppress(ValueError):
             self.subscribe(topic)
+
+    def leave(self) -> None:
+        """Say goodbye."""
+        self._client.disconnect()
 
     def break_off(self) -> None:
         """Let the connection break without a farewell."""
