@@ -18,6 +18,7 @@ from office.ledger.database import Database
 from office.ledger.migrations import migrate
 from office.ledger.opening import connect
 from office.ledger.recount import Recount, recount
+from office.ledger.relearn import relearn
 from office.ledger.writer import Recorded, record
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ class Ledger:
     def _migrate(self) -> None:
         if not self._migrated:
             migrate(self._writer)
+            relearn(self._writer, self._now_ns())
             self._migrated = True
 
     def _record(self, items: Sequence[Item]) -> Recorded:

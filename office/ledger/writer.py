@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from office.facts import FeedKey, Item, ReceivedBatch, ReceivedPresence, Rejected, Standing
+from office.facts import Fact, FeedKey, Item, ReceivedBatch, ReceivedPresence, Rejected, Standing
 from office.ledger import ranges as seqs
 from office.ledger.apply import apply
 from office.ledger.chain import Chain, check_again, check_chain
@@ -122,6 +122,30 @@ def take_in(database: Database, items: Sequence[Item], now_ns: int) -> Recorded:
     hear_keys(database, presences, now_ns)
     settle(database, work.lineage, now_ns)
     return Recorded(tuple(work.acks), work.new, work.duplicates, len(rejected))
+
+
+def take_again(database: Database, key: FeedKey, facts: Sequence[tuple[Fact, int]], now_ns: int) -> None:
+    """Add up facts of a feed, each with its time of receipt, that the ledger has held without understanding them.
+
+    Inside the writing transaction that marks them as understood.
+    """
+    lab, _, epoch = key
+    work = _Work()
+    named = {gap.key for gap in (gap_of(lab, fact) for fact, _ in facts) if gap is not None}
+    feeds = {name: _lock_feed(database, name) for name in sorted({key, *named})}
+    for fact, received_ns in facts:
+        work.changes.add(lab, epoch, fact, received_ns)
+        work.lineage.add(lab, epoch, fact, received_ns)
+        work.labs[lab].unknown -= 1
+        work.labs[lab].invalid += fact.standing is Standing.INVALID
+    work.lineage.save(database)
+    _explain(database, work.lineage, feeds, now_ns)
+    for feed in feeds.values():
+        feed.watermark = seqs.watermark(seqs.add_all(feed.ranges, feed.explained))
+        _save_feed(database, feed, ())
+    apply(database, work.changes)
+    save_labs(database, (), work.labs)
+    settle(database, work.lineage, now_ns)
 
 
 def _lock_feed(database: Database, key: FeedKey) -> _Feed:

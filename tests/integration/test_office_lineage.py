@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from office import intake
 from office.facts import Item
-from office.ledger import audit, reading
+from office.ledger import Ledger, audit, reading
+from office.ledger import relearn as relearning
 from office.ledger.clocks import neighbours, starts
 from office.ledger.database import Database
+from office.ledger.lineage import KINDS
 from office.ledger.migrations import migrate
 from office.ledger.opening import connect
 from office.ledger.recount import recount
@@ -26,6 +29,7 @@ from tests.support.lineage import CARD, anchored, came, everything, gap, started
 from tests.support.office import NOW_NS, Sender, headcount, presence
 from tests.support.van_clock import SECOND, YEAR_2026
 from wire.batch import Ack, WireEvent
+from wire.events import BODIES
 
 pytest_plugins = ("tests.support.office_fixtures",)
 
@@ -391,3 +395,54 @@ def test_an_ack_says_what_is_missing_beside_what_is_explained(database: Database
     take(database, came(Sender(stream="safety"), [gap("metrics", "e1", 5, 10)], NOW_NS))
     done = take(database, came(shop, metrics(2), NOW_NS))
     assert done.acks == (("van-1", Ack("metrics", "e1", 0, ((1, 4), (11, 19)), NOW_NS)),)
+
+
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the office be of a version that knows none of these types."""
+    known = {kind: body for kind, body in BODIES.items() if kind not in (*KINDS, "visit.headcount")}
+    monkeypatch.setattr(intake, "BODIES", known)
+    monkeypatch.setattr(relearning, "BODIES", known)
+
+
+def test_an_office_that_learns_new_types_adds_up_what_it_had_not_understood(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, lab = Sender(stream="metrics"), Sender()
+    with monkeypatch.context() as old:
+        forgetful(old)
+        first = came(shop, metrics(4), NOW_NS)
+        dropped(shop, 6)
+        odd = WireEvent("visit.headcount", {"visit": "v1", "count": "many"}, 1, 1)
+        done = take(
+            database,
+            first,
+            came(shop, metrics(5), NOW_NS),
+            begun("e1", 1, None, gap("metrics", "e1", 5, 10), seen("e1", YEAR_2026)),
+            begun("e2", 2, "e1"),
+            begun("f2", 2, "e1"),
+            came(lab, [headcount("v1", 5), odd, WireEvent("coffee.brewed", {}, 1, 1)], NOW_NS),
+        )
+    assert acks(done)["metrics", "e1"] == (4, ((5, 10),))
+    assert relearning.relearn(database, NOW_NS) == 7
+    assert relearning.relearn(database, NOW_NS) == 0
+    with database.transaction(write=False):
+        assert reading.totals(database).ledger == 5
+        assert recount(database).differences == ()
+        quality = reading.quality(database)
+        assert database.query("select unknown, invalid from lab") == [(1, 1)]
+        assert database.query("select watermark from feed where stream = 'metrics'") == [(15,)]
+    assert quality.invalid == 1
+    assert doubts(database) == [("clone", f"{CARD}/2")]
+
+
+async def test_the_ledger_learns_when_it_is_opened(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as old:
+        forgetful(old)
+        ledger = Ledger(database_url)
+        await ledger.record([begun("e1", 1, None)])
+        await ledger.close()
+    newer = Ledger(database_url)
+    try:
+        assert await newer.read(lambda database: database.query("select epoch from epoch_start")) == [("e1",)]
+    finally:
+        await newer.close()
