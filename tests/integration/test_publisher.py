@@ -377,3 +377,28 @@ def test_what_a_broker_may_say_in_its_connack_is_bounded() -> None:
     words = spoken(ReasonCode(PacketTypes.CONNACK, "Banned"), wild)
     assert words.startswith("Banned (linebreak x")
     assert len(words) < 250
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [connack(b"\xff\x00")],
+        [packet(0x20, b"\0\0", b"\x7f\x11")],
+        [packet(0x20, b"\0")],
+        [packet(0x20, b"\0\x63\x00")],
+        [CONNACK_OK, packet(0x90, b"\0\1\x7f")],
+        [CONNACK_OK, SUBACK_OK + packet(0x40, b"\x00")],
+        [CONNACK_OK, SUBACK_OK + packet(0x40, b"\0\x02\x63\x00")],
+        [CONNACK_OK, SUBACK_OK + packet(0xE0, b"\x63\x00")],
+        [CONNACK_OK, SUBACK_OK + packet(0xE0, b"\x8b\x7f")],
+        [CONNACK_OK, SUBACK_OK + packet(0x30, b"\x00\x50x")],
+        [CONNACK_OK, SUBACK_OK + packet(0x32, b"\x00\x01a\0\1\x7f")],
+        [CONNACK_OK, SUBACK_OK + b"\xff\xff\xff\xff\xff\xff"],
+    ],
+)
+async def test_packets_that_are_malformed_end_the_connection_and_nothing_else(answers: list[bytes]) -> None:
+    unhandled: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: unhandled.append(context))
+    async with impostor(answers) as port, publishing(port, connect_timeout_s=0.5) as publisher:
+        await eventually(lambda: publisher.last_error != "")
+    assert unhandled == []
