@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Callable
@@ -316,6 +317,12 @@ def test_the_example_in_deploy_is_what_the_command_writes() -> None:
     folder = Path(__file__).parents[2] / "deploy" / "mosquitto"
     assert (folder / "mosquitto.conf.example").read_text() == configuration(AT)
     assert (folder / "acl.example").read_text() == rights(["van-9"])
+
+
+def test_the_role_brings_every_file_to_the_broker_and_no_other(authority: Authority) -> None:
+    tasks = (Path(__file__).parents[2] / "deploy/ansible/roles/broker/tasks/main.yml").read_text()
+    brought = {name.strip() for listed in re.findall(r"loop: \[(.*)\]", tasks) for name in listed.split(",")}
+    assert brought == {path.name for path in authority.broker_folder.iterdir()}
 
 
 def told(*words: str) -> tuple[int, str]:
