@@ -18,6 +18,7 @@ from office.stick import BadStick, take_stick
 from wire.stick import MAX_STICK
 
 NOT_TAKEN = "The stick is not taken in."
+_BODY = {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
 class ImportAnswer(BaseModel):
@@ -35,7 +36,7 @@ def add_import_calls(app: FastAPI, ledger: Ledger, *, most_bytes: int = MAX_STIC
     """Add the call to `app`. A body of more than most_bytes is not taken."""
     one_at_a_time = asyncio.Lock()
 
-    @app.post("/api/import", summary="Take in a stick", tags=["sticks"])
+    @app.post("/api/import", summary="Take in a stick", tags=["sticks"], openapi_extra={"requestBody": _BODY})
     async def take(request: Request, office: AsOffice) -> ImportAnswer:
         if one_at_a_time.locked():
             why, remedy = "Another stick is being taken in at this moment.", "Wait a little, then send it again."

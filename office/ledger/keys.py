@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from office.facts import ReceivedPresence
 from office.ledger import audit
 from office.ledger.database import Database
+from wire.batch import Scalar
 
 KEY = "key"
 """The kind of a doubt: the lab calls another key its own than the one that is kept."""
@@ -52,28 +53,29 @@ def key_of(database: Database, lab: str) -> str:
 def hear_keys(database: Database, presences: Sequence[ReceivedPresence], now_ns: int) -> None:
     """Take note of what labs call their keys; of those that came on a stick nothing, since the key vouches for it."""
     heard = {item.presence.lab: item.presence.key for item in presences if item.on_air and is_key(item.presence.key)}
-    for lab, key in sorted(heard.items()):
-        _hear(database, lab, key, now_ns)
+    told = [_hear(database, lab, key, now_ns) for lab, key in sorted(heard.items())]
+    for lab, what, text, facts in filter(None, told):
+        audit.write(database, "", what, lab, text, facts, now_ns=now_ns)
 
 
-def _hear(database: Database, lab: str, key: str, now_ns: int) -> None:
+def _hear(database: Database, lab: str, key: str, now_ns: int) -> tuple[str, audit.What, str, dict[str, Scalar]] | None:
+    """Take note of one key; return what the audit has to tell, which is locked last of all."""
     rows = database.query("select key, said from lab_key where lab = ?" + database.for_update, (lab,))
     if not rows:
         first = "insert into lab_key (lab, key, since_ns) values (?, ?, ?) on conflict do nothing returning lab"
         if database.query(first, (lab, key, now_ns)):
-            audit.write(
-                database, "", "key", lab, "The lab's first key was heard and kept.", {"key": key}, now_ns=now_ns
-            )
-        return
+            return lab, "key", "The lab's first key was heard and kept.", {"key": key}
+        return None
     kept, said = rows[0]
-    if key not in (kept, said):
-        database.query("update lab_key set said = ?, said_ns = ? where lab = ?", (key, now_ns, lab))
-        text = "The lab calls another key its own. Sticks signed with it are refused until somebody takes it."
-        _withdraw_doubt(database, lab)
-        database.query(
-            "insert into doubt (lab, kind, mark, text, since_ns) values (?, ?, ?, ?, ?)", (lab, KEY, key, text, now_ns)
-        )
-        audit.write(database, "", "alarm", lab, text, {"key": kept, "said": key}, now_ns=now_ns)
+    if key in (kept, said):
+        return None
+    database.query("update lab_key set said = ?, said_ns = ? where lab = ?", (key, now_ns, lab))
+    text = "The lab calls another key its own. Sticks signed with it are refused until somebody takes it."
+    _withdraw_doubt(database, lab)
+    database.query(
+        "insert into doubt (lab, kind, mark, text, since_ns) values (?, ?, ?, ?, ?)", (lab, KEY, key, text, now_ns)
+    )
+    return lab, "alarm", text, {"key": kept, "said": key}
 
 
 def _withdraw_doubt(database: Database, lab: str) -> None:
