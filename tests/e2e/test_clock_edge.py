@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +63,49 @@ async def test_the_office_knows_when_somebody_was_counted_and_how_often_the_serv
         await lab.edge.stop()
         for part in (lab.edge, lab.office):
             assert "Traceback" not in part.tail(100_000), part.tail(60)
+    finally:
+        for part in (lab.edge, lab.office, lab.router, lab.broker):
+            await part.stop()
+
+
+async def test_an_old_card_put_back_is_seen_and_nobody_is_counted_twice(tmp_path: Path) -> None:
+    lab = Laboratory(options(tmp_path))
+    assert lab.broker is not None
+    try:
+        await asyncio.gather(lab.broker.start(), lab.router.start(), lab.office.start())
+        await asyncio.to_thread(lab.prepare_router)
+        await lab.edge.start()
+        async with school_of(lab) as school:
+            await school.people(visitors=2, pupils=5)
+            await school.require_exact()
+            await lab.edge.stop()
+            await asyncio.to_thread(shutil.copytree, lab.data_dir, tmp_path / "copy")
+            await lab.edge.start()
+            await school.people(visitors=1, pupils=3)
+            await school.require_exact()
+            await lab.edge.stop()
+            await asyncio.to_thread(shutil.rmtree, lab.data_dir)
+            await asyncio.to_thread(shutil.move, tmp_path / "copy", lab.data_dir)
+            await lab.edge.start()
+            await school.people(visitors=1, pupils=2)
+            async with Office(lab.office_url) as office:
+
+                async def doubted() -> Json | None:
+                    (row,) = [row for row in await office.get("/api/labs") if row["lab"] == LAB_ID]
+                    return row if row["doubts"] else None
+
+                row: Json = await until("the office doubts the card", doubted)
+                (doubt,) = row["doubts"]
+                assert doubt["kind"] in ("clone", "rollback")
+                assert row["alarms"] == [doubt["text"]]
+
+                async def arrived() -> bool:
+                    return bool((await office.progress())["ledger"] == school.tally.reached())
+
+                await until("everybody is counted", arrived)
+                audit: Json = await office.get("/api/audit")
+                assert doubt["text"] in [entry["text"] for entry in audit["rows"]]
+        await require_recount(lab)
     finally:
         for part in (lab.edge, lab.office, lab.router, lab.broker):
             await part.stop()
