@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge.domain.errors import StoreUnavailable
-from edge.domain.events import Event, Stream
+from edge.domain.events import Event, StoredEvent, Stream
 from edge.stick import archive
+from edge.stick.export import Export
 from edge.store.guest import GuestDatabase
 from edge.store.outbox import SqliteOutbox
 from edge.store.settings import StoreSettings
@@ -228,6 +230,41 @@ async def test_the_service_goes_on_while_a_stick_is_written(ledger: Ledger, tmp_
     assert (await figures(ledger)).sessions == 612
     assert (await ledger.read(reading.quality)).alarms == 0
     await asyncio.to_thread(service.close)
+
+
+@pytest.mark.parametrize(("arrived", "left"), [(500, 104), (604, 0)])
+async def test_what_is_acknowledged_in_the_very_moment_drops_out(tmp_path: Path, arrived: int, left: int) -> None:
+    card = Card(tmp_path / "card")
+    await card.write([session(number) for number in range(604)])
+    await card.export()
+
+    class Overtaken(SqliteOutbox):
+        """The office acknowledges between the look at the heads and the look at the facts."""
+
+        async def read(self, stream: Stream, epoch: str, after_seq: int, limit: int) -> list[StoredEvent]:
+            if after_seq < arrived:
+                await self.acknowledge(stream, epoch, arrived)
+            return await super().read(stream, epoch, after_seq, limit)
+
+    guest = GuestDatabase.visit(card.path, SETTINGS)
+    try:
+        done = await Export(Overtaken(guest), card.identity(guest), card.key, card.stick, "late").run()
+    finally:
+        await asyncio.to_thread(guest.close)
+    assert (done.facts, done.left) == (left, [])
+    assert [path.name for path in done.files] == (["late.infomobil"] if left else [])
+    assert not list(card.stick.glob("*.part"))
+
+
+async def test_a_record_that_another_program_holds_is_told_and_nothing_stays(tmp_path: Path) -> None:
+    card = Card(tmp_path / "card", settings=StoreSettings(reserve_mb=0, ballast_mb=0, busy_timeout_ms=20))
+    await card.write([headcount(1)])
+    with closing(sqlite3.connect(card.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="another program holds"):
+            await card.export()
+    assert list(card.stick.iterdir()) == []
+    assert (await card.export()).facts == 1
 
 
 async def test_facts_that_the_disk_lost_are_named_and_the_rest_is_written(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from edge.app import _public_key
 from edge.keys import FILE, KeyUnusable, lab_key
 
 
@@ -66,7 +68,34 @@ def test_where_no_folder_can_be_the_sentence_says_so(tmp_path: Path) -> None:
         lab_key(tmp_path / "other")
 
 
+def test_the_service_starts_without_a_key_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "keys").write_text("a file")
+    with caplog.at_level(logging.ERROR):
+        assert _public_key(tmp_path) == ""
+    assert "Sticks cannot be written" in caplog.text
+    assert _public_key(tmp_path / "other") == lab_key(tmp_path / "other" / "keys").public_hex
+
+
 def test_two_that_begin_at_once_have_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         keys = {key.public_hex for key in pool.map(lab_key, [tmp_path / str(n // 8) for n in range(80)])}
     assert len(keys) == 10
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_a_key_that_another_program_made_in_the_very_moment_is_the_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: bool
+) -> None:
+    other = lab_key(tmp_path / "other")
+
+    def overtaken(_partial: str, path: Path) -> None:
+        path.write_bytes((tmp_path / "other" / FILE).read_bytes() if good else b"half")
+        raise FileExistsError
+
+    monkeypatch.setattr(os, "link", overtaken)
+    if good:
+        assert lab_key(tmp_path / "keys").public_hex == other.public_hex
+    else:
+        with pytest.raises(KeyUnusable, match="another program wrote it"):
+            lab_key(tmp_path / "keys")
+    assert [file.name for file in (tmp_path / "keys").iterdir()] == [FILE]
