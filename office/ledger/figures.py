@@ -187,23 +187,35 @@ def explained(database: Database) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Pairs of answers of one visit: sums before and after and of the squared differences."""
+    """Pairs of answers to a question in a band, over whole visits: how many visits and pairs, and sums over them.
 
-    band: str
+    before and after are sums of the answers, squares that of the squared differences of pairs. The last three are over
+    visits, of each visit's pairs n and sum of differences d: of n * n, n * d and d * d.
+    """
+
     question: str
+    band: str
+    visits: int
     pairs: int
     before: int
     after: int
     squares: int
+    nn: int
+    nd: int
+    dd: int
+
+
+_D = "(after_sum - before_sum)"
 
 
 def pairs(database: Database, period: Period, smallest: int) -> list[Pairs]:
-    """Return the pairs of each closed visit, band and question that has at least `smallest` of them."""
+    """Return the pairs of closed visits, of each visit only where it has at least `smallest` of a question and band."""
     where, values = period.where("survey_tally.lab")
     rows = database.query(
-        "select band, question, pairs, before_sum, after_sum, squares from survey_tally"
+        "select question, band, count(*), sum(pairs), sum(before_sum), sum(after_sum), sum(squares),"
+        f" sum(pairs * pairs), sum(pairs * {_D}), sum({_D} * {_D}) from survey_tally"
         " join visit on visit.lab = survey_tally.lab and visit.visit = survey_tally.visit"
-        f" where visit.closed = 1 and pairs >= ? and {where} order by question, band",
+        f" where visit.closed = 1 and pairs >= ? and {where} group by question, band",
         [smallest, *values],
     )
-    return [Pairs(*row) for row in rows]
+    return [Pairs(question, band, *(int(value) for value in sums)) for question, band, *sums in rows]

@@ -15,8 +15,6 @@ mean; see Cameron & Miller, A Practitioner's Guide to Cluster-Robust Inference, 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
 from office.ledger import figures
@@ -35,40 +33,33 @@ def interest(database: Database, period: Period) -> dict[str, Any]:
 
     answers are those that the rows are made of, before and after together.
     """
-    groups: dict[tuple[str, str], list[Pairs]] = defaultdict(list)
-    for visit in figures.pairs(database, period, SMALLEST):
-        groups[visit.question, visit.band].append(visit)
-    rows = [_row(question, band, groups[question, band]) for question in QUESTIONS for band in BANDS]
-    answers = 2 * sum(visit.pairs for visits in groups.values() for visit in visits)
-    return {"smallest": SMALLEST, "rows": rows, "answers": answers}
+    groups = {(found.question, found.band): found for found in figures.pairs(database, period, SMALLEST)}
+    rows = [_row(question, band, groups.get((question, band))) for question in QUESTIONS for band in BANDS]
+    return {"smallest": SMALLEST, "rows": rows, "answers": 2 * sum(found.pairs for found in groups.values())}
 
 
-def _row(question: str, band: str, visits: Sequence[Pairs]) -> dict[str, Any]:
-    row: dict[str, Any] = {"question": question, "band": band, "hidden": not visits}
-    if not visits:
+def _row(question: str, band: str, found: Pairs | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"question": question, "band": band, "hidden": found is None}
+    if found is None:
         return {**row, **dict.fromkeys(("pairs", "before", "after", "difference", "interval"))}
-    pairs = sum(visit.pairs for visit in visits)
-    before, after = (sum(getattr(visit, name) for visit in visits) / pairs for name in ("before", "after"))
-    half = _half_width(visits)
-    difference = after - before
+    difference, half = (found.after - found.before) / found.pairs, half_width(found)
     return {
         **row,
-        "pairs": pairs,
-        "before": round(before, 2),
-        "after": round(after, 2),
+        "pairs": found.pairs,
+        "before": round(found.before / found.pairs, 2),
+        "after": round(found.after / found.pairs, 2),
         "difference": round(difference, 2),
         "interval": [round(difference - half, 2), round(difference + half, 2)],
     }
 
 
-def _half_width(visits: Sequence[Pairs]) -> float:
-    n = sum(visit.pairs for visit in visits)
-    mean = sum(visit.after - visit.before for visit in visits) / n
-    squares = max(0.0, sum(visit.squares for visit in visits) - n * mean * mean)
-    half = student(n - 1) * math.sqrt(squares / (n - 1) / n)
-    m = len(visits)
+def half_width(found: Pairs) -> float:
+    """Return half of the interval's width."""
+    n, m = found.pairs, found.visits
+    mean = (found.after - found.before) / n
+    half = student(n - 1) * math.sqrt(max(0.0, found.squares - n * mean * mean) / (n - 1) / n)
     if m >= CLUSTERS:
-        strays = sum((visit.after - visit.before - visit.pairs * mean) ** 2 for visit in visits)
+        strays = max(0.0, found.dd - 2 * mean * found.nd + mean * mean * found.nn)
         half = max(half, student(m - 1) * math.sqrt(m / (m - 1) * strays) / n)
     return half
 

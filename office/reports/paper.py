@@ -40,6 +40,7 @@ class Paper(FPDF):
             self.add_font("text", style, fonts[weight])
         self._letters = self._known_letters()
         self.set_margin(MARGIN)
+        self.c_margin = 0.0
         self.set_auto_page_break(auto=True, margin=MARGIN + 6)
         self.set_creation_date(made)
         self.set_lang(voice.language)

@@ -2,6 +2,7 @@
 import csv
 import io
 import random
+import statistics
 from datetime import date, timedelta
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from office import reports
+from office.ledger.figures import Pairs
 from office.ledger.reading import JobRow, VisitRow
 from office.reports.forecasting import by_due
-from office.reports.interest import student
+from office.reports.interest import half_width, student
 
 TODAY = date(2026, 6, 1)
 
@@ -92,6 +94,27 @@ def test_four_of_five_seasons_end_within_the_band():
 @pytest.mark.parametrize(("degrees", "value"), [(4, 2.7764), (5, 2.5706), (9, 2.2622), (30, 2.0423), (100, 1.9840)])
 def test_students_t(degrees, value):
     assert student(degrees) == pytest.approx(value, abs=0.002)
+
+
+def pairs(*visits: list[int]) -> Pairs:
+    sums = [(len(visit), sum(visit)) for visit in visits]
+    squares = sum(one * one for visit in visits for one in visit)
+    nn, nd, dd = (sum(map(of, sums)) for of in (lambda s: s[0] ** 2, lambda s: s[0] * s[1], lambda s: s[1] ** 2))
+    n, d = (sum(part) for part in zip(*sums, strict=True))
+    return Pairs("interest", "13_up", len(visits), n, 0, d, squares, nn, nd, dd)
+
+
+def test_the_interval_of_one_visit_is_students():
+    differences = [0, 1, 2, 1, 1, 0, 2, 1]
+    expected = student(7) * statistics.stdev(differences) / 8**0.5
+    assert half_width(pairs(differences)) == pytest.approx(expected)
+
+
+def test_visits_that_differ_from_each_other_widen_the_interval():
+    alike, apart = [[0, 2] * 5] * 6, [[0] * 10, [2] * 10] * 3
+    assert half_width(pairs(*apart)) > 2 * half_width(pairs(*alike))
+    expected = student(5) * (6 / 5 * 6 * 10**2) ** 0.5 / 60
+    assert half_width(pairs(*apart)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
