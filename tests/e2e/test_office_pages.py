@@ -98,7 +98,7 @@ def test_few_days_are_drawn_on_an_axis_of_two_weeks(open_office: Open, days: int
 
 @pytest.mark.parametrize("width", [320, 390, 700, 900, 1280])
 def test_search_icon_stands_before_the_words(open_office: Open, width: int) -> None:
-    page, _ = open_office()
+    page, _ = open_office(part="visits")
     page.set_viewport_size({"width": width, "height": 844})
     icon, field = page.locator(".search svg").bounding_box(), page.get_by_role("searchbox").bounding_box()
     assert icon is not None
