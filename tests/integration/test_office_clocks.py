@@ -297,3 +297,19 @@ def test_after_a_fork_only_the_start_of_the_original_is_surely_before_the_copy()
     assert JANUARY <= found.from_ns <= copied_at
     assert inside(original, JANUARY + 19 * HOUR)
     database.close()
+
+
+def test_a_ledger_of_before_knows_no_boot_clock_of_its_receipts_until_the_next_batch() -> None:
+    lab = Sender()
+    database = ledger_of([came(lab, [headcount("v1", 3)], JANUARY)])
+    with database.transaction(write=True):
+        database.query("update feed set anchor_boot_ns = null, last_boot_ns = null")
+    with database.transaction(write=False):
+        before = interval_of(database, "van-1", "e1", 5 * SECOND, 0, JANUARY + HOUR)
+    record(database, [came(lab, [headcount("v1", 3)], JANUARY + 60 * SECOND)], YEAR_2026)
+    with database.transaction(write=False):
+        after = interval_of(database, "van-1", "e1", 5 * SECOND, 0, JANUARY + HOUR)
+        ((anchor_ns, at_ns, last_ns),) = database.query("select anchor_ns, anchor_boot_ns, last_boot_ns from feed")
+    assert (before.to_ns, after.to_ns) == (JANUARY + HOUR, JANUARY + 60 * SECOND)
+    assert (anchor_ns, at_ns, last_ns) == (JANUARY + 55 * SECOND, 5 * SECOND, 5 * SECOND)
+    database.close()
