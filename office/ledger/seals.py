@@ -88,6 +88,12 @@ def keep(database: Database, seal: Seal) -> None:
     )
 
 
+def newest(database: Database) -> tuple[bytes, int, int] | None:
+    """Return the digest that was made last, when (UTC ns), and of how many facts; None where there is none."""
+    rows = database.query("select digest, at_ns, events from seal order by at_ns desc limit 1")
+    return (bytes(rows[0][0]), rows[0][1], rows[0][2]) if rows else None
+
+
 def find(database: Database, digest: bytes) -> Seal | None:
     """Return the seal of `digest`, None where no such digest was ever made here."""
     rows = database.query("select at_ns, events, people, heads from seal where digest = ?", (digest,))

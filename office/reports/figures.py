@@ -11,7 +11,6 @@ from office.ledger import reading
 from office.ledger.database import Database
 from office.ledger.labs import healths
 from office.ledger.reading import JobRow, LabStatus, VisitRow
-from office.ledger.seals import Seal
 from office.ledger.standing import Standing, standings
 from office.reports.forecasting import forecast
 from office.reports.indicators import stands
@@ -148,6 +147,6 @@ def _job(row: JobRow) -> dict[str, Any]:
     return {**fields, "received": iso(row.received_ns)}
 
 
-def sealed(seal: Seal) -> dict[str, Any]:
-    """Return the digest of the ledger, how many facts it stands for, and when it was made."""
-    return {"digest": seal.digest.hex(), "events": seal.events, "as_of": iso(seal.at_ns)}
+def sealed(digest: bytes, at_ns: int, events: int) -> dict[str, Any]:
+    """Return a digest of the ledger, how many facts it stands for, and when it was made."""
+    return {"digest": digest.hex(), "events": events, "as_of": iso(at_ns)}

@@ -10,13 +10,14 @@ import pytest
 
 from office.api import create_app
 from office.config import OfficeSettings
-from office.ledger import Ledger, figures
+from office.ledger import Ledger, checks, figures
 from office.ledger.figures import Period
 from office.ledger.steps import MIGRATIONS
 from office.ledger.steps import figures as step
 from office.reports import interest
-from tests.support.office import Sender, closed, headcount, job, presence
+from tests.support.office import NOW_NS, Sender, closed, headcount, job, presence
 from tests.support.reports import answer, correction, season, visit
+from wire.batch import WireEvent
 
 pytest_plugins = ("tests.support.office_fixtures",)
 
@@ -240,6 +241,29 @@ async def test_no_difference_of_any_two_questions_is_a_small_group(ledger):
 def holds(wide, narrow):
     inside = (wide.first or "") <= (narrow.first or "") and (narrow.last or "9") <= (wide.last or "9")
     return inside and wide.lab in (None, narrow.lab)
+
+
+async def test_the_quality_says_what_lacks_and_why(ask, filled):
+    before = await ask("/api/quality")
+    assert (before["missing"], before["explained"], before["corrections"], before["unsynced"]) == (0, 0, 1, [])
+    assert (before["doubts"], before["recount"]) == (0, None)
+    safety, metrics = Sender(stream="safety", epoch="e8"), Sender(stream="metrics", epoch="e8", next_seq=31)
+    gap = {"stream": "metrics", "epoch": "e8", "first": 1, "last": 20, "reason": "quota"}
+    state = {"machine": "router", "availability": "AVAILABLE", "execution": "READY"}
+    await filled.record(
+        [
+            safety.batch(WireEvent("stream.gap", gap, 1_000_000_000, NOW_NS)),
+            metrics.batch(WireEvent("machine.state", state, 1_000_000_000, NOW_NS)),
+            presence(epoch="e9", closed={"e8": {"metrics": 31}}),
+        ]
+    )
+    findings = await filled.check()
+    await filled.change(lambda database: checks.save(database, findings))
+    found = await ask("/api/quality")
+    assert (found["missing"], found["explained"]) == (10, 20)
+    assert [(row["lab"], row["waiting"]) for row in found["unsynced"]] == [("van-1", 10)]
+    assert found["recount"]["differences"] == 0
+    assert found["recount"]["at"].endswith("Z")
 
 
 async def test_corrections_have_both_values(filled):

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from office.api import create_app
+from office.api import create_app, report_calls
 from office.cli import app as cli
 from office.config import OfficeSettings
 from office.ledger import Ledger, seals
@@ -15,6 +15,11 @@ from tests.support.office import NOW_NS, Sender, headcount, tap
 from tests.support.reports import season
 
 pytest_plugins = ("tests.support.office_fixtures",)
+
+
+@pytest.fixture(autouse=True)
+def _always_anew(monkeypatch):
+    monkeypatch.setattr(report_calls, "FRESH_NS", 0)
 
 
 async def digest(ledger):
@@ -59,6 +64,16 @@ async def test_a_report_still_stands_when_the_ledger_has_grown(database_url, led
     result = await asyncio.to_thread(ask, database_url, tmp_path, found["digest"])
     assert result.exit_code == 0, result.output
     assert "It stands: the facts are those that came, and add up to 82 again." in result.output
+
+
+async def test_a_page_that_asks_over_and_over_makes_one_seal(ledger, monkeypatch):
+    monkeypatch.setattr(report_calls, "FRESH_NS", 600_000_000_000)
+    first = await digest(ledger)
+    await ledger.record(season())
+    assert await digest(ledger) == first
+    monkeypatch.setattr(report_calls, "FRESH_NS", 0)
+    assert (await digest(ledger))["events"] == 39
+    assert await ledger.read(lambda database: database.query("select count(*) from seal")) == [(2,)]
 
 
 @pytest.mark.parametrize(

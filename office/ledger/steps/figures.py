@@ -101,6 +101,7 @@ FIGURES = (
                 events bigint not null,
                 people bigint not null,
                 heads {bytes} not null)""",
+            "create index seal_at on seal (at_ns)",
         ),
         fill,
     ),
