@@ -314,7 +314,8 @@ def quality(database: Database) -> Quality:
     """Return what was odd about what came."""
     set_aside = database.query("select value from figure where name = 'quarantined'")
     odd = database.query("select sum(invalid), sum(duplicates) from lab")[0]
-    alarms = database.query("select count(*) from alarm")[0][0]
+    # Those of doubts are counted as doubts.
+    alarms = database.query("select count(*) from alarm where kind in ('chain', 'content', 'overlap')")[0][0]
     last = database.query("select lab, stream, reason, received_ns from quarantine order by id desc limit 1")
     quarantined = int(set_aside[0][0]) if set_aside else 0
     return Quality(quarantined, int(odd[0] or 0), int(odd[1] or 0), int(alarms), tuple(last[0]) if last else None)

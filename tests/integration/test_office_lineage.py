@@ -99,6 +99,7 @@ def test_two_epochs_after_the_same_one_are_a_copied_card(database: Database) -> 
         (status,) = reading.labs(database)
     assert row.what == "alarm"
     assert row.facts["kind"] == "clone"
+        assert reading.quality(database).alarms == 0
     assert status.alarms == [row.text]
     assert "went on more than once from its run 1" in row.text
 
