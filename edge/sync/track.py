@@ -157,8 +157,8 @@ class Track:
         return [fact for index, fact in enumerate(facts) if fact.seq == first + index]
 
     async def _explain(self, outbox: Outbox, first: int, last: int) -> None:
-        """Raise CannotGoOn unless gap records name all of first..last."""
-        reached = first - 1
+        """Raise CannotGoOn unless gap records name all of first..last, or the watermark has passed them meanwhile."""
+        reached = max(first - 1, self.head.watermark)
         for begin, end in await outbox.gaps(self.head.stream, self.head.epoch):
             if begin <= reached + 1:
                 reached = max(reached, end)
