@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 AGAIN_S = 6 * 3_600.0
 RETRY_S = 30.0
+BETWEEN_S = 0.005
+"""Seconds between two portions of a check: a visitor's tap must not wait for more than one."""
 
 
 class RecordKeeper:
@@ -70,6 +72,7 @@ class RecordKeeper:
         lost = 0
         writer = self._database.writer
         for portion in await writer.read(lambda connection: list(portions(connection))):
+            await asyncio.sleep(BETWEEN_S)
             if await writer.read(partial(missing, portion=portion)):
                 now = Moment(self._database.epoch_id, self._clock.boot_ns(), self._clock.wall_ns())
                 lost += await writer.write(partial(tell_lost, portion=portion, now=now), durable=True)
