@@ -22,14 +22,14 @@ import psycopg
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from benchmarks.bench_office import main_job
 from benchmarks.fleet_mqtt import connect
+from benchmarks.school_day import main_job
 from office.broker import Authority, Kind, certificates
 from office.broker.mosquitto import Listening
 from tests.hardware_sim.lab.processes import NotReady, Process, find, free_port
 from tests.support.office import Postgres
 from wire import topics
-from wire.batch import Batch
+from wire.batch import Batch, WireEvent
 from wire.codec import encode_batch
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -133,7 +133,8 @@ class World:
 
 
 def _probe_batch() -> bytes:
-    return encode_batch(Batch(PROBE, "visits", "e1", "b1", 1, None, (main_job(1),)))[0]
+    tap = WireEvent("kiosk.session", {"session": "s1", "kiosk": "k1", "language": "lt"}, 1, 1)
+    return encode_batch(Batch(PROBE, "visits", "e1", "b1", 1, None, (tap,)))[0]
 
 
 @asynccontextmanager
