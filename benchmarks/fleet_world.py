@@ -23,7 +23,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from benchmarks.fleet_mqtt import connect
-from benchmarks.school_day import main_job
 from office.broker import Authority, Kind, certificates
 from office.broker.mosquitto import Listening
 from tests.hardware_sim.lab.processes import NotReady, Process, find, free_port
