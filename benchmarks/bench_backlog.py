@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
-from benchmarks.bench_office import main_job
+from benchmarks.school_day import main_job
 from benchmarks.stats import Row, row
 from edge.domain.events import Event, EventType
 from edge.services.clock import SystemClock

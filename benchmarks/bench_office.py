@@ -1,54 +1,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the office: facts per second into the ledger, and what it takes of memory while it does so.
+"""Measures the office: facts per second into the ledger of each kind, and what it takes of memory while it does so.
 
-The reference is a bare executemany of the same rows into the same table with the same commits: what SQLite itself
-can do on this disk. Batches hold 500 facts, of the kinds and in the proportions of a school day.
+Batches hold 500 facts, of the kinds and in the proportions of a school day, and of all batches that come 30 % are
+copies of what came before. The references are what the databases themselves can do on this disk: the unique rows alone
+into a table of the same kind, with the same commits, by executemany and, on PostgreSQL, by COPY. Both databases sync
+each commit to the disk.
 """
 
 from __future__ import annotations
 
+import random
 import resource
 import sqlite3
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import psycopg
+
+from benchmarks.fleet_world import DurablePostgres
+from benchmarks.school_day import WALL_NS, main_job
+from benchmarks.stats import Row
 from office import intake
 from office.facts import Item, Message, ReceivedBatch
+from office.ledger.database import Database
 from office.ledger.migrations import migrate
 from office.ledger.opening import connect
 from office.ledger.reading import totals
 from office.ledger.writer import record
+from tests.support.office import POSTGRES_BIN
 from wire import topics
-from wire.batch import MAX_EVENTS, Batch, Scalar, WireEvent
+from wire.batch import MAX_EVENTS, Batch
 from wire.codec import encode_batch
 
 BATCHES = 120
 GROUP = 8
 LABS = 4
-WALL_NS = 1_780_000_000_000_000_000
-
-
-def main_job(n: int) -> WireEvent:
-    """Return one fact of a school day: mostly a machine's state, some taps, jobs and headcounts."""
-    body: dict[str, Scalar]
-    match n % 10:
-        case 0:
-            kind = "visit.headcount"
-            body = {"visit": f"visit-{n // 500}", "group": "5a", "role": "pupil", "count": 1 + n % 25}
-        case 1 | 2:
-            kind = "kiosk.session"
-            body = {"session": f"session-{n}", "kiosk": "k1", "language": "lt", "visit": f"visit-{n // 500}"}
-        case 3:
-            kind = "job.changed"
-            body = {"job": f"job-{n // 40}", "claim": n % 100, "machine": "router", "program": "gear"}
-            body |= {"origin": "kiosk", "state": "RUNNING", "visit": f"visit-{n // 500}", "guess_s": 60.0}
-        case _:
-            kind = "machine.state"
-            body = {"machine": "router", "availability": "AVAILABLE", "execution": "ACTIVE"}
-            body |= {"x": n * 0.1, "y": n * 0.2, "z": -1.5, "feed": 800.0, "spindle": 10_000.0, "line": n}
-    return WireEvent(kind, body, n * 200_000_000, WALL_NS + n * 200_000_000)
+COPIES = 0.3
+"""Of all batches that come."""
 
 
 def payloads() -> list[Message]:
@@ -67,7 +57,29 @@ def groups(items: Sequence[Item]) -> list[Sequence[Item]]:
     return [items[i : i + GROUP] for i in range(0, len(items), GROUP)]
 
 
-def bare(folder: Path, items: Sequence[Item]) -> float:
+def with_copies(items: Sequence[Item]) -> list[Item]:
+    """Return `items` in order with copies of earlier ones among them, COPIES of the whole."""
+    chance = random.Random(5)
+    sent: list[Item] = []
+    copies = 0
+    for number, item in enumerate(items, start=1):
+        sent.append(item)
+        while copies + 1 <= number * COPIES / (1 - COPIES):
+            sent.append(items[chance.randrange(max(0, number - 4 * GROUP), number)])
+            copies += 1
+    return sent
+
+
+def rows_of(group: Sequence[Item], first_feed: int) -> Iterator[tuple[object, ...]]:
+    """Return the rows of the table of events; each batch is a feed of its own, so that no key comes twice."""
+    for place, item in enumerate(group):
+        assert isinstance(item, ReceivedBatch)
+        for f in item.facts:
+            values = (f.seq, f.type, f.standing.value, f.boot_ns, f.wall_ns, item.received_ns, f.body_json)
+            yield (first_feed + place, *values)
+
+
+def bare_sqlite(folder: Path, items: Sequence[Item]) -> float:
     """Return the seconds of a bare executemany of the same rows."""
     database = connect(f"sqlite:///{folder / 'schema.sqlite3'}")
     migrate(database)
@@ -81,79 +93,122 @@ def bare(folder: Path, items: Sequence[Item]) -> float:
     begin = time.perf_counter()
     for number, group in enumerate(groups(items)):
         connection.execute("begin immediate")
-        for place, item in enumerate(group):
-            assert isinstance(item, ReceivedBatch)
-            feed = number * GROUP + place
-            rows = [
-                (feed, f.seq, f.type, f.standing.value, f.boot_ns, f.wall_ns, item.received_ns, f.body_json)
-                for f in item.facts
-            ]
-            connection.executemany("insert into event values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("insert into event values (?, ?, ?, ?, ?, ?, ?, ?)", rows_of(group, number * GROUP))
         connection.execute("commit")
     seconds = time.perf_counter() - begin
     connection.close()
     return seconds
 
 
-def run() -> list[dict[str, object]]:
+_BARE = """create table bare (feed bigint, seq bigint, type text, standing text, boot_ns bigint, wall_ns bigint,
+    received_ns bigint, body text, primary key (feed, seq))"""
+
+
+def bare_postgres(
+    url: str, items: Sequence[Item], put: Callable[[psycopg.Cursor, list[tuple[object, ...]]], None]
+) -> float:
+    """Return the seconds of the same rows into a plain table by `put`, one commit a group."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_BARE)
+        begin = time.perf_counter()
+        for number, group in enumerate(groups(items)):
+            with connection.transaction(), connection.cursor() as cursor:
+                put(cursor, list(rows_of(group, number * GROUP)))
+        return time.perf_counter() - begin
+
+
+def by_copy(cursor: psycopg.Cursor, rows: list[tuple[object, ...]]) -> None:
+    with cursor.copy("copy bare from stdin") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def by_executemany(cursor: psycopg.Cursor, rows: list[tuple[object, ...]]) -> None:
+    cursor.executemany("insert into bare values (%s, %s, %s, %s, %s, %s, %s, %s)", rows)
+
+
+def recorded(database: Database, items: Sequence[Item]) -> float:
+    """Return the seconds until all is committed."""
+    begin = time.perf_counter()
+    for group in groups(items):
+        record(database, group, WALL_NS)
+    return time.perf_counter() - begin
+
+
+def row(title: str, seconds: float, reference: str, floor: float) -> Row:
+    events = BATCHES * MAX_EVENTS
+    return {
+        "name": title,
+        "value": round(events / seconds),
+        "unit": "events/s",
+        "reference": reference,
+        "reference_value": round(events / floor),
+        "ratio": round(floor / seconds, 3),
+    }
+
+
+def plain(title: str, value: float, unit: str) -> Row:
+    return {"name": title, "value": value, "unit": unit, "reference": None, "reference_value": None, "ratio": None}
+
+
+def on_sqlite(folder: Path, items: Sequence[Item], reading: float) -> list[Row]:
+    floor = bare_sqlite(folder, items)
+    database = connect(f"sqlite:///{folder / 'office.sqlite3'}")
+    migrate(database)
+    recording = recorded(database, items)
+    again = recorded(database, items)
+    with database.transaction(write=False):
+        begin = time.perf_counter()
+        totals(database)
+        asking = time.perf_counter() - begin
+    database.close()
+    mixed = connect(f"sqlite:///{folder / 'mixed.sqlite3'}")
+    migrate(mixed)
+    among_copies = recorded(mixed, with_copies(items))
+    mixed.close()
+    reference = "bare executemany of the same rows"
+    return [
+        row("office ledger, unique events on SQLite", recording, reference, floor),
+        row("office ledger, unique events on SQLite, 30 % of batches copies", among_copies, reference, floor),
+        row("office ledger, the same batches again", again, reference, floor),
+        row("office, from payload to commit", reading + recording, reference, floor),
+        plain("office, the number of 6,000", round(asking * 1000, 3), "ms"),
+    ]
+
+
+def on_postgres(items: Sequence[Item]) -> list[Row]:
+    server = DurablePostgres()
+    try:
+        copying = bare_postgres(server.new_database(), items, by_copy)
+        executing = bare_postgres(server.new_database(), items, by_executemany)
+        found = []
+        for sent in (items, with_copies(items)):
+            database = connect(server.new_database())
+            migrate(database)
+            found.append(recorded(database, sent))
+            database.close()
+    finally:
+        server.remove()
+    unique, among_copies = found
+    mixed = "office ledger, unique events on PostgreSQL, 30 % of batches copies"
+    return [
+        row("office ledger, unique events on PostgreSQL", unique, "bare COPY of the same rows", copying),
+        row(mixed, among_copies, "bare COPY of the same rows", copying),
+        row(f"{mixed}, beside executemany", among_copies, "bare executemany of the same rows", executing),
+    ]
+
+
+def run() -> list[Row]:
     """Return the rows of the table."""
     messages = payloads()
-    events = BATCHES * MAX_EVENTS
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
         begin = time.perf_counter()
         items = [intake.read(message) for message in messages]
-        reading = time.perf_counter() - begin
-        floor = bare(folder, items)
-        database = connect(f"sqlite:///{folder / 'office.sqlite3'}")
-        migrate(database)
-        begin = time.perf_counter()
-        for group in groups(items):
-            record(database, group, WALL_NS)
-        recording = time.perf_counter() - begin
-        begin = time.perf_counter()
-        for group in groups(items):
-            record(database, group, WALL_NS)
-        again = time.perf_counter() - begin
-        with database.transaction(write=False):
-            begin = time.perf_counter()
-            totals(database)
-            asking = time.perf_counter() - begin
-        database.close()
+        found = on_sqlite(Path(name), items, time.perf_counter() - begin)
+    if (POSTGRES_BIN / "initdb").exists():
+        found += on_postgres(items)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    reference = "bare executemany of the same rows"
-
-    def row(title: str, seconds: float) -> dict[str, object]:
-        return {
-            "name": title,
-            "value": round(events / seconds),
-            "unit": "events/s",
-            "reference": reference,
-            "reference_value": round(events / floor),
-            "ratio": round(floor / seconds, 3),
-        }
-
-    return [
-        row("office ledger, unique events on SQLite", recording),
-        row("office ledger, the same batches again", again),
-        row("office, from payload to commit", reading + recording),
-        {
-            "name": "office, the number of 6,000",
-            "value": round(asking * 1000, 3),
-            "unit": "ms",
-            "reference": None,
-            "reference_value": None,
-            "ratio": None,
-        },
-        {
-            "name": "office bench, peak resident memory",
-            "value": round(memory, 1),
-            "unit": "MB",
-            "reference": None,
-            "reference_value": None,
-            "ratio": None,
-        },
-    ]
+    return [*found, plain("office bench, peak resident memory", round(memory, 1), "MB")]
 
 
 if __name__ == "__main__":

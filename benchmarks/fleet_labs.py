@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from benchmarks.bench_office import main_job
+from benchmarks.school_day import main_job
 from benchmarks.fleet_mqtt import Client, connect
 from benchmarks.fleet_world import World
 from wire import topics
