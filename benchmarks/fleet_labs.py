@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from benchmarks.school_day import main_job
 from benchmarks.fleet_mqtt import Client, connect
 from benchmarks.fleet_world import World
+from benchmarks.school_day import main_job
 from wire import topics
 from wire.batch import Batch, Presence
 from wire.codec import decode_ack, encode_batch, encode_presence
