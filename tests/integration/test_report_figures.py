@@ -10,10 +10,12 @@ import pytest
 
 from office.api import create_app
 from office.config import OfficeSettings
-from office.ledger import Ledger, checks, figures
+from office.ledger import Ledger, checks, figures, migrations
 from office.ledger.figures import Period
+from office.ledger.opening import connect
 from office.ledger.steps import MIGRATIONS
 from office.ledger.steps import figures as step
+from office.ledger.steps.first import FIRST
 from office.reports import interest
 from tests.support.office import NOW_NS, Sender, closed, headcount, job, presence
 from tests.support.reports import answer, correction, season, visit
@@ -331,6 +333,36 @@ async def test_a_ledger_from_before_is_filled_up(filled):
 
     await filled.change(again)
     assert (await filled.recount()).differences == ()
+
+
+def test_a_ledger_of_version_1_0_is_brought_up_to_date(database_url, monkeypatch):
+    database = connect(database_url)
+    try:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(migrations, "MIGRATIONS", FIRST)
+            migrations.migrate(database)
+        body = '{"visit":"v1","group":"5a","role":"pupil","count":-2,"reason":"twice"}'
+        with database.transaction(write=True):
+            for sql, values in (
+                ("insert into feed (lab, stream, epoch) values (?, 'visits', 'e1')", ("van-1",)),
+                ("insert into visit (lab, visit, date) values (?, 'v1', '2026-03-02')", ("van-1",)),
+                ("insert into visit_count values ('van-1', 'v1', '5a', 'pupil', 8)", ()),
+                ("insert into event values (1, 1, 'visit.headcount', 'understood', 5, 6, 7, ?)", (body,)),
+                (
+                    "insert into job (lab, job, rank, epoch, seq, claim, machine, program, origin, state, reason,"
+                    " visit, actual_s, boot_ns, wall_ns, received_ns) values"
+                    " ('van-1', 'j1', ?, 'e1', 1, 7, 'router', 'gear', 'kiosk', 'FINISHED', '', 'v1', 2.5, 1, 1, 1)",
+                    (2**40,),
+                ),
+            ):
+                database.query(sql, values)
+        migrations.migrate(database)
+        with database.transaction(write=False):
+            assert figures.work(database, Period("2026-03-01"))["van-1", "router"].actual_ms == 2_500
+            (row,) = figures.corrections(database, Period(), 10)
+            assert (row.first, row.people, row.corrected, row.reason, row.by) == (10, -2, 8, "twice", "")
+    finally:
+        database.close()
 
 
 async def test_an_empty_ledger_has_reports(database_url, tmp_path):
