@@ -2,6 +2,7 @@
 """The digest of the ledger, and whether a report that names it still stands."""
 
 import asyncio
+import uuid
 
 import httpx
 import pytest
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 from office.api import create_app, report_calls
 from office.cli import app as cli
 from office.config import OfficeSettings
-from office.ledger import Ledger, seals
+from office.ledger import Ledger, figures, seals
+from office.ledger.corrections import Correction, correct
+from office.ledger.figures import Period
 from tests.support.office import NOW_NS, Sender, headcount, tap
 from tests.support.reports import season
 
@@ -97,6 +100,20 @@ async def test_whatever_was_altered_is_found(ledger, statement, words):
     assert (await verdict(ledger, found)).faults == (await verdict(ledger, empty)).faults == ()
     await ledger.change(lambda database: database.query(statement))
     assert words in " ".join((await verdict(ledger, found)).faults)
+
+
+async def test_a_correction_of_the_office_is_sealed_and_told_like_any_other(ledger):
+    await ledger.record(season())
+    wanted = Correction("van-1", "v1", str(uuid.uuid4()), "5a", "pupil", 3, "a group was forgotten")
+    await ledger.change(lambda database: correct(database, wanted, "ona", NOW_NS))
+    found = await verdict(ledger, (await digest(ledger))["digest"])
+    assert (found.faults, found.counted) == ((), 37)
+    rows = await ledger.read(lambda database: figures.corrections(database, Period(), 10))
+    assert {(row.by, row.people, row.first, row.corrected) for row in rows} == {
+        ("operator", -1, 20, 22),
+        ("office", 3, 20, 22),
+    }
+    assert (await ledger.recount()).differences == ()
 
 
 async def test_the_command_says_what_does_not_stand(database_url, ledger, tmp_path):
