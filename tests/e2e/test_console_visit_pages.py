@@ -25,11 +25,10 @@ def past(**changes: Any) -> Json:
     return world.visit(id="v9", open=False, group="8a", date="2026-11-20", bell_in_s=None, **changes)
 
 
-def recent(open_console: Open, size: str = "desk", language: str = "lt", **answers: Any) -> tuple[Page, Van]:
+def recent(open_console: Open, size: str = "desk", language: str = "lt") -> tuple[Page, Van]:
     """Open the list of past visits with no visit open."""
     page, van = open_console(world.snapshot(visit=None), size, language)
     van.answers["GET", "/api/visits/recent"] = (200, [past(), world.visit(id="v8", open=False)])
-    van.answers.update(answers)
     tab(page, "visit", language)
     page.locator(".open .recent").click()
     return page, van

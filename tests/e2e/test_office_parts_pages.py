@@ -36,7 +36,7 @@ def open_office(browser: Browser) -> Iterator[Open]:
 
 def test_pledges_stand_with_milestones_and_the_band_in_which_they_end(open_office: Open) -> None:
     page, _ = open_office("overview")
-    courses = page.locator(".promised article")
+    courses = page.locator("article", has=page.locator(".drawing"))
     expect(courses).to_have_count(3)
     people = courses.nth(0)
     expect(people).to_contain_text("By the due day there will most likely be between 5,700 and 7,100, about 6,350.")

@@ -21,8 +21,9 @@ pytestmark = [
 ]
 
 WAIT_MS = 60_000
+SCHOOL = "Kretingos Jurgio Pabrėžos gimnazija"
 VISIT = {
-    "school": "Kretingos Jurgio Pabrėžos gimnazija",
+    "school": SCHOOL,
     "municipality": "Kretingos r.",
     "date": "2026-11-23",
     "group": "8a",
@@ -98,7 +99,7 @@ async def test_from_the_login_to_a_correction_in_the_audit(tmp_path: Path, page:
         await expect(page.locator(".tile")).to_have_count(60)
         await expect(page.locator(".shown")).to_contain_text("Kretingos")
         await page.goto(f"{lab.office_url}/#/visits")
-        await page.get_by_role("link", name=VISIT["school"]).click()
+        await page.get_by_role("link", name=SCHOOL).click()
         await expect(page.locator("tbody tr").last).to_contain_text("Suskaičiuota du kartus")
         await expect(page.locator("tbody tr").last.locator("s")).to_have_text("26")
         await page.get_by_role("button", name="Correct a figure").click()

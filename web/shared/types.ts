@@ -6,7 +6,6 @@ import type { Language } from "./i18n.svelte";
 import type { Gap, OpcUaServer, Transfer } from "./program-types";
 
 export type { Language };
-
 export type Position = [x: number, y: number, z: number];
 /** A text per language, or one under "" where it has no language (an uploaded file's name). */
 export type Texts = Record<string, string>;
@@ -88,23 +87,6 @@ export interface SessionPost {
   kiosk: string;
   session: string;
   language: Language;
-}
-
-export type SurveyMoment = "before" | "after";
-export type SurveyBand = "under_11" | "11_12" | "13_up";
-
-export interface SurveyPost {
-  kiosk: string;
-  /** A UUID that the page made: sending it again counts once. */
-  answer: string;
-  card: string;
-  moment: SurveyMoment;
-  band: SurveyBand;
-  language: Language;
-  /** 1 to 5. */
-  interest?: number;
-  confidence?: number;
-  career?: number;
 }
 
 export interface RequestPost {
@@ -415,3 +397,4 @@ export type * from "./program-types";
 /* Office */
 
 export type * from "./office-types";
+export type * from "./survey-types";
