@@ -61,7 +61,8 @@ def _first(pages: Paper, evidence: Evidence) -> None:
 
 
 def _section(pages: Paper, evidence: Evidence, section: Section) -> None:
-    pages.heading(section.title)
+    # What an auditor types off shall stand on one page.
+    pages.heading(section.title, room=110.0 if section.name == "check" else 40.0)
     for sentence in section.sentences:
         pages.lines(sentence, colour=QUIET)
     for heading, sentence in section.paragraphs:
