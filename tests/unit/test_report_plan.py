@@ -64,7 +64,8 @@ def test_a_plan_is_known_by_the_digest_of_its_file(tmp_path):
     [
         ("target = 6000", "target = 0", 7, "indicator.0.target"),
         ("target = 6000", 'target = "many"', 7, "indicator.0.target"),
-        ("target = 6000", "", 1, 'counts = "reached" and a target'),
+        ("target = 6000", "", 2, "has a day and no target"),
+        ('counts = "reached"', 'counts = "pieces"', 1, 'counts = "reached" and a target'),
         ("target = 3000", "target = 900", 2, "do not rise"),
         ("target = 3000", "target = 7000", 2, "do not rise"),
         ("date = 2026-12-31", "date = 2026-06-30", 2, "do not rise"),
