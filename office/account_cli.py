@@ -57,10 +57,11 @@ def add(
         accounts.put(database, WHO, name, wanted, kept, time.time_ns())
         return True
 
-    kept = _kept(password_file, generate=generate)
+    kept, made = _kept(password_file, generate=generate)
     if not _change(config, work):
         _fail(f"There is an account {name} already: `role` and `password` change it.")
     _out.print(f"Account {name} may come in with the role {wanted}.", highlight=False)
+    _show(made)
 
 
 @app.command()
@@ -81,9 +82,10 @@ def password(
     generate: Generate = False,  # noqa: FBT002 - an option of the command line
 ) -> None:
     """Give an account a new password; whoever is logged in with it is out."""
-    kept = _kept(password_file, generate=generate)
+    kept, made = _kept(password_file, generate=generate)
     _change(config, lambda database: _put_known(database, name, None, kept))
     _out.print(f"Account {name} has a new password.", highlight=False)
+    _show(made)
 
 
 @app.command()
@@ -130,16 +132,22 @@ def _role(text: str) -> Role:
     _fail(f"A role is one of {', '.join(ROLES)}, not {text}.")
 
 
-def _kept(file: Path | None, *, generate: bool) -> str:
+def _show(made: str | None) -> None:
+    """Print a password that was made here, once it is the account's."""
+    if made is not None:
+        _out.print(f"Password: {made}", markup=False, highlight=False)
+
+
+def _kept(file: Path | None, *, generate: bool) -> tuple[str, str | None]:
+    """Return the hash of the password that was given, and the password itself where it was made here."""
     try:
         if generate:
             made = secrets.token_urlsafe(12)
-            _out.print(f"Password: {made}", markup=False, highlight=False)
-            return new_hash(made)
+            return new_hash(made), made
         if file is None:
-            return new_hash(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+            return new_hash(typer.prompt("Password", hide_input=True, confirmation_prompt=True)), None
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        return new_hash(text.rstrip("\r\n"))
+        return new_hash(text.rstrip("\r\n")), None
     except OfficeError as error:
         _fail(str(error))
     except (OSError, UnicodeDecodeError) as error:

@@ -59,6 +59,7 @@ def test_an_account_from_its_making_to_its_end(account, tmp_path):
     ("arguments", "text", "words"),
     [
         (("add", "ann", "--password-file", "-"), GOOD, "There is an account ann already"),
+        (("add", "ann", "--generate"), "", "There is an account ann already"),
         (("add", "ben", "--role", "king", "--password-file", "-"), GOOD, "A role is one of viewer, office, admin"),
         (("add", "Ben", "--password-file", "-"), GOOD, "a name has up to 32 of a-z"),
         (("add", "ben", "--password-file", "-"), "short", "it has 5 characters"),
@@ -76,6 +77,7 @@ def test_what_cannot_be_is_said_in_a_sentence(account, tmp_path, arguments, text
     result = account(*arguments, text=text)
     assert result.exit_code == 2
     assert words in result.stderr
+    assert "Password: " not in result.stdout
     assert kept(tmp_path) == before
 
 
