@@ -16,7 +16,7 @@ from edge.domain.errors import StoreUnavailable
 from edge.store.ballast import Ballast
 from edge.store.naming import remember
 from edge.store.opening import Opened, open_database, reason, set_aside
-from edge.store.rescue import rescue
+from edge.store.rescue import owe, rescue
 from edge.store.settings import StoreSettings
 from edge.store.writer import Writer
 
@@ -154,6 +154,7 @@ def _begin_epoch(opened: Opened, boot_id: str, working: Mapping[str, str]) -> _E
 
 def _rescue(connection: sqlite3.Connection, aside: Path, working: Mapping[str, str]) -> None:
     """Take over what can be; a lab goes on without it, too."""
+    owe(connection, aside)
     connection.execute("SAVEPOINT rescue")
     try:
         rescue(connection, aside, working)

@@ -20,22 +20,33 @@ _MARK = (str, int, int, int, *([object] * 8), str, str, int)
 _STATE = "INSERT INTO working_state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 
 
+def owe(connection: sqlite3.Connection, aside: Path) -> None:
+    """Note that the facts of a damaged file are still to be brought over. Raises sqlite3.Error."""
+    connection.execute(_SALVAGE, (aside.name,))
+
+
+def bring_epochs(connection: sqlite3.Connection, epochs: Mapping[int, tuple[str, str, int, int, int, int]]) -> None:
+    """Write the epochs of a damaged file that are not there yet, in their order. Raises sqlite3.Error.
+
+    They get numbers below those of the new file: they are older, and not of its lineage.
+    """
+    known = {name for (name,) in connection.execute("SELECT name FROM epoch")}
+    new = [epochs[key] for key in sorted(epochs) if epochs[key][0] not in known]
+    (below,) = connection.execute("SELECT min(0, min(id)) FROM epoch").fetchone()
+    connection.executemany(_EPOCH, [(below - len(new) + place, *epoch) for place, epoch in enumerate(new)])
+
+
 def rescue(connection: sqlite3.Connection, aside: Path, known: Mapping[str, str]) -> None:
     """Bring working state, journal, epochs and their totals over, inside the caller's transaction.
 
-    known is the working state that the program still has, for what cannot be read. The epochs get numbers below those
-    of the new file: they are older, and not of its lineage. Raises sqlite3.Error, OSError.
+    known is the working state that the program still has, for what cannot be read. Raises sqlite3.Error, OSError.
     """
-    connection.execute(_SALVAGE, (aside.name,))
     wreck = Wreck(aside, copy_up_to=COPIED_AT_ONCE)
     try:
         connection.executemany(_STATE, list({**known, **wreck.state()}.items()))
         for mark in wreck.rows("SELECT * FROM journal", _MARK):
             connection.execute(f"INSERT OR IGNORE INTO journal VALUES ({', '.join('?' * len(mark))})", mark)
-        epochs = wreck.epochs()
-        (below,) = connection.execute("SELECT min(0, min(id)) FROM epoch").fetchone()
-        rows = [(below - len(epochs) + place, *epochs[key]) for place, key in enumerate(sorted(epochs))]
-        connection.executemany(_EPOCH, rows)
+        bring_epochs(connection, wreck.epochs())
         connection.executemany(_SALVAGE, wreck.rows("SELECT name FROM salvage WHERE finished = 0", (str,)))
     finally:
         wreck.close()

@@ -20,6 +20,7 @@ from edge.domain.errors import StoreUnavailable
 from edge.domain.events import Stream
 from edge.domain.ports import Clock
 from edge.store.database import Database
+from edge.store.rescue import bring_epochs
 from edge.store.rows import ROW_OVERHEAD, Moment, Span, drop, forget
 from edge.store.wreck import FactRow, Wreck, WreckedHead
 
@@ -101,7 +102,9 @@ async def salvage(database: Database, name: str, clock: Clock) -> Salvaged:
 
 
 async def _bring_all(database: Database, wreck: Wreck, clock: Clock, done: Salvaged) -> None:
-    names = {identity: name for identity, (name, *_) in (await asyncio.to_thread(wreck.epochs)).items()}
+    epochs = await asyncio.to_thread(wreck.epochs)
+    await database.writer.write(partial(bring_epochs, epochs=epochs), durable=True)
+    names = {identity: name for identity, (name, *_) in epochs.items()}
     ids = await database.writer.read(lambda c: dict(c.execute("SELECT name, id FROM epoch").fetchall()))
     numbers = {old: ids[name] for old, name in names.items() if name in ids}
     for head in await asyncio.to_thread(wreck.heads):

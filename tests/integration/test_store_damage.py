@@ -371,6 +371,50 @@ async def test_facts_that_the_disk_lost_without_a_word_are_told(
     assert set(gaps_of(before.path).values()) == {"rolled_up", "lost"}
 
 
+async def test_what_cannot_be_taken_over_at_once_is_brought_over_later(
+    before: Before, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with before.path.open("r+b") as file:
+        file.write(bytes(100))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr("edge.store.rescue.Wreck", refuse)
+        database = Database.open(before.path, SETTINGS, "boot-3")
+    assert await SqliteStore(database).load("") == {}
+    assert await unfinished(database) == ["lab.db.corrupt-1"]
+    assert "Nothing is taken over at once" in caplog.text
+    with monkeypatch.context() as refusing:
+        refusing.setattr("edge.store.wreck.Wreck.epochs", refuse)
+        with pytest.raises(StoreUnavailable, match="Input/output"):
+            await look(database)
+    assert await unfinished(database) == ["lab.db.corrupt-1"]
+    await look(database)
+    database.close()
+    assert {key: row for key, row in facts_of(before.path).items() if key[0] != database.epoch} == before.facts
+
+
+async def test_without_room_for_a_copy_the_file_itself_is_read(
+    before: Before, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = bytearray(before.path.read_bytes())
+    damaged[30 * PAGE : 31 * PAGE] = bytes(PAGE)
+    before.path.write_bytes(damaged)
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", refuse)
+    kept, seen, state = await require_goes_on(before)
+    assert seen
+    assert len(kept) > 0.9 * len(before.facts)
+    assert state == STATE
+    assert "There is no room to copy" in caplog.text
+    assert before.path.with_name("lab.db.corrupt-1").read_bytes() == bytes(damaged)
+
+
 async def test_a_salvage_that_was_interrupted_is_taken_up_again(before: Before) -> None:
     with before.path.open("r+b") as file:
         file.write(bytes(100))
