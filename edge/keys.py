@@ -76,7 +76,9 @@ def lab_key(folder: Path) -> LabKey:
 
 
 def _make_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync(folder.parent)
 
 
 def _parse(content: bytes) -> Ed25519PrivateKey | None:

@@ -104,6 +104,9 @@ port = {self.air.port}
         self._disk.play(read(self._record, self.card))
         after = self.folder / "after-power"
         self._disk.lay_out(after, chance)
+        # What folders on the card hold is not recorded: the lab's key, and nothing that is counted.
+        for folder in (path for path in self.card.iterdir() if path.is_dir()):
+            shutil.copytree(folder, after / folder.name, dirs_exist_ok=True)
         self.put_card(after)
 
     async def drained(self) -> None:
