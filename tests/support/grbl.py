@@ -19,7 +19,7 @@ from edge.drivers.grbl import GrblDriver, GrblSettings
 from edge.services.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 
 
 async def eventually(predicate: Callable[[], object], what: str = "", seconds: float = PATIENCE_S) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, strategies
 from edge.domain.machine import Execution
 from edge.drivers.opcua import isa95
 from edge.drivers.opcua.models import jobs
+from edge.drivers.opcua.models.model import MOST_ORDERS
 from tests.hardware_sim.opcua_lathe import isa95 as library
 from tests.support.opcua_shelf import ANYTHING
 
@@ -127,18 +128,18 @@ def test_what_both_look_at_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(isa95, "decode", counted)
     isa95.listed.cache_clear()
-    states = [isa95.ENDED] * (jobs.MOST - 1) + [isa95.RUNNING]
+    states = [isa95.ENDED] * (MOST_ORDERS - 1) + [isa95.RUNNING]
     for _ in range(3):
         isa95.job_states(job_orders(*states))
-        assert jobs.active(job_orders(*states)) == jobs.Job(f"J{jobs.MOST - 1}", Execution.ACTIVE)
-    assert len(decoded) == jobs.MOST
+        assert jobs.active(job_orders(*states)) == jobs.Job(f"J{MOST_ORDERS - 1}", Execution.ACTIVE)
+    assert len(decoded) == MOST_ORDERS
     isa95.job_states(job_orders(*states[:-1], isa95.ENDED))
-    assert len(decoded) == jobs.MOST + 1
+    assert len(decoded) == MOST_ORDERS + 1
 
 
 def test_of_a_long_list_only_the_last_are_looked_at() -> None:
-    listed = job_orders(isa95.RUNNING, *[isa95.ENDED] * jobs.MOST)
-    assert len(isa95.job_states(listed)) == jobs.MOST
+    listed = job_orders(isa95.RUNNING, *[isa95.ENDED] * MOST_ORDERS)
+    assert len(isa95.job_states(listed)) == MOST_ORDERS
     assert "J0" not in isa95.job_states(listed)
     assert jobs.active(listed) == jobs.Job(None, Execution.PROGRAM_COMPLETED)
 

@@ -12,8 +12,7 @@ from edge.drivers.opcua import isa95
 from edge.drivers.opcua.errors import LinkLost
 from edge.drivers.opcua.file_transfer import NotDone
 from edge.drivers.opcua.job_control import JobControl
-from edge.drivers.opcua.models.jobs import MOST
-from edge.drivers.opcua.models.model import Methods, Reference
+from edge.drivers.opcua.models.model import MOST_ORDERS, Methods, Reference
 from edge.drivers.opcua.translate import ua
 
 METHODS = ("Store", "Start", "Pause", "Resume", "Stop", "Cancel", "RevokeStart")
@@ -211,7 +210,7 @@ async def test_an_order_that_a_long_list_does_not_tell_of_is_held(caplog: pytest
     await jobs.start(OURS)
     jobs.take(job_list({OURS: isa95.RUNNING}))
     for _ in range(2):
-        jobs.take(job_list({OURS: isa95.RUNNING, **{f"panel-{index}": isa95.ENDED for index in range(MOST)}}))
+        jobs.take(job_list({OURS: isa95.RUNNING, **{f"panel-{index}": isa95.ENDED for index in range(MOST_ORDERS)}}))
     jobs.begin_hold()
     assert ("Pause", OURS) in receiver.written
     assert len(caplog.records) == 1

@@ -16,7 +16,7 @@ from typing import Any
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import from_binary, nodeid_from_binary, to_binary, unpack_uatype
 
-from edge.drivers.opcua.models.jobs import MOST
+from edge.drivers.opcua.models.model import MOST_ORDERS
 from edge.drivers.opcua.translate import FOREIGN, ua
 
 URI = "http://opcfoundation.org/UA/ISA95-JOBCONTROL_V2/"
@@ -210,7 +210,7 @@ class Listed:
     state: int | None
 
 
-@lru_cache(maxsize=10 * MOST)
+@lru_cache(maxsize=10 * MOST_ORDERS)
 def listed(body: bytes) -> Listed | None:
     """Return what an entry of a job order list says, None where it makes no sense.
 
@@ -230,12 +230,12 @@ def listed(body: bytes) -> Listed | None:
 
 
 def job_states(value: object) -> dict[str, int]:
-    """Return the states of the newest MOST job orders of a JobOrderList by their ids.
+    """Return the states of the newest MOST_ORDERS job orders of a JobOrderList by their ids.
 
     Entries that make no sense are left out.
     """
     states: dict[str, int] = {}
-    for entry in value[-MOST:] if isinstance(value, list) else ():
+    for entry in value[-MOST_ORDERS:] if isinstance(value, list) else ():
         body = getattr(entry, "Body", None)
         one = listed(body) if isinstance(body, bytes) else None
         if one is not None and one.state is not None:

@@ -17,8 +17,7 @@ from typing import Any
 from edge.drivers.opcua import isa95
 from edge.drivers.opcua.errors import CallRefused, LinkError
 from edge.drivers.opcua.file_transfer import Link, NotDone, refused
-from edge.drivers.opcua.models.jobs import MOST
-from edge.drivers.opcua.models.model import Methods
+from edge.drivers.opcua.models.model import MOST_ORDERS, Methods
 from edge.drivers.opcua.translate import ua
 
 PREFIX = "infomobil-"
@@ -71,9 +70,9 @@ class JobControl:
     def take(self, job_order_list: object) -> None:
         """Take a value of the job order list; None where it is unknown."""
         self._states = None if job_order_list is None else isa95.job_states(job_order_list)
-        is_cut = isinstance(job_order_list, list) and len(job_order_list) > MOST
+        is_cut = isinstance(job_order_list, list) and len(job_order_list) > MOST_ORDERS
         if is_cut and not self._is_cut:
-            _log.warning("the machine lists more than %d job orders: only the last are looked at", MOST)
+            _log.warning("the machine lists more than %d job orders: only the last are looked at", MOST_ORDERS)
         self._is_cut = is_cut
         self._ours_listed = self._ours_listed or self._state(self._ours or "") is not None
 

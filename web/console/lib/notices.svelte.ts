@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** What the service has to tell, one at a time: faults first and until somebody has read them, the rest for a while. */
-import type { Notice, ShownNotice } from "./screen";
+import type { Notice } from "../../shared/types";
+import type { ShownNotice } from "./screen";
 
 const SHOWN_MS = 10_000;
 const KEPT = 20;

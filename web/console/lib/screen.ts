@@ -22,8 +22,6 @@ export interface Delivery {
   problem: Problem | null;
 }
 
-export type { Notice };
-
 export interface ShownNotice extends Notice {
   id: number;
 }

@@ -5,10 +5,9 @@
  * What the page does not know is shown as it came: a sentence in English beats none.
  */
 import type { ApiRefusal } from "../../shared/api";
-import type { Diagnostic, JobState, Machine } from "../../shared/types";
+import type { Diagnostic, JobState, Machine, Notice } from "../../shared/types";
 import { ALARM, ALARM_OF_FIRMWARE, CAUSE_IN_SENTENCE, DIAGNOSTIC, ERROR, NAMED_IN_MESSAGE, type Pair } from "./codes";
 import { JOB } from "./keys";
-import type { Notice } from "./screen";
 import { SAID_OPCUA } from "./opcua-sentences";
 import { Forms, REFUSED, SAID } from "./sentences";
 import type { Key, Translate } from "./words";

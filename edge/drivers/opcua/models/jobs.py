@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edge.domain.machine import Execution
+from edge.drivers.opcua.models.model import MOST_ORDERS
 from edge.drivers.opcua.models.values import text, word_of
 from edge.drivers.opcua.texts import clean
 
@@ -19,10 +20,6 @@ METHODS = (
     *("Store", "StoreAndStart", "Update", "Start", "RevokeStart"),
     *("Stop", "Pause", "Resume", "Abort", "Cancel", "Clear"),
 )
-
-MOST = 200
-"""How many orders of a list are looked at: the last, since machines keep what has ended for long."""
-
 
 _EXECUTIONS = {
     1: Execution.READY,
@@ -48,7 +45,7 @@ def active(order_list: object) -> Job | None:
 
     Structures are objects or mappings with the fields of their types, or extension objects in their binary encoding.
     """
-    found = [job for job in map(_job, items(order_list)[-MOST:]) if job is not None]
+    found = [job for job in map(_job, items(order_list)[-MOST_ORDERS:]) if job is not None]
     for execution in _BEGUN:
         for job in found:
             if job.execution is execution:

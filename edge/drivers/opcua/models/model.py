@@ -13,6 +13,9 @@ from typing import Protocol
 
 from edge.domain.machine import MachineState
 
+MOST_ORDERS = 200
+"""How many orders of a job list are looked at: the last, since machines keep what has ended for long."""
+
 
 class Reference(Protocol):
     """A child of a node."""
