@@ -71,7 +71,7 @@ async def test_the_judge_can_find_what_is_wrong(tmp_path: Path) -> None:
     await ledger.record([lab.batch(tap("s2", "v1"))])
     await ledger.close()
     told = {key: Told("v1", "", 1) for key in ("s2", "s3")}
-    found = "\n".join(await verdict(url, {"van-1": Case(told, forked=True)}))
+    found = "\n".join(await verdict(url, {"van-1": Case(told, forked=True, branches={lab.epoch})}))
     assert "s1 is there" in found
     assert "s2 is there 2 times" in found
     assert "s3 was told" in found

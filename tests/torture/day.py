@@ -86,7 +86,7 @@ def _case(hand: Hands) -> Case:
     vans = (hand.van, *hand.twins)
     told = {key: value for van in vans for key, value in van.ledger.told.items()}
     refused = [sentence for van in vans for sentence in van.ledger.refused]
-    return Case(told, hand.maybe_lost, hand.forked, refused)
+    return Case(told, hand.maybe_lost, hand.forked, hand.branches, refused)
 
 
 def _count(outcome: Outcome, world: World, hands: list[Hands]) -> None:

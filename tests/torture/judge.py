@@ -26,11 +26,16 @@ _ALARMS = "select feed.lab, alarm.kind, alarm.detail from alarm join feed on fee
 
 @dataclass
 class Case:
-    """What people of one lab were told. forked: its card was cloned, or an old one put back."""
+    """What people of one lab were told.
+
+    forked: its card was cloned, or an old one put back. branches holds for each such time an epoch that the cards do
+    not have in common: where the office has heard of it, it must doubt.
+    """
 
     told: dict[str, Told]
     maybe_lost: set[str] = field(default_factory=set)
     forked: bool = False
+    branches: set[str] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
 
 
@@ -118,9 +123,11 @@ def _feeds(database: Database, cases: dict[str, Case]) -> list[str]:
 def _doubts(database: Database, cases: dict[str, Case]) -> list[str]:
     """Require that a card that was copied is doubted, and no other."""
     doubted = {lab for (lab,) in database.query("select distinct lab from doubt where kind in ('clone', 'rollback')")}
+    heard = {epoch for (epoch,) in database.query("select epoch from feed where newest > 0")}
+    copied = {lab for lab, case in cases.items() if case.branches & heard}
     forked = {lab for lab, case in cases.items() if case.forked}
     return [
-        *(f"{lab} was copied and nobody doubts it" for lab in sorted(forked - doubted)),
+        *(f"{lab} was copied and nobody doubts it" for lab in sorted(copied - doubted)),
         *(f"{lab} is doubted and was never copied" for lab in sorted(doubted - forked)),
     ]
 

@@ -52,7 +52,10 @@ class Schedule:
 
 @dataclass
 class Hands:
-    """Carries out a schedule on a van. maybe_lost: ids that were told and whose card was taken away; see `restore`."""
+    """Carries out a schedule on a van.
+
+    maybe_lost holds ids that were told and whose card was taken away; for forked and branches see judge.Case.
+    """
 
     van: Van
     schedule: Schedule
@@ -61,6 +64,7 @@ class Hands:
     twins: list[Van] = field(default_factory=list)
     maybe_lost: set[str] = field(default_factory=set)
     forked: bool = False
+    branches: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._random = random.Random(f"hands {self.schedule.seed}")
@@ -152,6 +156,7 @@ class Hands:
 
         def swap() -> None:
             self.maybe_lost |= _waiting(self.van.card) - _waiting(self._image)
+            self.branches |= _newest_epoch(self.van.card) - _newest_epoch(self._image)
             self.van.put_card(self._image)
 
         await self._card_out(swap)
@@ -167,6 +172,7 @@ class Hands:
         self.twins.append(twin)
         self.forked = True
         await twin.begin()
+        self.branches |= _newest_epoch(twin.card)
         self.struck["card cloned"] += 1
 
 
@@ -197,6 +203,12 @@ def _fill(disk: Path) -> Path:
                     raise
                 size //= 2
     return filler
+
+
+def _newest_epoch(card: Path) -> set[str]:
+    """Return the epoch that was begun last on a card."""
+    with closing(sqlite3.connect(card / "infomobil.db")) as database:
+        return {str(name) for (name,) in database.execute("SELECT name FROM epoch ORDER BY id DESC LIMIT 1")}
 
 
 def _waiting(card: Path) -> set[str]:
