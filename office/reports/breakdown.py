@@ -89,8 +89,7 @@ def _reached(share: Share | None) -> dict[str, int]:
 def hours(database: Database, period: Period) -> dict[str, Any]:
     """Return what each machine did: hours are those of its jobs.
 
-    parts is what the machine's own counter says of all its time, so of a period it is not known; active_hours are not
-    known either: a van tells them only of those states that it had no room to keep.
+    parts is what the machine's own counter says of all its time, so of a period it is not known.
     """
     counted = {(row.lab, row.machine): row.parts for row in reading.machines(database)} if period.open else {}
     work = figures.work(database, period)
@@ -104,7 +103,6 @@ def hours(database: Database, period: Period) -> dict[str, Any]:
                 "machine": key[1],
                 "jobs": done.jobs,
                 "hours": round(done.actual_ms / 3_600_000, 2),
-                "active_hours": None,
                 "parts": counted.get(key, 0) if period.open else None,
             }
         )

@@ -164,7 +164,6 @@ async def test_hours_of_all_time_and_of_a_period(ask):
                 "machine": "router",
                 "jobs": {"ABORTED": 1, "FINISHED": 2},
                 "hours": 0.88,
-                "active_hours": None,
                 "parts": 0,
             }
         ],

@@ -265,8 +265,8 @@ export interface HoursRow {
   machine: string;
   jobs: Partial<Record<JobState, number>>;
   hours: number;
-  active_hours: number | null;
-  parts: number;
+  /** null of a period: the machine's own counter tells of all its time. */
+  parts: number | null;
 }
 
 export interface Hours {
