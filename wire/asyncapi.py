@@ -10,7 +10,7 @@ from typing import Any
 
 from wire import topics
 from wire.asyncapi_text import SECTIONS, SUMMARY
-from wire.batch import CONTENT_TYPE, ENCODING, MAX_EVENTS, MAX_PAYLOAD, TOTALS
+from wire.batch import CONTENT_TYPE, ENCODING, MAX_EVENTS, MAX_EXPLAINED, MAX_PAYLOAD, TOTALS
 from wire.codec import MAX_HEALTH, SPECVERSION, VERSION
 from wire.events import BODIES
 
@@ -141,11 +141,17 @@ def _acknowledgement() -> dict[str, Any]:
         },
         "time": _whole(0, "UTC of the office in ns, an anchor for the lab's clock."),
     }
+    explained = {
+        "type": "array",
+        "items": pair,
+        "maxItems": MAX_EXPLAINED,
+        "description": "Ranges up to w of visits or safety that `stream.gap` names and the office lacks. Since 1.1.",
+    }
     return {
         "name": "acknowledgement",
         "title": "Acknowledgement",
         "summary": "What of a stream and epoch is committed.",
-        "payload": _object(list(properties), properties),
+        "payload": _object(list(properties), properties | {"explained": explained}),
     }
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from wire.batch import MAX_EVENTS, MAX_PAYLOAD, MAX_RAW
+from wire.batch import MAX_EVENTS, MAX_EXPLAINED, MAX_PAYLOAD, MAX_RAW
 from wire.topics import PRESENCE_WILL_DELAY_S
 
 SUMMARY = (
@@ -59,11 +59,16 @@ in it, or at once when the office names it as missing. An acknowledgement is als
     ),
     (
         "Gaps",
-        """
+        f"""
 A lab whose disk is full rolls readings of machines up, and later drops the oldest, jobs only after these; visits are
 never dropped. In the same transaction it writes the fact `stream.gap`, which names stream, epoch and range. These
 facts will never come: the office's watermark passes such a range, and the lab does not send it. A hole without such
 a fact stays a hole, and is shown.
+
+The one that says so may be a copy of a card whose disk was damaged, while the other still has the facts. Of the
+streams visits and safety the office therefore names in an acknowledgement the ranges that it passed without having
+them (`explained`, at most {MAX_EXPLAINED}; where there are more, `w` stays below the next). A lab that holds facts of
+such a range forgets none from the first of them on, and sends them.
 """,
     ),
     (
@@ -142,8 +147,8 @@ said, and the old code reads what a new lab says.
 - **1.0**: visits, kiosk sessions, jobs, safety, readings of machines.
 - **1.1**: the types `machine.gap`, `parts.made`, `program.loaded`, `lab.started`, `clock.anchor`, `clock.quality`,
   `stream.gap`, `survey.answered` and `machine.rollup`; `school_type` of `visit.opened`; `entry` and `by` of
-  `visit.headcount`; `install`, `ordinal`, `key` and `health` of presence, `epoch` of its farewell; gaps; the epoch
-  in the client's name; sticks.
+  `visit.headcount`; `install`, `ordinal`, `key` and `health` of presence, `epoch` of its farewell; `explained` of
+  acknowledgements; gaps; the epoch in the client's name; sticks.
 """,
     ),
 )

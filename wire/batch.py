@@ -12,6 +12,7 @@ ENCODING = "zstd"
 MAX_EVENTS = 500
 MAX_PAYLOAD = 1 << 20
 MAX_RAW = 8 << 20
+MAX_EXPLAINED = 100
 TOTALS = ("people", "corrected", "sessions")
 
 
@@ -61,7 +62,9 @@ class Ack:
     """Everything of (stream, epoch) up to and including watermark is in the office's ledger.
 
     missing holds (first, last) ranges above the watermark that the office knows to lack; office_ns is the office's
-    UTC in nanoseconds, an anchor for the lab's clock.
+    UTC in nanoseconds, an anchor for the lab's clock. explained holds at most MAX_EXPLAINED ranges at or below the
+    watermark, of the streams visits and safety only, that a record explains and that the office does not hold: a lab
+    that still has facts of them keeps and sends these. Offices of version 1.0 do not say it, labs of 1.0 ignore it.
     """
 
     stream: str
@@ -69,6 +72,7 @@ class Ack:
     watermark: int
     missing: tuple[tuple[int, int], ...] = ()
     office_ns: int = 0
+    explained: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import zstandard
 
 from wire.batch import (
     MAX_EVENTS,
+    MAX_EXPLAINED,
     MAX_PAYLOAD,
     MAX_RAW,
     TOTALS,
@@ -207,27 +208,34 @@ def _digest(body: Mapping[str, Any]) -> bytes | None:
 
 
 def encode_ack(ack: Ack) -> bytes:
-    """Return the payload of an acknowledgement."""
-    return canonical(
-        {"v": VERSION, "epoch": ack.epoch, "w": ack.watermark, "missing": ack.missing, "time": ack.office_ns}
-    )
+    """Return the payload of an acknowledgement. Without `explained` it is that of version 1.0."""
+    body = {"v": VERSION, "epoch": ack.epoch, "w": ack.watermark, "missing": ack.missing, "time": ack.office_ns}
+    return canonical(body | {"explained": ack.explained} if ack.explained else body)
 
 
 def decode_ack(stream: str, payload: bytes) -> Ack:
     """Return the acknowledgement in `payload`; raises BadMessage."""
     body = _versioned(payload)
-    missing: list[tuple[int, int]] = []
-    for item in _list(body, "missing"):
-        if not (isinstance(item, list) and len(item) == 2 and all(_is_int(v) and v >= 1 for v in item)):
-            raise BadMessage("missing holds something that is no range")
-        missing.append((item[0], item[1]))
+    explained = _ranges(body, "explained") if "explained" in body else ()
+    if len(explained) > MAX_EXPLAINED or any(first > last for first, last in explained):
+        raise BadMessage(f"explained is not a list of at most {MAX_EXPLAINED} ranges")
     return Ack(
         stream,
         _text(body, "epoch"),
         _integer(body, "w", 0),
-        tuple(missing),
+        _ranges(body, "missing"),
         _integer(body, "time", 0, 2**63 - 1),
+        explained,
     )
+
+
+def _ranges(body: Mapping[str, Any], key: str) -> tuple[tuple[int, int], ...]:
+    ranges: list[tuple[int, int]] = []
+    for item in _list(body, key):
+        if not (isinstance(item, list) and len(item) == 2 and all(_is_int(v) and v >= 1 for v in item)):
+            raise BadMessage(f"{key} holds something that is no range")
+        ranges.append((item[0], item[1]))
+    return tuple(ranges)
 
 
 def encode_presence(presence: Presence) -> bytes:

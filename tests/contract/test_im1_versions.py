@@ -190,7 +190,7 @@ def test_the_old_office_takes_everything_that_a_new_lab_says() -> None:
         (topics.up("lab-1", "visits"), raw),
         (topics.presence("lab-1"), encode_presence(word)),
         (topics.presence("lab-1"), encode_presence(away)),
-        (topics.ack("lab-1", "visits"), encode_ack(Ack("visits", "e1", 7, ((9, 12),), 5))),
+        (topics.ack("lab-1", "visits"), encode_ack(Ack("visits", "e1", 7, ((9, 12),), 5, ((1, 3),)))),
     ]
     taken, online, offline, ack = frozen_readings(said)
     assert (taken["kind"], taken["sha256"]) == ("batch", sha256.hex())

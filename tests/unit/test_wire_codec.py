@@ -12,7 +12,18 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wire.batch import MAX_EVENTS, MAX_PAYLOAD, MAX_RAW, Ack, BadMessage, Batch, Presence, Scalar, WireEvent
+from wire.batch import (
+    MAX_EVENTS,
+    MAX_EXPLAINED,
+    MAX_PAYLOAD,
+    MAX_RAW,
+    Ack,
+    BadMessage,
+    Batch,
+    Presence,
+    Scalar,
+    WireEvent,
+)
 from wire.codec import (
     batch_hash,
     canonical,
@@ -210,6 +221,7 @@ acks = st.builds(
     st.integers(0, 2**53),
     st.lists(st.tuples(st.integers(1, 2**53), st.integers(1, 2**53)), max_size=4).map(tuple),
     st.integers(0, 2**63 - 1),
+    st.lists(st.tuples(st.integers(1, 2**40), st.integers(2**40, 2**53)), max_size=MAX_EXPLAINED).map(tuple),
 )
 
 
@@ -229,11 +241,39 @@ def test_any_bytes_are_no_acknowledgement_and_no_presence(payload: bytes) -> Non
 
 
 @patient
-@given(acks, st.sampled_from(["epoch", "w", "missing", "time"]), json_values)
+@given(acks, st.sampled_from(["epoch", "w", "missing", "time", "explained"]), json_values)
 def test_a_strange_acknowledgement_is_one_or_bad(ack: Ack, key: str, value: object) -> None:
     body = {**json.loads(encode_ack(ack)), key: value}
     with suppress(BadMessage):
         assert decode_ack(ack.stream, json.dumps(body).encode()).watermark >= 0
+
+
+@pytest.mark.parametrize(
+    "explained",
+    [
+        None,
+        {},
+        [1, 2],
+        [[1]],
+        [[1, 2, 3]],
+        [[0, 2]],
+        [[2, 1]],
+        [["1", 2]],
+        [[True, 2]],
+        [[1, 2.0]],
+        [[n, n] for n in range(1, MAX_EXPLAINED + 2)],
+    ],
+)
+def test_what_is_explained_is_a_list_of_few_ranges(explained: object) -> None:
+    body = {**json.loads(encode_ack(Ack("visits", "e1", 200))), "explained": explained}
+    with pytest.raises(BadMessage, match="explained"):
+        decode_ack("visits", json.dumps(body).encode())
+
+
+def test_an_acknowledgement_with_nothing_explained_is_that_of_version_1_0() -> None:
+    raw = encode_ack(Ack("visits", "e1", 7, ((9, 12),), 5))
+    assert raw == b'{"epoch":"e1","missing":[[9,12]],"time":5,"v":1,"w":7}'
+    assert decode_ack("visits", raw).explained == ()
 
 
 counters = st.dictionaries(names, st.integers(0, 2**53), max_size=3)

@@ -115,6 +115,7 @@ def test_what_a_lab_and_an_office_of_today_say_is_as_documented() -> None:
     check("presence", json.loads(encode_presence(word)))
     check("presence", json.loads(encode_presence(Presence("lab-1", "offline", epoch="e1"))))
     check("acknowledgement", json.loads(encode_ack(Ack("visits", "e1", 7, ((9, 12),), 5))))
+    check("acknowledgement", json.loads(encode_ack(Ack("visits", "e1", 7, ((9, 12),), 5, ((1, 3),)))))
     event = WireEvent("visit.closed", {"visit": "v"}, 1, 1)
     check("batch", json.loads(batch_json(Batch("lab-1", "visits", "e1", "b", 1, b"h" * 32, (event, event)))))
 
@@ -123,6 +124,8 @@ def test_what_a_lab_and_an_office_of_today_say_is_as_documented() -> None:
     ("message", "payload"),
     [
         ("acknowledgement", {"v": 1, "epoch": "e", "w": -1, "missing": [], "time": 0}),
+        ("acknowledgement", {"v": 1, "epoch": "e", "w": 1, "missing": [], "time": 0, "explained": [[0, 1]]}),
+        ("acknowledgement", {"v": 1, "epoch": "e", "w": 1, "missing": [], "time": 0, "explained": [[1, 1]] * 101}),
         ("acknowledgement", {"v": 2, "epoch": "e", "w": 1, "missing": [], "time": 0}),
         ("presence", {"v": 1, "state": "asleep"}),
         ("presence", {"v": 1, "state": "online", "health": {str(n): n for n in range(51)}}),
