@@ -89,6 +89,8 @@ def trust(database: Database, who: str, lab: str, key: str, now_ns: int) -> bool
     """
     if not is_key(key):
         raise ValueError("a key has 64 hexadecimal digits")
+    # The key before its doubt, as where a lab is heard: of two at once, one waits for the other.
+    database.query("select 1 from lab_key where lab = ?" + database.for_update, (lab,))
     before = key_of(database, lab)
     _withdraw_doubt(database, lab)
     if before == key:

@@ -19,6 +19,8 @@ _SETTINGS = (
     "set client_encoding to 'UTF8'",
     "set lock_timeout to '10s'",
     "set idle_in_transaction_session_timeout to '60s'",
+    # An acknowledgement is a promise, whatever the server was told to do with commits that promise less.
+    "set synchronous_commit to on",
 )
 _INSERT = """
 insert into event (feed, received_ns, seq, type, standing, boot_ns, wall_ns, body)
@@ -39,7 +41,8 @@ class PostgresDatabase:
         "clustered": "",
         "no_hash": "'\\x" + "00" * 32 + "'::bytea",
     }
-    for_update = " for update"
+    # Keys never change: what only refers to a locked row, such as an alarm to its feed, need not wait for it.
+    for_update = " for no key update"
 
     def __init__(self, url: str) -> None:
         self._url = url
