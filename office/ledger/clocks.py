@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from office.ledger.database import Database
-from office.ledger.intervals import Bound, Span, contradict, hull_at, span_at
+from office.ledger.intervals import Bound, Bounds, Span, hull_at, span_at
 
 OFFICE_EPOCH = "office-"
 """Epochs of facts that the office wrote itself begin so: its own clock is the measure."""
@@ -80,19 +80,14 @@ def starts(database: Database, lab: str) -> dict[str, Start]:
     return {row[0]: Start(*row) for row in rows}
 
 
-def anchors(database: Database, lab: str, boot: str) -> list[Bound]:
+def anchors(database: Database, lab: str, boot: str) -> Bounds:
     """Return what the anchors of a boot say, each once."""
     rows = database.query(
         "select distinct at_us, utc_us, uncertainty_us from clock_anchor where lab = ? and boot = ?"
         " order by at_us, utc_us, uncertainty_us",
         (lab, boot),
     )
-    return [Bound(at * 1000, (utc - give) * 1000, (utc + give) * 1000) for at, utc, give in rows]
-
-
-def interval_of(database: Database, lab: str, epoch: str, boot_ns: int, wall_ns: int, received_ns: int) -> Interval:
-    """Return when the fact of (lab, epoch) happened that has these clock values and came at received_ns, UTC."""
-    return Clocks(database, lab).interval(epoch, boot_ns, wall_ns, received_ns)
+    return Bounds(Bound(at * 1000, (utc - give) * 1000, (utc + give) * 1000) for at, utc, give in rows)
 
 
 class Clocks:
@@ -104,7 +99,7 @@ class Clocks:
         self._boots: dict[str, str] = {}
         self._ends: dict[str, int] = {}
         self._receipts: dict[str, list[Bound]] = {}
-        self._anchors: dict[str, list[Bound]] = {}
+        self._anchors: dict[str, Bounds] = {}
         self._known: dict[str, list[Bound]] = {}
         self._read_feeds()
         self._before, self._after = neighbours(self._starts)
@@ -124,7 +119,7 @@ class Clocks:
                 self._receipts.setdefault(own, []).append(came)
 
     def interval(self, epoch: str, boot_ns: int, wall_ns: int, received_ns: int) -> Interval:
-        """Return when a fact of `epoch` happened; see interval_of."""
+        """Return when the fact of `epoch` happened that has these clock values and came at received_ns, UTC."""
         if epoch.startswith(OFFICE_EPOCH):
             return Interval(received_ns, received_ns, wall_ns, OFFICE)
         came = Span(high_ns=received_ns)
@@ -132,10 +127,10 @@ class Clocks:
         if not boot or not 0 <= boot_ns < LONGEST_BOOT_NS:
             return Interval(None, received_ns, wall_ns, UNKNOWN)
         own = self._own_anchors(boot)
-        if contradict(own):
-            widest = hull_at(own, boot_ns)
+        if own.contradict:
+            widest = hull_at(own.items, boot_ns)
             return Interval(widest.low_ns, widest.high_ns, wall_ns, CONTRADICTORY)
-        span = span_at(own, boot_ns)
+        span = own.at(boot_ns)
         quality = ANCHORED if own else RECEIVED
         for more in (came, span_at(self._receipts.get(boot, ()), boot_ns)):
             if span.meet(more).empty:
@@ -148,15 +143,7 @@ class Clocks:
             quality = NEIGHBOURS
         return Interval(span.low_ns, span.high_ns, wall_ns, quality)
 
-    def width_ns(self, epoch: str) -> int | None:
-        """Return how far apart the bounds of the newest known moment of `epoch` are, None where one is missing."""
-        boot = self._boots.get(epoch, "")
-        span = span_at(self._own_anchors(boot), self._ends.get(epoch, 0))
-        if span.low_ns is None or span.high_ns is None or span.empty:
-            return None
-        return span.high_ns - span.low_ns
-
-    def _own_anchors(self, boot: str) -> list[Bound]:
+    def _own_anchors(self, boot: str) -> Bounds:
         if boot not in self._anchors:
             self._anchors[boot] = anchors(self._database, self._lab, boot)
         return self._anchors[boot]
@@ -175,8 +162,8 @@ class Clocks:
         for later, earlier in reversed(list(pairwise(way))):
             if self._boots[earlier] == self._boots[later]:
                 continue
-            bounds = [*self._own_anchors(self._boots[earlier]), *([] if low is None else [Bound(0, low_ns=low)])]
-            low = span_at(bounds, self._end_before(earlier, later)).low_ns
+            end, before = self._end_before(earlier, later), [] if low is None else [Bound(0, low_ns=low)]
+            low = self._own_anchors(self._boots[earlier]).at(end).meet(span_at(before, end)).low_ns
         return None if low is None else Bound(0, low_ns=low)
 
     def _from_after(self, epoch: str) -> Bound | None:
@@ -187,8 +174,8 @@ class Clocks:
             boot = self._boots[later]
             if self._boots[earlier] == boot:
                 continue
-            bounds = [*self._own_anchors(boot), *self._receipts.get(boot, ()), *([] if ends is None else [ends])]
-            high = span_at(bounds, 0).high_ns
+            bounds = [*self._receipts.get(boot, ()), *([] if ends is None else [ends])]
+            high = self._own_anchors(boot).at(0).meet(span_at(bounds, 0)).high_ns
             ends = None if high is None else Bound(self._ends.get(earlier, 0), high_ns=high)
         return ends
 

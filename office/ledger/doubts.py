@@ -14,7 +14,6 @@ from itertools import pairwise
 from office.ledger import audit
 from office.ledger.clocks import Start, anchors, starts
 from office.ledger.database import Database
-from office.ledger.intervals import contradict, span_at
 from office.ledger.keys import KEY
 
 CLONE, ROLLBACK, CLOCK = "clone", "rollback", "clock"
@@ -94,7 +93,7 @@ def _alarm_kind(kind: str, mark: str) -> str:
 
 def contradiction(database: Database, lab: str, boot: str) -> Doubt | None:
     """Return the doubt that the anchors of a boot cannot all be right, None where they can."""
-    if not contradict(anchors(database, lab, boot)):
+    if not anchors(database, lab, boot).contradict:
         return None
     rows = database.query(
         "select epoch, received_ns from clock_anchor where lab = ? and boot = ? order by received_ns, epoch",
@@ -174,10 +173,10 @@ def _times(database: Database, lab: str, branch: Sequence[Start]) -> _Times | No
     spans = []
     for start in branch:
         bounds = anchors(database, lab, start.boot)
-        if not bounds or contradict(bounds):
+        if not bounds or bounds.contradict:
             continue
         moments = database.query("select at_us from clock_anchor where lab = ? and epoch = ?", (lab, start.epoch))
-        spans += [span_at(bounds, at_ns) for at_ns in (start.boot_ns, *(at_us * 1000 for (at_us,) in moments))]
+        spans += [bounds.at(at_ns) for at_ns in (start.boot_ns, *(at_us * 1000 for (at_us,) in moments))]
     lows = [span.low_ns for span in spans if span.low_ns is not None]
     highs = [span.high_ns for span in spans if span.high_ns is not None]
     return _Times(min(lows), min(highs), max(lows), max(highs)) if lows and highs else None

@@ -7,14 +7,20 @@ every other one, and the bounds of several are met together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from math import inf
 
 DRIFT_PPM = 200
 """A crystal of a small computer is within 100 ppm (aged, cold, in a van); the other half is what time services slew."""
 
 _PER_SLACK = 1_000_000 // DRIFT_PPM - 1
 """A clock that is DRIFT_PPM slow lets a second be 1 + 1/(1/drift - 1) of its own: a little more than the drift."""
+_SLOW, _FAST = _PER_SLACK - 1, _PER_SLACK + 1
+"""How far UTC goes while the clock goes _PER_SLACK, at the least and at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,55 @@ def hull_at(bounds: Iterable[Bound], at_ns: int) -> Span:
     )
 
 
-def contradict(bounds: Sequence[Bound]) -> bool:
-    """Return whether no clock within the drift could have met all of `bounds`.
+class Bounds:
+    """Bounds of one boot's clock, put in order once: a moment costs a search, not a walk over all of them.
 
-    What separates two of them is the same everywhere between, so the moments of the bounds themselves decide.
+    Of the bounds on one side of a moment the same one is the tightest wherever the moment is. It is found by what it
+    says of the clock's zero, as if the clock had drifted the whole way, in parts of a nanosecond so that none is lost.
     """
-    return any(span_at(bounds, bound.at_ns).empty for bound in bounds)
+
+    def __init__(self, bounds: Iterable[Bound]) -> None:
+        self.items = tuple(sorted(bounds, key=lambda bound: bound.at_ns))
+        self._moments = [bound.at_ns for bound in self.items]
+        lows = [(bound.at_ns, bound.low_ns) for bound in self.items]
+        highs = [(bound.at_ns, bound.high_ns) for bound in self.items]
+        self._low_before = list(accumulate((_zero(at, ns, _SLOW, -inf) for at, ns in lows), max))
+        self._high_before = list(accumulate((_zero(at, ns, _FAST, inf) for at, ns in highs), min))
+        self._low_after = list(accumulate((_zero(at, ns, _FAST, -inf) for at, ns in reversed(lows)), max))[::-1]
+        self._high_after = list(accumulate((_zero(at, ns, _SLOW, inf) for at, ns in reversed(highs)), min))[::-1]
+
+    def __bool__(self) -> bool:
+        return bool(self.items)
+
+    def at(self, at_ns: int) -> Span:
+        """Return what all of them together say of the moment `at_ns`, as span_at does."""
+        place = bisect_right(self._moments, at_ns)
+        span = Span()
+        if place > 0:
+            low, high = self._low_before[place - 1], self._high_before[place - 1]
+            span = span.meet(Span(_floor(low, at_ns, _SLOW), _ceiling(high, at_ns, _FAST)))
+        if place < len(self.items):
+            low, high = self._low_after[place], self._high_after[place]
+            span = span.meet(Span(_floor(low, at_ns, _FAST), _ceiling(high, at_ns, _SLOW)))
+        return span
+
+    @cached_property
+    def contradict(self) -> bool:
+        """Return whether no clock within the drift could have met all of them.
+
+        What separates two of them is the same everywhere between, so the moments of the bounds themselves decide.
+        """
+        return any(self.at(moment).empty for moment in self._moments)
+
+
+def _zero(at_ns: int, ns: int | None, rate: int, none: float) -> float:
+    """Return what a bound says of the clock's zero, times _PER_SLACK: a whole number, or `none`."""
+    return none if ns is None else _PER_SLACK * ns - rate * at_ns
+
+
+def _floor(zero: float, at_ns: int, rate: int) -> int | None:
+    return (zero + rate * at_ns) // _PER_SLACK if isinstance(zero, int) else None
+
+
+def _ceiling(zero: float, at_ns: int, rate: int) -> int | None:
+    return -(-(zero + rate * at_ns) // _PER_SLACK) if isinstance(zero, int) else None

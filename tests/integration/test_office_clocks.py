@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from office.ledger.clocks import Clocks, Interval, interval_of
+from office.ledger.clocks import Clocks, Interval
 from office.ledger.database import Database
 from office.ledger.migrations import migrate
 from office.ledger.opening import connect
@@ -214,9 +214,9 @@ def test_a_lab_of_version_1_0_says_nothing_of_its_clock_and_is_bounded_by_receip
     lab = Sender()
     database = ledger_of([came(lab, [headcount("v1", 3)], JANUARY)])
     with database.transaction(write=False):
-        found = interval_of(database, "van-1", "e1", 5 * SECOND, 7, JANUARY)
-        of_nobody = interval_of(database, "van-1", "never heard of", 5 * SECOND, 7, JANUARY)
-        cannot_be = interval_of(database, "van-1", "e1", -1, 7, JANUARY)
+        found = Clocks(database, "van-1").interval("e1", 5 * SECOND, 7, JANUARY)
+        of_nobody = Clocks(database, "van-1").interval("never heard of", 5 * SECOND, 7, JANUARY)
+        cannot_be = Clocks(database, "van-1").interval("e1", -1, 7, JANUARY)
     assert found == Interval(None, JANUARY, 7, "received")
     assert of_nobody == cannot_be == Interval(None, JANUARY, 7, "unknown")
     database.close()
@@ -225,7 +225,7 @@ def test_a_lab_of_version_1_0_says_nothing_of_its_clock_and_is_bounded_by_receip
 def test_what_the_office_wrote_itself_has_its_own_time() -> None:
     database = ledger_of([])
     with database.transaction(write=False):
-        assert interval_of(database, "van-1", "office-1", 0, 7, 9) == Interval(9, 9, 7, "office")
+        assert Clocks(database, "van-1").interval("office-1", 0, 7, 9) == Interval(9, 9, 7, "office")
     database.close()
 
 
@@ -237,7 +237,7 @@ def test_anchors_that_contradict_are_a_doubt_and_leave_the_widest_interval() -> 
     wrong = anchored(200, JANUARY + 5 * HOUR)
     database = safety(anchored(100, JANUARY), wrong)
     with database.transaction(write=False):
-        found = interval_of(database, "van-1", "e1", 150 * SECOND, 0, JANUARY + 9 * HOUR)
+        found = Clocks(database, "van-1").interval("e1", 150 * SECOND, 0, JANUARY + 9 * HOUR)
         ((kind, mark, text),) = database.query("select kind, mark, text from doubt")
         (alarm,) = database.query("select detail from alarm")
     assert found.quality == "contradictory"
@@ -252,7 +252,7 @@ def test_anchors_that_contradict_are_a_doubt_and_leave_the_widest_interval() -> 
 def test_facts_that_came_before_they_can_have_happened_contradict() -> None:
     database = safety(anchored(100, JANUARY), received_ns=JANUARY - HOUR)
     with database.transaction(write=False):
-        found = interval_of(database, "van-1", "e1", 100 * SECOND, 0, JANUARY - HOUR)
+        found = Clocks(database, "van-1").interval("e1", 100 * SECOND, 0, JANUARY - HOUR)
     assert found.quality == "contradictory"
     assert inside(found, JANUARY)
     database.close()
@@ -269,7 +269,7 @@ def test_a_neighbour_that_cannot_be_is_left_out() -> None:
         ]
     )
     with database.transaction(write=False):
-        found = interval_of(database, "van-1", "e2", SECOND, 0, JANUARY + HOUR)
+        found = Clocks(database, "van-1").interval("e2", SECOND, 0, JANUARY + HOUR)
     assert found == Interval(None, JANUARY + HOUR, 0, "received")
     database.close()
 
@@ -290,8 +290,8 @@ def test_after_a_fork_only_the_start_of_the_original_is_surely_before_the_copy()
     )
     copied_at = JANUARY + 2 * HOUR
     with database.transaction(write=False):
-        found = interval_of(database, "van-1", "e2", SECOND, 0, JANUARY + 90 * HOUR)
-        original = interval_of(database, "van-1", "e1", 19 * HOUR, 0, JANUARY + 90 * HOUR)
+        found = Clocks(database, "van-1").interval("e2", SECOND, 0, JANUARY + 90 * HOUR)
+        original = Clocks(database, "van-1").interval("e1", 19 * HOUR, 0, JANUARY + 90 * HOUR)
     assert found.quality == "neighbours"
     assert found.from_ns is not None
     assert JANUARY <= found.from_ns <= copied_at
@@ -305,10 +305,10 @@ def test_a_ledger_of_before_knows_no_boot_clock_of_its_receipts_until_the_next_b
     with database.transaction(write=True):
         database.query("update feed set anchor_boot_ns = null, last_boot_ns = null")
     with database.transaction(write=False):
-        before = interval_of(database, "van-1", "e1", 5 * SECOND, 0, JANUARY + HOUR)
+        before = Clocks(database, "van-1").interval("e1", 5 * SECOND, 0, JANUARY + HOUR)
     record(database, [came(lab, [headcount("v1", 3)], JANUARY + 60 * SECOND)], YEAR_2026)
     with database.transaction(write=False):
-        after = interval_of(database, "van-1", "e1", 5 * SECOND, 0, JANUARY + HOUR)
+        after = Clocks(database, "van-1").interval("e1", 5 * SECOND, 0, JANUARY + HOUR)
         ((anchor_ns, at_ns, last_ns),) = database.query("select anchor_ns, anchor_boot_ns, last_boot_ns from feed")
     assert (before.to_ns, after.to_ns) == (JANUARY + HOUR, JANUARY + 60 * SECOND)
     assert (anchor_ns, at_ns, last_ns) == (JANUARY + 55 * SECOND, 5 * SECOND, 5 * SECOND)
