@@ -18,7 +18,7 @@ from wire.codec import encode_presence
 log = logging.getLogger(__name__)
 
 STEADY_S = 10.0
-"""A connection that ended sooner counts as a failed attempt: two cards with one name throw each other out."""
+"""A connection that ended sooner counts as a failed attempt: a broker that lets nobody stay is not asked in a hurry."""
 
 
 NAMED_EPOCH = 8
@@ -33,8 +33,8 @@ def offline(lab: str, epoch: str = "") -> Outgoing:
 class MqttPublisher:
     """Publisher over MQTT 5 with clean start and session expiry 0: the broker keeps nothing for us but presence.
 
-    The client's name has the epoch in it: a lab and the clone of its card would otherwise throw each other out for
-    ever, and neither would send what it holds.
+    The client's name has the epoch in it: a lab and the clone of its card, whose epochs differ, would otherwise throw
+    each other out for ever, and neither would send what it holds. Nor can another lab guess it to end our connection.
     """
 
     def __init__(self, settings: SyncSettings, lab: str, epoch: str = "") -> None:

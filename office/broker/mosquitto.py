@@ -15,7 +15,7 @@ from pathlib import Path
 
 from office.broker.names import OFFICE
 from wire.batch import MAX_PAYLOAD
-from wire.topics import ROOT
+from wire.topics import ROOT, STREAMS
 
 HEADERS = 64 << 10
 """Room beside the payload for topic and properties."""
@@ -34,8 +34,8 @@ class Listening:
     """Where the broker listens and what it bears.
 
     place is the folder of its files on the broker's computer, state that of what it retains. bind limits the labs'
-    listener to one address. A lab has one connection and at most 16 batches under way: the office's queue holds
-    those of all labs for as long as bytes allow.
+    listener to one address. A lab has a connection, and another for each copy of its card, and at most 16 batches under
+    way: the office's queue holds those of all labs for as long as bytes allow.
     """
 
     place: Path
@@ -68,7 +68,10 @@ def configuration(at: Listening) -> str:
 
 
 def rights(shut_out: Iterable[str]) -> str:
-    """Return the list of rights. shut_out are the names whose every right is taken away at the next reload."""
+    """Return the list of rights. shut_out are the names whose every right is taken away at the next reload.
+
+    Where a name is let in again, restart the broker in place of a reload: a connection of before would revive.
+    """
     lines = [
         '# Who may do what at the broker. Written by "infomobil-office broker"; changes here are overwritten.',
         "",
@@ -84,7 +87,9 @@ def rights(shut_out: Iterable[str]) -> str:
     lines += [
         "",
         "# Labs, by the name in the certificate.",
-        *(f"pattern write {ROOT}/%u/{channel}" for channel in ("up/+", "live/+", "presence")),
+        # Each stream by its name: what a lab has retained there is a few topics, not as many as it can think of.
+        *(f"pattern write {ROOT}/%u/up/{stream}" for stream in STREAMS),
+        *(f"pattern write {ROOT}/%u/{channel}" for channel in ("live/+", "presence")),
         *(f"pattern read {ROOT}/%u/{channel}" for channel in ("ack/+", "cmd/+")),
     ]
     return "\n".join(lines) + "\n"

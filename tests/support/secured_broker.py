@@ -84,9 +84,11 @@ class SecuredBroker(Mosquitto):
             "key_file": folder / f"{stem}.key",
         }
 
-    def client(self, name: str, client_id: str = "x", files: dict[str, Path] | None = None) -> Client:
-        """Return a client with the certificate of `name`, not connected yet."""
-        return Client(self.office_port if name == OFFICE else self.port, files or self.files(name), client_id)
+    def client(self, name: str, client_id: str = "", files: dict[str, Path] | None = None) -> Client:
+        """Return a client with the certificate of `name`, not connected yet; without `client_id` with an own."""
+        return Client(
+            self.office_port if name == OFFICE else self.port, files or self.files(name), client_id or f"client-{name}"
+        )
 
     def _reloads(self) -> int:
         return self.log.read_text().count("Reloading config") if self.log.exists() else 0
