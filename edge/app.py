@@ -135,7 +135,9 @@ class Edge:
                 ordinal=database.ordinal,
                 key=await asyncio.to_thread(_public_key, settings.lab.data_dir),
             )
-            health = LabHealth(settings.lab.data_dir, settings.store.reserve_mb, store.room, lambda: watch.quality)
+            certificate = settings.sync.cert_file if settings.sync is not None else None
+            folder, reserve_mb = settings.lab.data_dir, settings.store.reserve_mb
+            health = LabHealth(folder, reserve_mb, store.room, lambda: watch.quality, certificate)
             uplink = Uplink(settings.sync, outbox, self._clock, identity, health.words)
             recorder = Recorder(store, self._clock, uplink.notify)
 

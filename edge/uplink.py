@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+from cryptography import x509
+
 from edge.domain.errors import StoreUnavailable
 from edge.domain.events import Scalar
 from edge.domain.ports import Clock, Outbox
@@ -28,22 +30,30 @@ NOT_CONFIGURED = "No broker is configured: everything waits in the outbox."
 
 
 class LabHealth:
-    """The flat words of presence on the lab's health: disk_free_mb, disk_state, clock, metrics_dropped.
+    """What presence says of the lab's health: disk_free_mb, disk_state, clock, metrics_dropped, certificate_ends.
 
-    `room` tells how many readings the disk had no room for, `clock` what the raw wall clock is worth.
+    `room` tells how many readings the disk had no room for, `clock` what the raw wall clock is worth, and `certificate`
+    is the file with the one that we show to the broker: the office judges by its own clock when it is time for another.
     """
 
     def __init__(
-        self, folder: Path, reserve_mb: float, room: Callable[[], Awaitable[Room]], clock: Callable[[], str]
+        self,
+        folder: Path,
+        reserve_mb: float,
+        room: Callable[[], Awaitable[Room]],
+        clock: Callable[[], str],
+        certificate: Path | None = None,
     ) -> None:
         self._folder = folder
         self._reserve_mb = reserve_mb
         self._room = room
         self._clock = clock
+        self._certificate = certificate
 
     async def words(self) -> dict[str, Scalar]:
         """Return the words. Raises StoreUnavailable."""
-        return {"clock": self._clock(), "metrics_dropped": (await self._room()).metrics_dropped, **self._disk()}
+        dropped = (await self._room()).metrics_dropped
+        return {"clock": self._clock(), "metrics_dropped": dropped, **self._disk(), **self._ends()}
 
     def _disk(self) -> dict[str, Scalar]:
         """Return how much is free: MB in steps of 100, so that presence is not said again for each file."""
@@ -53,6 +63,16 @@ class LabHealth:
             return {"disk_state": "unreadable"}
         state = "full" if free_mb < FULL_MB else "low" if free_mb < self._reserve_mb else "ok"
         return {"disk_free_mb": int(free_mb // 100 * 100), "disk_state": state}
+
+    def _ends(self) -> dict[str, Scalar]:
+        """Return the last day (UTC) of our certificate; nothing without one, for then there is no connection either."""
+        if self._certificate is None:
+            return {}
+        try:
+            certificate = x509.load_pem_x509_certificate(self._certificate.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return {"certificate_ends": f"{certificate.not_valid_after_utc:%Y-%m-%d}"}
 
 
 class _Connected:

@@ -91,5 +91,5 @@ def _sane(health: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 
 def healths(database: Database) -> dict[str, dict[str, Scalar]]:
-    """Return what each lab said last of its health: disk_free_mb, disk_state, clock and metrics_dropped, if it did."""
+    """Return what each lab said last of its health: disk_free_mb, disk_state, clock, metrics_dropped, certificate_ends, if it did."""
     return {lab: json.loads(health) for lab, health in database.query("select lab, health from lab")}

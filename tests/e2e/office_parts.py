@@ -235,7 +235,13 @@ def labs() -> list[Json]:
     """Return the vans with their health, their clocks, an explained gap, and a copied card."""
     first, second, third = world.labs()
     first |= {
-        "health": {"disk_free_mb": 21412, "disk_state": "ok", "clock": "synchronised", "metrics_dropped": 0},
+        "health": {
+            "disk_free_mb": 21412,
+            "disk_state": "ok",
+            "clock": "synchronised",
+            "metrics_dropped": 0,
+            "certificate_ends": "2029-03-01",
+        },
         "clock": {"quality": "synchronised", "uncertainty_s": 0.02},
         "install": "7a1e",
         "ordinal": 214,
@@ -243,7 +249,13 @@ def labs() -> list[Json]:
         "gaps": [{"stream": "metrics", "epoch": "5c1f", "first": 90, "last": 4099, "explained": "rolled_up"}],
     }
     second |= {
-        "health": {"disk_free_mb": 122, "disk_state": "full", "clock": "free", "metrics_dropped": 1204},
+        "health": {
+            "disk_free_mb": 122,
+            "disk_state": "full",
+            "clock": "free",
+            "metrics_dropped": 1204,
+            "certificate_ends": "2026-12-20",
+        },
         "clock": {"quality": "free", "uncertainty_s": 340.0},
         "install": "9b02",
         "ordinal": 88,

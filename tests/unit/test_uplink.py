@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import namedtuple
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from edge.store.settings import StoreSettings
 from edge.store.sqlite_store import Room, SqliteStore
 from edge.sync.status import LabIdentity, no_health
 from edge.uplink import NOT_CONFIGURED, LabHealth, Uplink
+from office.broker import Authority
+from office.broker.mosquitto import Listening
 from tests.support.air import eventually
 from tests.support.facts import FixedClock, session
 
@@ -42,6 +45,18 @@ async def test_the_disk_is_ok_low_or_full_by_the_reserve_that_readings_give_way_
 async def test_a_disk_that_does_not_tell_is_said_to_be_so(tmp_path: Path) -> None:
     words = await LabHealth(tmp_path / "gone", 64, room, lambda: "unset").words()
     assert words == {"clock": "unset", "metrics_dropped": 3, "disk_state": "unreadable"}
+
+
+async def test_the_last_day_of_the_certificate_is_told_while_it_can_be_read(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "broker", lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    authority.init(("localhost",), Listening(tmp_path))
+    certificate = authority.issue("van-1") / "van-1.pem"
+    health = LabHealth(tmp_path, 64, room, lambda: "free", certificate)
+    assert (await health.words())["certificate_ends"] == "2029-11-22"
+    certificate.write_text("damaged")
+    assert "certificate_ends" not in await health.words()
+    certificate.unlink()
+    assert "certificate_ends" not in await health.words()
 
 
 async def test_a_store_that_does_not_answer_is_no_health(tmp_path: Path) -> None:

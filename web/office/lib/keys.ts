@@ -54,6 +54,7 @@ export const HEALTH: Partial<Record<string, Key>> = {
   disk_state: "health.state",
   clock: "health.clock",
   metrics_dropped: "health.dropped",
+  certificate_ends: "health.certificate",
 };
 
 export const STREAM: Partial<Record<string, Key>> = {
