@@ -33,6 +33,10 @@ SLEW_US = 400_000
 """A time service may slew the boot's clock by this faster than it drifts: what is more, systemd-timesyncd steps."""
 NTP_LEAST_US = 500_000
 """systemd-timesyncd tells the kernel an error of nought, and over a phone's uplink half a round trip is not that."""
+NTP_MOST_TRIP_US = 10_000_000
+"""systemd-timesyncd waits no longer for an answer (TIMEOUT_USEC of timesyncd-manager.c)."""
+NTP_POLL_US = 2_048_000_000
+"""Nor between two polls (PollIntervalMaxSec= of timesyncd.conf): an offset that was measured then may be in force."""
 STEP_US = 1_000
 """Wall and boot clock are slewed alike, so their difference changes by a step only; reading both takes microseconds."""
 QUALITY_EVERY_US = 10_000_000
@@ -62,6 +66,13 @@ class Anchor:
         return abs(mine.utc_us - other.utc_us) > mine.uncertainty_us + other.uncertainty_us
 
 
+def _doubtful(one: KernelTime | None, other: KernelTime | None) -> KernelTime | None:
+    """Return what both words together vouch for."""
+    if one is None or other is None:
+        return None
+    return KernelTime(one.synchronised and other.synchronised, max(one.uncertainty_us, other.uncertainty_us))
+
+
 class ClockWatch:
     """Looks at the kernel's time, hears the office's, and notes clock.anchor and clock.quality. `run` polls."""
 
@@ -77,6 +88,8 @@ class ClockWatch:
         self._quality_us = 0
         self._ahead_us: int | None = None
         self._stepped_us = 0
+        self._trips_us = (0, 0)
+        self._trips_since_us = 0
 
     @property
     def quality(self) -> Quality:
@@ -96,24 +109,46 @@ class ClockWatch:
             await asyncio.sleep(POLL_S)
 
     def look(self) -> None:
-        """Take one look at both clocks and at the kernel's word; note what changed."""
+        """Take one look at both clocks and at the kernel's word; note what changed.
+
+        The kernel is asked before and after, and a step between shows in the clocks: a wall clock read before the step
+        that made the kernel's word true would be off by decades.
+        """
+        said = self._kernel()
         before_us = self._clock.boot_ns() // 1000
         wall_us = self._clock.wall_ns() // 1000
         boot_us = self._clock.boot_ns() // 1000
-        kernel = self._kernel()
+        kernel = _doubtful(said, self._kernel())
+        stepped_us = self._clock.wall_ns() // 1000 - wall_us - (self._clock.boot_ns() // 1000 - boot_us)
         self._mind_step(wall_us - boot_us, boot_us - before_us)
         if kernel is not None and kernel.synchronised:
             self._was_synchronised = True
-            # The last 1 is for the rounding of both clocks to whole microseconds.
-            uncertainty = max(kernel.uncertainty_us, NTP_LEAST_US) + boot_us - before_us + 1
-            self._offer("ntp", Anchor(boot_us, wall_us, uncertainty))
+            if abs(stepped_us) <= STEP_US:
+                # The last 1 is for the rounding of both clocks to whole microseconds.
+                uncertainty = max(kernel.uncertainty_us, self._half_trip_us(boot_us)) + boot_us - before_us + 1
+                self._offer("ntp", Anchor(boot_us, wall_us, uncertainty))
         self._judge(kernel, boot_us, wall_us)
 
     def heard(self, sent_ns: int, heard_ns: int, office_ns: int) -> None:
         """Take the office's word that it was `office_ns`, UTC, at some moment between two of the boot's clock, ns."""
         at_us, give_us = (sent_ns + heard_ns) // 2000, -(-(heard_ns - sent_ns) // 2000)
+        self._mind_trip(heard_ns // 1000, 2 * give_us)
         if office_ns > 0 and heard_ns >= sent_ns:
             self._offer("ack", Anchor(at_us, office_ns // 1000, give_us + 1 + OFFICE_CLOCK_US + SLEW_US))
+
+    def _mind_trip(self, now_us: int, trip_us: int) -> None:
+        """Remember the longest round trip of this and of the last period of NTP_POLL_US."""
+        newest, before = self._trips_us
+        periods = (now_us - self._trips_since_us) // NTP_POLL_US
+        if periods > 0:
+            newest, before = 0, newest if periods == 1 else 0
+            self._trips_since_us = now_us
+        self._trips_us = (max(newest, trip_us), before)
+
+    def _half_trip_us(self, now_us: int) -> int:
+        """Return what an uplink that our own backlog fills may make a time service wrong by."""
+        self._mind_trip(now_us, 0)
+        return max(NTP_LEAST_US, min(max(self._trips_us), NTP_MOST_TRIP_US) // 2)
 
     def _mind_step(self, ahead_us: int, reading_us: int) -> None:
         if self._ahead_us is not None and abs(ahead_us - self._ahead_us) > STEP_US + reading_us:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.domain.events import Event, EventType
+from edge.domain.events import Event, EventType, Scalar
 from edge.services import anchors
 from edge.services.anchors import Anchor, ClockWatch
 from edge.services.clock import KernelTime
@@ -220,3 +220,67 @@ async def test_it_looks_by_itself_and_notes_in_the_record(monkeypatch: pytest.Mo
             await task
     kinds: list[Event] = store.events
     assert [event.type for event in kinds] == [EventType.CLOCK_ANCHOR, EventType.CLOCK_QUALITY]
+
+
+def _steps_at_call(van: WatchedVan, number: int, *, synchronised_before: bool) -> None:
+    """Let a time service set the wall clock right before the kernel is asked for the `number`-th time."""
+    calls = 0
+
+    def kernel() -> KernelTime:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            van.synchronise()
+        return KernelTime(synchronised_before or calls >= number, 0)
+
+    van.watch = ClockWatch(van.noted, van.clock, kernel)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("synchronised_before", [False, True])
+def test_a_step_while_the_clocks_are_read_gives_no_anchor_of_the_time_before(synchronised_before: bool) -> None:
+    van = WatchedVan()
+    _steps_at_call(van, 2, synchronised_before=synchronised_before)
+    van.watch.look()
+    assert van.noted.bodies("clock.anchor") == []
+    van.pass_and_look(1)
+    (body,) = van.noted.bodies("clock.anchor")
+    assert body["utc_us"] == van.clock.true_ns // 1000
+    assert true_inside(van)
+
+
+def test_a_kernel_that_says_nothing_the_second_time_vouches_for_nothing() -> None:
+    van = WatchedVan()
+    words = [KernelTime(synchronised=True, uncertainty_us=0), None]
+    van.watch = ClockWatch(van.noted, van.clock, lambda: words.pop(0))  # type: ignore[arg-type]
+    van.watch.look()
+    assert van.noted.bodies("clock.anchor") == []
+
+
+def ntp_uncertainties(van: WatchedVan) -> list[Scalar]:
+    return [body["uncertainty_us"] for body in van.noted.bodies("clock.anchor") if body["source"] == "ntp"]
+
+
+@pytest.mark.parametrize(("there_s", "least_us"), [(0.05, 500_000), (3.0, 1_550_000), (600.0, 5_000_000)])
+def test_a_time_service_over_a_filled_uplink_is_trusted_to_half_a_round_trip(there_s: float, least_us: int) -> None:
+    van = WatchedVan()
+    van.watch.heard(0, round((there_s + 0.1) * SECOND), 0)
+    van.clock.pass_s(there_s + 0.1)
+    # What an answer on that uplink makes a time service believe.
+    van.synchronise(error_us=least_us - 1_000, told_us=0)
+    van.watch.look()
+    (uncertainty_us,) = ntp_uncertainties(van)
+    assert least_us <= uncertainty_us <= least_us + 1_000
+    assert true_inside(van)
+
+
+def test_a_slow_round_trip_counts_for_as_long_as_the_time_service_may_have_used_it() -> None:
+    van = WatchedVan()
+    van.watch.heard(0, 8 * SECOND, 0)
+    van.clock.pass_s(8)
+    van.synchronise(error_us=3_900_000, told_us=0)
+    van.pass_and_look(anchors.NTP_POLL_US / 1e6, every_s=100)
+    assert ntp_uncertainties(van) == [pytest.approx(4_000_000, abs=10)]
+    van.synchronise(told_us=0)
+    van.pass_and_look(2 * anchors.NTP_POLL_US / 1e6, every_s=100)
+    assert ntp_uncertainties(van)[-1] == pytest.approx(500_000, abs=10)
+    assert true_inside(van)
