@@ -29,6 +29,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from office.config import BrokerSettings
 from office.facts import Message
+from office.ingest import tls
 from office.ingest.share import ingest_filter
 from office.intake import HEAD_BYTES
 from wire import topics
@@ -77,6 +78,7 @@ class BrokerLink:
         self._ingest_filter = ""
         self._ready = asyncio.Event()
         self._lost: asyncio.Future[str] | None = None
+        self._secured: tls.BrokerSocket | None = None
 
     @property
     def connected(self) -> bool:
@@ -160,14 +162,14 @@ class BrokerLink:
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
         if self._settings.tls:
-            client.tls_set_context(_tls(self._settings))
+            client.tls_set_context(tls.context(self._settings))
         if self._settings.username is not None:
             client.username_pw_set(self._settings.username, _secret(self._settings))
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
-        client.on_socket_open = lambda _c, _u, sock: _no_delay(sock)
+        client.on_socket_open = lambda _c, _u, sock: self._opened(sock)
         client.on_socket_close = lambda _c, _u, sock: _forget(loop, sock)
         client.on_socket_register_write = lambda c, _u, sock: self._write(loop, c, sock)
         client.on_socket_unregister_write = lambda _c, _u, sock: None if self._connecting else _stop(loop, sock)
@@ -181,7 +183,7 @@ class BrokerLink:
     def _watch(self, loop: asyncio.AbstractEventLoop, client: mqtt.Client) -> None:
         sock = client.socket()
         if sock is None:
-            raise ConnectionResetError("the connection was lost at once")
+            raise ConnectionResetError((self._secured and self._secured.refusal) or "the connection was lost at once")
         loop.add_reader(sock, _read, client)
         if client.want_write():
             loop.add_writer(sock, client.loop_write)
@@ -243,7 +245,13 @@ class BrokerLink:
     ) -> None:
         self._lose(str(code))
 
+    def _opened(self, sock: mqtt.SocketLike) -> None:
+        _no_delay(sock)
+        self._secured = sock if isinstance(sock, tls.BrokerSocket) else None
+
     def _lose(self, reason: str) -> None:
+        # paho has words for packets only: for an alert of TLS it tells an unspecified error.
+        reason = (self._secured is not None and self._secured.refusal) or reason
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(reason)
 
@@ -282,25 +290,6 @@ def _forget(loop: asyncio.AbstractEventLoop, sock: mqtt.SocketLike) -> None:
 def _stop(loop: asyncio.AbstractEventLoop, sock: mqtt.SocketLike) -> None:
     if sock.fileno() >= 0:
         loop.remove_writer(sock)
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """A socket that a failed handshake does not leave open: paho forgets it there."""
-
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - ssl's own signature
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def _tls(settings: BrokerSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    context.sslsocket_class = _TlsSocket
-    if settings.cert_file is not None:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-    return context
 
 
 def _secret(settings: BrokerSettings) -> str | None:

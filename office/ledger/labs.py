@@ -91,5 +91,8 @@ def _sane(health: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 
 def healths(database: Database) -> dict[str, dict[str, Scalar]]:
-    """Return what each lab said last of its health: disk_free_mb, disk_state, clock, metrics_dropped, certificate_ends, if it did."""
+    """Return what each lab said last of its health, if it did.
+
+    That is disk_free_mb, disk_state, clock, metrics_dropped and certificate_ends, and what later labs add.
+    """
     return {lab: json.loads(health) for lab, health in database.query("select lab, health from lab")}

@@ -22,6 +22,7 @@ from office.broker.mosquitto import HEADERS, Listening
 from office.broker.names import OFFICE
 from office.config import BrokerSettings
 from office.ingest import Ingest
+from office.ingest.link import BrokerLink
 from office.ingest.share import ingest_filter
 from office.ledger import Ledger, reading
 from tests.integration.test_relay import van
@@ -338,6 +339,40 @@ async def test_a_lab_is_told_why_it_is_refused(broker: SecuredBroker, tmp_path: 
         assert not publisher.connected
         with pytest.raises(ConnectionError):
             publisher.publish(Outgoing(topics.up(LAB, "visits"), b"", 1))
+
+
+def _no_office(broker: SecuredBroker, _folder: Path) -> dict[str, Path]:
+    broker.authority.revoke(OFFICE)
+    broker.reload()
+    return broker.files(OFFICE)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (_no_office, "it refused our certificate: it was revoked"),
+        (_expired, "it refused our certificate: it has expired"),
+        (_foreign, "it refused our certificate: another authority issued it"),
+        (_none, "it wants a certificate: set cert_file and key_file"),
+        (_servers, "it refused our certificate: it is not one for the office"),
+        (_false_broker, "certificate verify failed"),
+    ],
+)
+async def test_the_office_tells_why_it_is_refused(
+    broker: SecuredBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture, made: object, said: str
+) -> None:
+    assert callable(made)
+    files = await asyncio.to_thread(made, broker, tmp_path)
+    settings = {**office_settings(broker).model_dump(), "cert_file": None, "key_file": None, **files}
+    link = BrokerLink(BrokerSettings.model_validate(settings), lambda message, handle: None)
+    task = asyncio.create_task(link.run())
+    try:
+        await eventually(lambda: "is away" in caplog.text)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert said in caplog.text
+    assert not link.connected
 
 
 async def test_a_lab_with_the_certificate_of_another_is_told_and_keeps_its_facts(
