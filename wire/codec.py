@@ -33,6 +33,13 @@ from wire.batch import (
 SPECVERSION = "1.0"
 VERSION = 1
 MAX_HEALTH = 50
+MAX_FIELDS = 100
+"""Of a body: those of version 1.1 have up to fourteen."""
+MAX_NAME = 200
+"""Characters of a field's name."""
+MAX_BODY = 16 << 10
+"""Characters of a body, names and texts. Labs write no more than half of it: a field that only one of many bodies has
+is a null in all others, and must not make gigabytes of a small batch."""
 
 
 def canonical(value: object) -> bytes:
@@ -186,11 +193,17 @@ def _rows(body: Mapping[str, Any], name: str, n: int) -> list[dict[str, Scalar]]
     columns = data.get(name) if isinstance(data, dict) else None
     if not isinstance(columns, dict):
         raise BadMessage(f"the fields of {name} are missing")
+    if len(columns) > MAX_FIELDS or any(len(key) > MAX_NAME for key in columns):
+        raise BadMessage(f"{name} has more than {MAX_FIELDS} fields, or one with more than {MAX_NAME} characters")
     for key, values in columns.items():
         if not isinstance(values, list) or len(values) != n:
             raise BadMessage(f"{name}.{key} does not have {n} values")
         if not all(value is None or isinstance(value, str | int | float) for value in values):
             raise BadMessage(f"{name}.{key} holds a value that is no scalar")
+    names = sum(map(len, columns))
+    texts = [sum(len(value) for value in row if isinstance(value, str)) for row in zip(*columns.values(), strict=True)]
+    if names + max(texts, default=0) > MAX_BODY:
+        raise BadMessage(f"a body of {name} has more than {MAX_BODY} characters")
     return [{key: values[i] for key, values in columns.items()} for i in range(n)]
 
 

@@ -25,6 +25,9 @@ from wire.batch import (
     WireEvent,
 )
 from wire.codec import (
+    MAX_BODY,
+    MAX_FIELDS,
+    MAX_NAME,
     batch_hash,
     canonical,
     decode_ack,
@@ -175,6 +178,10 @@ def test_any_json_is_a_batch_or_bad(value: dict[str, object]) -> None:
         {"data": {"kiosk.session": {"session": ["a"]}}},
         {"data": {"kiosk.session": {"session": ["a", ["b"]]}}},
         {"data": {"kiosk.session": {"session": "ab"}}},
+        {"data": {"kiosk.session": {"s" * (MAX_NAME + 1): ["a", "b"]}}},
+        {"data": {"kiosk.session": {f"field{number}": [None, None] for number in range(MAX_FIELDS + 1)}}},
+        {"data": {"kiosk.session": {"session": ["a" * MAX_BODY, "b"]}}},
+        {"data": {"kiosk.session": {f"{number:0200}": ["a", "b" * 200] for number in range(50)}}},
     ],
 )
 def test_what_im_1_does_not_allow_is_named(wrong: dict[str, object]) -> None:
@@ -186,6 +193,13 @@ def test_what_im_1_does_not_allow_is_named(wrong: dict[str, object]) -> None:
 def test_a_later_field_of_the_envelope_does_no_harm() -> None:
     batch, _ = decode_batch("lab-1", "visits", pack(small(later={"x": 1})))
     assert batch.n == 2
+
+
+def test_the_longest_names_and_texts_are_taken() -> None:
+    fields = {f"{number:0{MAX_NAME}}": [None, None] for number in range(79)}
+    text = ["a" * (MAX_BODY - 79 * MAX_NAME - len("session")), None]
+    batch, _ = decode_batch("lab-1", "visits", pack(small(data={"kiosk.session": {**fields, "session": text}})))
+    assert len(batch.events[0].body) == 80
 
 
 def test_a_bomb_is_refused_before_it_unpacks() -> None:
