@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from office.facts import Fact, Item, Message, ReceivedBatch, ReceivedPresence, Rejected, Standing, clean
 from office.ledger.clocks import OFFICE_EPOCH
 from wire import topics
+from wire.asyncapi import STREAM_OF
 from wire.batch import MAX_PAYLOAD, BadMessage, Batch, Presence, Scalar, WireEvent
 from wire.codec import decode_batch, decode_presence
 from wire.events import BODIES
@@ -75,12 +76,12 @@ def _batch(batch: Batch, sha256: bytes, received_ns: int) -> ReceivedBatch:
     clocks = [clock for event in batch.events for clock in (event.boot_ns, event.wall_ns)]
     if min(clocks) < -(2**63) or max(clocks) >= 2**63:
         raise BadMessage("a clock value is beyond 64 bits")
-    facts = tuple(_fact(seq, event) for seq, event in enumerate(batch.events, batch.s0))
+    facts = tuple(_fact(batch.stream, seq, event) for seq, event in enumerate(batch.events, batch.s0))
     return ReceivedBatch(batch.lab, batch.stream, batch.epoch, batch.boot, batch.prev, sha256, facts, received_ns)
 
 
-def _fact(seq: int, event: WireEvent) -> Fact:
-    standing, body = judge(event.type, event.body), event.body
+def _fact(stream: str, seq: int, event: WireEvent) -> Fact:
+    standing, body = judge(stream, event.type, event.body), event.body
     try:
         text = _JSON.encode(body)
     except ValueError:
@@ -90,11 +91,14 @@ def _fact(seq: int, event: WireEvent) -> Fact:
     return Fact(seq, event.type, standing, event.boot_ns, event.wall_ns, body, text)
 
 
-def judge(kind: str, body: dict[str, Scalar]) -> Standing:
-    """Return whether `body` is what the type `kind` promises."""
+def judge(stream: str, kind: str, body: dict[str, Scalar]) -> Standing:
+    """Return whether `body` is what the type `kind` promises, on the stream where such facts go."""
     model = BODIES.get(kind)
     if model is None:
         return Standing.UNKNOWN
+    if kind not in STREAM_OF[stream]:
+        # What a fact is copied to is known by its epoch and seq, which each stream counts by itself.
+        return Standing.INVALID
     # The columns of a batch hold null where a body lacks the field.
     known = {key: value for key, value in body.items() if value is not None}
     for value in known.values():

@@ -63,7 +63,7 @@ def _learn(database: Database, number: int, key: FeedKey, now_ns: int) -> int:
         facts: list[tuple[Fact, int]] = []
         for seq, kind, boot_ns, wall_ns, received_ns, text in rows:
             body = json.loads(text)
-            facts.append((Fact(seq, kind, intake.judge(kind, body), boot_ns, wall_ns, body, text), received_ns))
+            facts.append((Fact(seq, kind, intake.judge(key[1], kind, body), boot_ns, wall_ns, body, text), received_ns))
         for fact, _ in facts:
             database.query(
                 "update event set standing = ? where feed = ? and seq = ?", (fact.standing.value, number, fact.seq)

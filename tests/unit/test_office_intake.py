@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from office import intake
 from office.facts import ReceivedBatch, ReceivedPresence, Rejected, Standing, clean
+from tests.support.lineage import gap
 from tests.support.office import Sender, headcount, job, message, opened, presence
 from wire.batch import MAX_PAYLOAD, WireEvent
 from wire.codec import canonical
+from wire.topics import STREAMS
 
 UP = "im/v1/van-1/up/visits"
 
@@ -55,9 +57,33 @@ def test_a_field_that_only_some_bodies_have_is_no_error():
     ],
 )
 def test_a_body_is_judged_and_never_stalls_the_batch(event, standing):
-    item = Sender().batch(headcount("v1", 1), event)
+    jobs = event.type.startswith("job.")
+    stream, good = ("jobs", job("j1", "RUNNING")) if jobs else ("visits", headcount("v1", 1))
+    item = Sender(stream=stream).batch(good, event)
     assert isinstance(item, ReceivedBatch)
     assert [fact.standing for fact in item.facts] == [Standing.UNDERSTOOD, standing]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_fact_on_another_stream_than_its_own_is_kept_and_marked(stream):
+    events = [headcount("v1", 1), job("j1", "RUNNING"), gap("metrics", "e1", 1, 5)]
+    item = Sender(stream=stream).batch(*events)
+    assert isinstance(item, ReceivedBatch)
+    understood = [fact.type for fact in item.facts if fact.standing is Standing.UNDERSTOOD]
+    expected = {"visits": ["visit.headcount"], "jobs": ["job.changed"], "safety": ["stream.gap"], "metrics": []}
+    assert understood == expected[stream]
+
+
+def test_a_small_batch_does_not_become_a_large_one():
+    n = 500
+    columns = {"x": {"k" * 400_000: [None] * n}}
+    raw = {**unpacked(), "n": n, "types": ["x"], "data": columns}
+    raw |= {name: [0] * n for name in ("type", "boottime", "time")}
+    payload = squeeze(raw)
+    assert len(payload) < 500
+    item = intake.read(message(UP, payload))
+    assert isinstance(item, Rejected)
+    assert "more than 200 characters" in item.reason
 
 
 def test_not_a_number_is_kept_as_null_and_marked():
