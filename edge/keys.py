@@ -7,8 +7,6 @@ A card that is cloned takes the key along: it tells a lab from others, not a car
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 from itertools import count
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from edge.domain.errors import InfoMobilError
+from edge.files import make_folder, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ def lab_key(folder: Path) -> LabKey:
     """
     path = folder / FILE
     try:
-        _make_folder(folder)
+        make_folder(folder, 0o700)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -75,12 +74,6 @@ def lab_key(folder: Path) -> LabKey:
     return LabKey(key)
 
 
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sync(folder.parent)
-
-
 def _parse(content: bytes) -> Ed25519PrivateKey | None:
     try:
         key = load_pem_private_key(content, None)
@@ -92,31 +85,15 @@ def _parse(content: bytes) -> Ed25519PrivateKey | None:
 def _make(path: Path) -> LabKey:
     """Write a new key so that a power cut leaves it whole or not at all."""
     key = Ed25519PrivateKey.generate()
-    descriptor, partial = tempfile.mkstemp(prefix=f".{FILE}-", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            file.flush()
-            os.fsync(file.fileno())
         # A second process that makes a key at the same moment must not end with another one than the first.
-        os.link(partial, path)
+        write_whole(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), _OWNER_ONLY, new=True)
     except FileExistsError:
         found = _parse(path.read_bytes())
         if found is None:
             raise KeyUnusable(path=path, reason="another program wrote it just now, and not well") from None
         key = found
-    finally:
-        Path(partial).unlink()
-    _sync(path.parent)
     return LabKey(key)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _set_aside(path: Path) -> Path:

@@ -32,9 +32,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from edge.files import like_its_folder, make_folder, write_whole
 from edge.pki.certificate import Certificate, from_der, read
 from edge.pki.errors import NotACertificate, OwnCertificateUnusable
-from edge.pki.files import like_its_folder, make_folder, write_whole
 
 KEY_BITS = 2048
 VALID_FOR = timedelta(days=3653)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.domain.errors import NotFound
+from edge.files import make_folder, write_whole
 from edge.pki.certificate import Certificate, read
 from edge.pki.errors import NotACertificate
-from edge.pki.files import make_folder, write_whole
 
 REJECTED_KEPT = 32
 # Eight digits can be crafted within the hour; nobody crafts sixteen.

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from edge.files import sync_folder
 from edge.keys import LabKey
 from wire.stick import (
     MANIFEST,
@@ -82,7 +83,9 @@ class Archive:
         self._file.close()
         path = self._free_name()
         self._partial.rename(path)
-        _sync(self._folder)
+        # Not every file system of sticks knows how to; the file itself is there.
+        with suppress(OSError):
+            sync_folder(self._folder)
         return path
 
     def _write(self, name: str, content: bytes) -> None:
@@ -96,13 +99,3 @@ class Archive:
             number += 1
             path = self._folder / f"{self._name}-{number}{SUFFIX}"
         return path
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        # Not every file system of sticks knows how to; the file itself is there.
-        with suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

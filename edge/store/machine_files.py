@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 from edge.domain.errors import FileRefused, NotFound, StoreUnavailable
 from edge.domain.transfer import MAX_BYTES, KeptFile
+from edge.files import PARTIAL, write_whole
 
 MAX_FILES = 500
 """Files of one machine: a listing has an end."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
-_PARTIAL = ".partial-"
 
 
 def require_name(name: str) -> None:
@@ -38,7 +36,7 @@ class MachineFiles:
         self._reserve = reserve
         self._digests: dict[Path, tuple[int, int, str]] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(f"*/{_PARTIAL}*"):
+        for leftover in folder.glob(f"*/{PARTIAL}*"):
             leftover.unlink(missing_ok=True)
 
     def _path(self, machine_id: str, name: str) -> Path:
@@ -98,17 +96,7 @@ class MachineFiles:
                 raise FileRefused(name=name, reason=f"{MAX_FILES} files are kept for this machine: remove some first")
             if shutil.disk_usage(folder).free - len(data) < self._reserve:
                 raise StoreUnavailable(reason="what is left of the disk is kept for the record of visits")
-            descriptor, partial = tempfile.mkstemp(dir=folder, prefix=_PARTIAL)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(partial).replace(folder / name)
-            except OSError:
-                Path(partial).unlink(missing_ok=True)
-                raise
-            _sync_folder(folder)
+            write_whole(folder / name, data)
             kept = self._kept(folder / name)
         except OSError as error:
             raise StoreUnavailable(reason=error.strerror) from error
@@ -126,12 +114,3 @@ class MachineFiles:
         except OSError as error:
             raise StoreUnavailable(reason=error.strerror) from error
         self._digests.pop(path, None)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the name to the disk: without it a power cut may leave the file and lose where it is."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from edge.domain.errors import InfoMobilError
+from edge.files import write_whole
 
 SHORTEST = 4
 
@@ -49,9 +48,4 @@ def write_pin(path: Path, pin: str) -> None:
         raise PinUnusable(path=path, reason=f"a PIN has at least {SHORTEST} digits and nothing else")
     hashed = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(pin)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".pin-")
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(hashed + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).replace(path)
+    write_whole(path, f"{hashed}\n".encode("ascii"))

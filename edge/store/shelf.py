@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from edge.domain.errors import NotFound, StoreUnavailable
+from edge.files import write_whole
 
 _ID = re.compile(r"[0-9a-f]{64}")
 
@@ -47,19 +46,7 @@ class ProgramShelf:
 
     def _write(self, program_id: str, name: str, data: bytes) -> None:
         try:
-            self._replace(self._folder / f"{program_id}.nc", data)
-            self._replace(self._folder / f"{program_id}.name", name.encode())
+            write_whole(self._folder / f"{program_id}.nc", data)
+            write_whole(self._folder / f"{program_id}.name", name.encode())
         except OSError as error:
             raise StoreUnavailable(reason=error.strerror) from error
-
-    def _replace(self, path: Path, data: bytes) -> None:
-        descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".upload-")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise

@@ -90,7 +90,7 @@ async def test_a_full_disk_is_told_in_words_and_leaves_the_old_file(
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("edge.store.machine_files.os.fsync", full)
+    monkeypatch.setattr("edge.files.os.fsync", full)
     with pytest.raises(StoreUnavailable, match="No space left on device"):
         await shelf.put("lathe", "a", b"new")
     monkeypatch.undo()
