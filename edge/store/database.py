@@ -6,16 +6,16 @@ from __future__ import annotations
 import logging
 import sqlite3
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from edge.domain.errors import StoreUnavailable
 from edge.store.ballast import Ballast
 from edge.store.naming import remember
-from edge.store.opening import Opened, open_database, reason, set_aside
+from edge.store.opening import Opened, aside_files, open_database, reason, set_aside
 from edge.store.rescue import owe, rescue
 from edge.store.settings import StoreSettings
 from edge.store.writer import Writer
@@ -58,6 +58,7 @@ class Database:
         self.working: dict[str, str] = dict(opened.connection.execute("SELECT key, value FROM working_state"))
         self._boot_id = boot_id
         self._listeners: list[Callable[[], object]] = []
+        self._aside: Path | None = None
         self._take(opened, epoch)
         ballast = _ballast(path, settings)
         ballast.restore()
@@ -78,13 +79,13 @@ class Database:
         """
         ballast = _ballast(path, settings)
         try:
-            return cls(path, settings, boot_id, *_open(path, settings, boot_id, {}))
+            return cls(path, settings, boot_id, *_open(path, settings, boot_id, None))
         except StoreUnavailable:
             if not ballast.in_place:
                 raise
             ballast.release()
         try:
-            return cls(path, settings, boot_id, *_open(path, settings, boot_id, {}))
+            return cls(path, settings, boot_id, *_open(path, settings, boot_id, None))
         except StoreUnavailable:
             ballast.restore()
             raise
@@ -99,15 +100,26 @@ class Database:
         with suppress(sqlite3.Error):
             connection.close()
         try:
-            aside = set_aside(self.path, damage) if self.path.exists() else None
+            # What stands there after a first try that failed is no damaged record: it is the new one.
+            if self._aside is None and self.path.exists():
+                self._aside = set_aside(self.path, damage)
         except OSError as error:
             raise StoreUnavailable(reason=error.strerror or str(error)) from error
-        opened, epoch = _open(self.path, self.settings, self._boot_id, self.working, aside)
+        opened, epoch = _open(self.path, self.settings, self._boot_id, self.working, self._aside)
+        self._aside = None
         self._take(opened, epoch)
         self.renewals += 1
         for listener in self._listeners:
             listener()
         return opened.connection
+
+    def saved(self, saves: Mapping[str, str | None]) -> None:
+        """Know working state that was committed, on the writer's thread: a new database begins with it."""
+        for key, value in saves.items():
+            if value is None:
+                self.working.pop(key, None)
+            else:
+                self.working[key] = value
 
     def close(self) -> None:
         """Commit what waits and close. Blocks for as long as the disk takes."""
@@ -119,14 +131,13 @@ def _ballast(path: Path, settings: StoreSettings) -> Ballast:
 
 
 def _open(
-    path: Path, settings: StoreSettings, boot_id: str, working: Mapping[str, str], aside: Path | None = None
+    path: Path, settings: StoreSettings, boot_id: str, working: Mapping[str, str] | None, aside: Path | None = None
 ) -> tuple[Opened, _Epoch]:
     opened = open_database(path, settings.busy_timeout_ms)
-    if opened.set_aside is None and aside is not None:
-        opened = Opened(opened.connection, aside)
     try:
-        epoch = _begin_epoch(opened, boot_id, working)
-        remember(path, epoch.identity, epoch.name, boot_id)
+        opened = replace(opened, set_aside=opened.set_aside or aside or _left(path, opened.connection))
+        epoch = _begin_epoch(path, opened, boot_id, working)
+        remember(path, opened.connection.execute("SELECT id, name, boot FROM epoch ORDER BY id"))
     except sqlite3.Error as error:
         opened.connection.close()
         raise StoreUnavailable(reason=reason(error)) from error
@@ -136,7 +147,14 @@ def _open(
     return opened, epoch
 
 
-def _begin_epoch(opened: Opened, boot_id: str, working: Mapping[str, str]) -> _Epoch:
+def _left(path: Path, connection: sqlite3.Connection) -> Path | None:
+    """Return the damaged file in whose place a new one was begun, but not finished: by a power cut or a full disk."""
+    if connection.execute("SELECT 1 FROM epoch LIMIT 1").fetchone():
+        return None
+    return next(iter(aside_files(path)), None)
+
+
+def _begin_epoch(path: Path, opened: Opened, boot_id: str, working: Mapping[str, str] | None) -> _Epoch:
     """Write the new epoch; forget old ones of which the office has everything; take over what was open."""
     connection, name = opened.connection, uuid.uuid4().hex
     with connection:
@@ -148,19 +166,25 @@ def _begin_epoch(opened: Opened, boot_id: str, working: Mapping[str, str]) -> _E
             connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", old)
         connection.execute("INSERT INTO epoch (id, name, boot) VALUES (?, ?, ?)", (newest + 1, name, boot_id))
         if opened.set_aside is not None:
-            _rescue(connection, opened.set_aside, working)
+            _rescue(connection, [opened.set_aside, *aside_files(path)], working)
+        for aside in aside_files(path):
+            owe(connection, aside)
     return _Epoch(newest + 1, name, previous, install)
 
 
-def _rescue(connection: sqlite3.Connection, aside: Path, working: Mapping[str, str]) -> None:
-    """Take over what can be; a lab goes on without it, too."""
-    owe(connection, aside)
-    connection.execute("SAVEPOINT rescue")
-    try:
-        rescue(connection, aside, working)
-    except (sqlite3.Error, OSError) as error:
-        if not connection.in_transaction:
-            raise
-        connection.execute("ROLLBACK TO rescue")
-        log.error("Nothing is taken over at once from %s: %s", aside.name, error)  # noqa: TRY400
-    connection.execute("RELEASE rescue")
+def _rescue(connection: sqlite3.Connection, asides: Sequence[Path], working: Mapping[str, str] | None) -> None:
+    """Take over what can be, of the newest file that had ever been begun; a lab goes on without it, too."""
+    for aside in dict.fromkeys(asides):
+        owe(connection, aside)
+        connection.execute("SAVEPOINT rescue")
+        try:
+            begun = rescue(connection, aside, working)
+        except (sqlite3.Error, OSError) as error:
+            if not connection.in_transaction:
+                raise
+            connection.execute("ROLLBACK TO rescue")
+            log.error("Nothing is taken over at once from %s: %s", aside.name, error)  # noqa: TRY400
+            begun = True
+        connection.execute("RELEASE rescue")
+        if begun:
+            return

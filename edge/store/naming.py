@@ -3,24 +3,24 @@
 
 from __future__ import annotations
 
-import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from edge.files import write_whole
+
 KEPT = 200
+"""Names kept beyond those of the database: its own pages may have lost some of them by then."""
 SUFFIX = ".epochs"
+_NUMBER = re.compile(r"-?[0-9]+")
 
 
-def remember(database: Path, identity: int, name: str, boot: str) -> None:
-    """Add an epoch; the file is on the disk when this returns. Raises OSError."""
+def remember(database: Path, epochs: Iterable[tuple[int, str, str]]) -> None:
+    """Add epochs (number, name, boot); the file is on the disk when this returns. Raises OSError."""
     path = database.with_name(database.name + SUFFIX)
-    lines = [line for line in _lines(path) if line.split("\t")[0] != str(identity)][-KEPT + 1 :]
-    lines.append(f"{identity}\t{name}\t{boot}")
-    part = path.with_name(path.name + ".new")
-    with part.open("w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    new = {str(identity): f"{identity}\t{name}\t{boot}" for identity, name, boot in epochs}
+    lines = [line for line in _lines(path) if line.split("\t")[0] not in new][-KEPT:]
+    write_whole(path, ("\n".join([*lines, *new.values()]) + "\n").encode(), 0o644)
 
 
 def recall(database: Path) -> dict[int, tuple[str, str]]:
@@ -28,7 +28,7 @@ def recall(database: Path) -> dict[int, tuple[str, str]]:
     found: dict[int, tuple[str, str]] = {}
     for line in _lines(database.with_name(database.name + SUFFIX)):
         match line.split("\t"):
-            case [identity, name, boot] if identity.isdecimal() and name and boot:
+            case [identity, name, boot] if _NUMBER.fullmatch(identity) and name and boot:
                 found[int(identity)] = (name, boot)
     return found
 

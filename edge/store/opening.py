@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from sqlite_utils import Database as UtilsDatabase
@@ -75,14 +75,31 @@ def open_database(path: Path, busy_timeout_ms: int) -> Opened:
         raise StoreUnavailable(reason=error.strerror or str(error)) from error
 
 
+def aside_files(path: Path) -> list[Path]:
+    """Return the damaged predecessors of a database that were set aside, the newest first. Raises OSError."""
+    return [file for _, file in sorted(_aside(path), reverse=True)]
+
+
+def _aside(path: Path) -> list[tuple[int, Path]]:
+    ending = re.compile(re.escape(path.name) + r"\.corrupt-([0-9]+)")
+    return [(int(found[1]), file) for file in path.parent.iterdir() if (found := ending.fullmatch(file.name))]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
     log_file = path.with_name(path.name + "-wal")
-    if path.exists() and path.stat().st_size == 0 and log_file.exists() and log_file.stat().st_size > 0:
+    if _size(path) == 0 and _size(log_file) > 0:
         # SQLite would take it for a new database and delete the log, and with it what may be the only facts.
-        raise Damaged("the file is empty beside a log that is not")
+        raise Damaged("the file is empty or missing beside a log that is not")
     connection = sqlite3.connect(path, timeout=busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False)
     try:
-        _prepare(connection, whole=not path.exists() or path.stat().st_size <= CHECKED_AT_ONCE)
+        _prepare(connection, whole=_size(path) <= CHECKED_AT_ONCE)
     except sqlite3.Error as error:
         connection.close()
         if primary_code(error) in DAMAGED:
@@ -112,14 +129,15 @@ def _prepare(connection: sqlite3.Connection, *, whole: bool) -> None:
 
 
 def set_aside(path: Path, damage: str) -> Path:
-    """Rename a damaged database and all that belongs to it; return the new name. Raises OSError."""
-    for number in count(1):
-        aside = path.with_name(f"{path.name}.corrupt-{number}")
-        if not aside.exists():
-            break
+    """Rename a damaged database and all that belongs to it; return the new name. Raises OSError.
+
+    The numbers of the names rise. Where the file itself is missing an empty one stands for it beside its log.
+    """
+    aside = path.with_name(f"{path.name}.corrupt-{max((n for n, _ in _aside(path)), default=0) + 1}")
     for suffix in ("", "-wal", "-shm", NAMES):
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
+    aside.touch()
     log.error("The database %s is damaged (%s): kept as %s, a new one is begun.", path, damage, aside.name)
     return aside

@@ -16,6 +16,7 @@ _EPOCH = """
 INSERT OR IGNORE INTO epoch (id, name, boot, people, corrected, sessions, metrics_refused) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _SALVAGE = "INSERT OR IGNORE INTO salvage (name, finished) VALUES (?, 0)"
+_KNOWN = "INSERT OR IGNORE INTO salvage (name, finished) VALUES (?, ?)"
 _MARK = (str, int, int, int, *([object] * 8), str, str, int)
 _STATE = "INSERT INTO working_state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 
@@ -36,17 +37,20 @@ def bring_epochs(connection: sqlite3.Connection, epochs: Mapping[int, tuple[str,
     connection.executemany(_EPOCH, [(below - len(new) + place, *epoch) for place, epoch in enumerate(new)])
 
 
-def rescue(connection: sqlite3.Connection, aside: Path, known: Mapping[str, str]) -> None:
+def rescue(connection: sqlite3.Connection, aside: Path, known: Mapping[str, str] | None) -> bool:
     """Bring working state, journal, epochs and their totals over, inside the caller's transaction.
 
-    known is the working state that the program still has, for what cannot be read. Raises sqlite3.Error, OSError.
+    known is the working state as the program last committed it, which is never older than the file's; None where the
+    program has just begun. Return whether the file had ever been begun. Raises sqlite3.Error, OSError.
     """
     wreck = Wreck(aside, copy_up_to=COPIED_AT_ONCE)
     try:
-        connection.executemany(_STATE, list({**known, **wreck.state()}.items()))
+        epochs = wreck.epochs()
+        connection.executemany(_STATE, list((wreck.state() if known is None else known).items()))
         for mark in wreck.rows("SELECT * FROM journal", _MARK):
             connection.execute(f"INSERT OR IGNORE INTO journal VALUES ({', '.join('?' * len(mark))})", mark)
-        bring_epochs(connection, wreck.epochs())
-        connection.executemany(_SALVAGE, wreck.rows("SELECT name FROM salvage WHERE finished = 0", (str,)))
+        bring_epochs(connection, epochs)
+        connection.executemany(_KNOWN, wreck.rows("SELECT name, finished FROM salvage", (str, int)))
+        return bool(epochs) or not wreck.rows("SELECT count(*) FROM sqlite_master", (int,))
     finally:
         wreck.close()

@@ -20,13 +20,15 @@ from edge.domain.errors import StoreUnavailable
 from edge.domain.events import Stream
 from edge.domain.ports import Clock
 from edge.store.database import Database
+from edge.store.naming import remember
 from edge.store.rescue import bring_epochs
 from edge.store.rows import ROW_OVERHEAD, Moment, Span, drop, forget
 from edge.store.wreck import FactRow, Wreck, WreckedHead
 
 log = logging.getLogger(__name__)
 
-_UNFINISHED = "SELECT name FROM salvage WHERE finished = 0 ORDER BY name"
+# The older file first: of the epochs that it shares with a later one it has the more facts.
+_UNFINISHED = "SELECT name FROM salvage WHERE finished = 0 ORDER BY length(name), name"
 _FACT = "INSERT OR IGNORE INTO fact (epoch, stream, seq, type, body, boot_ns, wall_ns) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _HEAD = """
 INSERT INTO head (epoch, stream, last_seq, watermark, bytes) VALUES (:epoch, :stream, :last, :watermark,
@@ -104,8 +106,10 @@ async def salvage(database: Database, name: str, clock: Clock) -> Salvaged:
 async def _bring_all(database: Database, wreck: Wreck, clock: Clock, done: Salvaged) -> None:
     epochs = await asyncio.to_thread(wreck.epochs)
     await database.writer.write(partial(bring_epochs, epochs=epochs), durable=True)
+    known = await database.writer.read(lambda c: c.execute("SELECT id, name, boot FROM epoch ORDER BY id").fetchall())
+    await asyncio.to_thread(remember, database.path, known)
     names = {identity: name for identity, (name, *_) in epochs.items()}
-    ids = await database.writer.read(lambda c: dict(c.execute("SELECT name, id FROM epoch").fetchall()))
+    ids = {name: identity for identity, name, _ in known}
     numbers = {old: ids[name] for old, name in names.items() if name in ids}
     for head in await asyncio.to_thread(wreck.heads):
         if head.epoch_id not in numbers:
@@ -135,7 +139,9 @@ async def _bring(
 ) -> None:
     epoch_id, found = numbers[head.epoch_id], _Found()
     portions = wreck.facts(head)
-    while portion := await asyncio.to_thread(next, portions, None):
+    while (portion := await asyncio.to_thread(next, portions, None)) is not None:
+        if not portion:
+            continue
         rows = [(epoch_id, head.stream.value, *row) for row in portion]
         await database.writer.write(partial(_insert, rows=rows), durable=True)
         found.add(portion)
@@ -154,7 +160,8 @@ async def _bring(
 
     def show(connection: sqlite3.Connection) -> int:
         first = found.ranges[0][0] if found.ranges else 1
-        watermark = head.watermark if head.watermark is not None else first - 1
+        # An unknown watermark is taken for 0: what is told as lost and was acknowledged does no harm, silence would.
+        watermark = head.watermark or 0
         last = max(head.last_seq or 0, watermark, found.ranges[-1][1] if found.ranges else 0)
         key = {"epoch": epoch_id, "stream": head.stream.value, "last": last, "watermark": watermark}
         connection.execute(_HEAD, {**key, "overhead": ROW_OVERHEAD})
@@ -171,6 +178,8 @@ async def _bring(
             drop(connection, Span(epoch_id, names[head.epoch_id], head.stream, begin, end), "lost", now)
         whole = found.missing(watermark + 1, last)
         for s0, n, prev, sha256 in cuts:
+            if head.watermark is None and s0 + n - 1 < first:
+                continue  # nothing of it is here: it says nothing about those behind it
             if s0 + n - 1 > watermark and any(begin <= s0 + n - 1 and end >= s0 for begin, end in whole):
                 break  # it cannot be sent as it was: what is left of it is cut anew, and all behind it
             connection.execute(_CUT, (epoch_id, head.stream.value, s0, n, prev, sha256))

@@ -93,12 +93,8 @@ class SqliteStore:
             lambda connection: self._write(connection, rows),
             durable=rows.durable,
             relief=(lambda connection: relieve(connection, self._moment(rows))) if rows.durable else None,
+            committed=lambda: self._database.saved(rows.saves),
         )
-        for key, value in rows.saves.items():
-            if value is None:
-                self._database.working.pop(key, None)
-            else:
-                self._database.working[key] = value
         stored: list[StoredEvent] = []
         for event in events:
             stream = event.stream

@@ -45,6 +45,7 @@ class _Work:
     durable: bool
     frees: bool
     relief: Callable[[sqlite3.Connection], bool] | None
+    committed: Callable[[], None] | None
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     result: Any = None
@@ -83,14 +84,16 @@ class Writer:
         durable: bool,
         frees: bool = False,
         relief: Callable[[sqlite3.Connection], bool] | None = None,
+        committed: Callable[[], None] | None = None,
     ) -> Result:
         """Run `call` inside the next transaction; raises StoreUnavailable, and then nothing of it was kept.
 
         `frees` marks work that leads to pruning: on a full disk it may use the ballast. `relief` is for work that must
         not be refused: on a full disk it runs first, in the same transaction and on the ballast, gives up what matters
-        less, and returns whether it found anything.
+        less, and returns whether it found anything. `committed` is called on the writer's thread behind the commit and
+        before anything else is done, whether the caller still waits or not.
         """
-        return await self._submit(call, writes=True, durable=durable, frees=frees, relief=relief)
+        return await self._submit(call, writes=True, durable=durable, frees=frees, relief=relief, committed=committed)
 
     async def read(self, call: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `call` outside of any transaction; raises StoreUnavailable."""
@@ -104,9 +107,10 @@ class Writer:
         durable: bool,
         frees: bool,
         relief: Callable[[sqlite3.Connection], bool] | None = None,
+        committed: Callable[[], None] | None = None,
     ) -> Result:
         loop = asyncio.get_running_loop()
-        work = _Work(call, writes, durable, frees, relief, loop, loop.create_future())
+        work = _Work(call, writes, durable, frees, relief, committed, loop, loop.create_future())
         with self._lock:
             if self._closed:
                 raise StoreUnavailable(reason="the record is closed")
@@ -264,6 +268,8 @@ class Writer:
             raise
         for work, result in zip(group, results, strict=True):
             work.result = result
+            if work.committed is not None:
+                work.committed()
 
     def _attempt_read(self, work: _Work) -> None:
         try:

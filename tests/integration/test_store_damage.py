@@ -17,11 +17,13 @@ import pytest
 from edge.domain.errors import StoreUnavailable
 from edge.domain.events import Event, EventType, Stream
 from edge.domain.ports import Cut
-from edge.store import writer
+from edge.store import opening, writer
+from edge.store.ballast import Ballast
 from edge.store.carving import PAGE
 from edge.store.database import Database
 from edge.store.keeper import RecordKeeper
 from edge.store.naming import KEPT, recall, remember
+from edge.store.opening import set_aside
 from edge.store.outbox import SqliteOutbox
 from edge.store.retention import thin_out_metrics
 from edge.store.rows import Moment
@@ -444,13 +446,231 @@ async def test_a_file_that_went_away_is_said_and_not_waited_for(
 
 def test_the_names_of_epochs_are_kept_beside_the_file_and_garbage_in_it_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "lab.db"
-    for number in range(1, KEPT + 20):
-        remember(path, number, f"epoch-{number}", "boot")
-    remember(path, KEPT + 19, "again", "boot")
+    remember(path, [(0, "gone", "boot")])
+    remember(path, [(number, f"epoch-{number}", "boot") for number in range(1, KEPT + 20)])
+    remember(path, [(KEPT + 19, "again", "boot"), (-3, "rescued", "boot-0")])
     found = recall(path)
-    assert len(found) == KEPT
-    assert found[KEPT + 19] == ("again", "boot")
+    assert len(found) == KEPT + 2
+    assert 0 not in found
+    assert (found[KEPT + 19], found[-3]) == (("again", "boot"), ("rescued", "boot-0"))
     with (tmp_path / "lab.db.epochs").open("ab") as file:
         file.write(b"\xff\xfe\tnoise\nx\ty\tz\n7\t\t\n")
     assert recall(path) == found
     assert recall(tmp_path / "other.db") == {}
+
+
+async def test_a_missing_file_beside_a_full_log_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "lab.db", SETTINGS, "boot-1")
+    await SqliteStore(database).append([session(1), headcount(8)], STATE)
+    (tmp_path / "copy").mkdir()
+    shutil.copyfile(tmp_path / "lab.db-wal", tmp_path / "copy" / "lab.db-wal")
+    shutil.copyfile(tmp_path / "lab.db.epochs", tmp_path / "copy" / "lab.db.epochs")
+    database.close()
+    facts = facts_of(tmp_path / "lab.db")
+    path = tmp_path / "copy" / "lab.db"
+    kept, seen, state = await require_goes_on(Before(path, facts, [database.epoch]))
+    assert seen
+    assert (kept, state) == (set(facts), STATE)
+    assert path.with_name("lab.db.corrupt-1-wal").exists()
+
+
+async def salvaged(path: Path, boot: str = "boot-2") -> set[Identity]:
+    """Set the database aside as damaged, begin a new one and bring everything over; return its facts but the new."""
+    set_aside(path, "for a test")
+    database = Database.open(path, SETTINGS, boot)
+    await look(database)
+    database.close()
+    return {key for key in facts_of(path) if key[0] != database.epoch}
+
+
+async def test_a_portion_that_is_damaged_whole_does_not_hide_what_is_behind_it(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    database = Database.open(path, SETTINGS, "boot-1")
+    await SqliteStore(database).append([session(n) for n in range(500)])
+    await SqliteStore(database).append([headcount(1) for _ in range(100)])
+    database.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE fact SET body = '{\"cut' WHERE stream = 'visits' AND seq <= 500")
+        connection.commit()
+    assert await salvaged(path) == {(database.epoch, "visits", seq) for seq in range(501, 601)}
+    assert gaps_of(path) == {(database.epoch, "visits", seq): "lost" for seq in range(1, 501)}
+
+
+async def test_without_its_head_a_stream_tells_what_it_lost_at_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    database = Database.open(path, SETTINGS, "boot-1")
+    await SqliteStore(database).append([headcount(1) for _ in range(30)])
+    outbox = SqliteOutbox(database)
+    await outbox.keep_cut(Stream.VISITS, database.epoch, Cut(1, 2, None, b"1" * 32))
+    await outbox.keep_cut(Stream.VISITS, database.epoch, Cut(3, 10, b"1" * 32, b"2" * 32))
+    database.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DELETE FROM head")
+        connection.execute("DELETE FROM fact WHERE stream = 'visits' AND seq <= 2")
+        connection.commit()
+    assert await salvaged(path) == {(database.epoch, "visits", seq) for seq in range(3, 31)}
+    assert gaps_of(path) == {(database.epoch, "visits", seq): "lost" for seq in (1, 2)}
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT last_seq, watermark FROM head WHERE epoch < 1").fetchall() == [(30, 0)]
+        assert connection.execute("SELECT s0, n FROM cut").fetchall() == [(3, 10)]
+
+
+async def test_facts_that_were_rescued_once_are_known_by_name_after_a_second_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.store.naming.KEPT", 5)
+    path = tmp_path / "lab.db"
+    epochs = []
+    for boot in range(20):
+        database = Database.open(path, SETTINGS, f"boot-{boot}")
+        await SqliteStore(database).append([headcount(1)])
+        database.close()
+        epochs.append(database.epoch)
+    facts = set(facts_of(path))
+    assert await salvaged(path) >= facts
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("DELETE FROM epoch")  # the page of the table is lost
+        connection.commit()
+    assert await salvaged(path, "boot-b") >= facts
+    assert set(recall(path)) >= set(range(-len(epochs), 2)) - {0}
+    assert {key for key in gaps_of(path) if key[0] in epochs} == set()
+
+
+async def damaged(path: Path) -> tuple[str, set[Identity]]:
+    """Make a database with a visit of which a page is damaged, and return its epoch and its facts."""
+    database = Database.open(path, SETTINGS, "boot-1")
+    await SqliteStore(database).append([headcount(25)], STATE)
+    database.close()
+    facts = set(facts_of(path))
+    with path.open("r+b") as file:
+        file.write(bytes(100))
+    return database.epoch, facts
+
+
+async def require_taken_over(path: Path, database: Database, epoch: str, facts: set[Identity]) -> None:
+    assert database.working == STATE == await SqliteStore(database).load("")
+    assert database.set_aside == path.with_name("lab.db.corrupt-1")
+    await look(database)
+    assert await unfinished(database) == []
+    database.close()
+    assert {key for key in facts_of(path) if key[0] == epoch} == facts
+    assert not gaps_of(path)
+
+
+async def test_a_power_cut_behind_the_renaming_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    epoch, facts = await damaged(path)
+    set_aside(path, "for a test")
+    await require_taken_over(path, Database.open(path, SETTINGS, "boot-2"), epoch, facts)
+    again = Database.open(path, SETTINGS, "boot-3")
+    assert again.set_aside is None
+    assert await unfinished(again) == []
+    again.close()
+
+
+async def test_a_new_file_that_the_full_disk_left_half_made_takes_over_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lab.db"
+    epoch, facts = await damaged(path)
+    real, calls = opening._prepare, []
+
+    def full(connection: sqlite3.Connection, *, whole: bool) -> None:
+        calls.append(whole)
+        if len(calls) == 2:
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorname = "SQLITE_FULL"
+            raise error
+        real(connection, whole=whole)
+
+    monkeypatch.setattr(opening, "_prepare", full)
+    settings = StoreSettings(reserve_mb=0, ballast_mb=0.1)
+    Ballast(path, 100_000).restore()
+    await require_taken_over(path, Database.open(path, settings, "boot-2"), epoch, facts)
+    assert len(calls) == 3
+
+
+async def test_a_new_file_that_is_damaged_before_it_is_begun_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    epoch, facts = await damaged(path)
+    set_aside(path, "for a test")
+    opening.open_database(path, 1_000).connection.close()
+    set_aside(path, "for a test, too")
+    database = Database.open(path, SETTINGS, "boot-2")
+    assert await SqliteStore(database).load("") == STATE
+    await look(database)
+    assert await unfinished(database) == []
+    database.close()
+    assert {key for key in facts_of(path) if key[0] == epoch} == facts
+
+
+async def test_what_was_salvaged_and_sent_is_not_brought_again_after_the_next_damage(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    epoch, facts = await damaged(path)
+    database = Database.open(path, SETTINGS, "boot-2")
+    await look(database)
+    await SqliteOutbox(database).keep_cut(Stream.VISITS, epoch, Cut(1, 1, None, b"1" * 32))
+    await SqliteOutbox(database).acknowledge(Stream.VISITS, epoch, 1)
+    database.close()
+    set_aside(path, "for a test")
+    database = Database.open(path, SETTINGS, "boot-3")
+    assert await unfinished(database) == ["lab.db.corrupt-2"]
+    await look(database)
+    database.close()
+    assert facts
+    assert not facts & set(facts_of(path))
+
+
+async def test_at_work_a_second_try_keeps_what_the_first_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "RENEW_EVERY_S", 0.0)
+    path = tmp_path / "lab.db"
+    database = Database.open(path, SETTINGS, "boot-1")
+    store, epoch = SqliteStore(database), database.epoch
+    await store.append([session(n) for n in range(500)], STATE)
+    await spoil(database, 8)
+    with monkeypatch.context() as refusing:
+
+        def refuse(*_: object) -> None:
+            raise StoreUnavailable(reason="the disk is full")
+
+        refusing.setattr("edge.store.database.open_database", refuse)
+        with pytest.raises(StoreUnavailable):
+            await store.append([session(n) for n in range(500)])
+    await store.append([session(1)])
+    assert await store.load("") == STATE
+    assert await unfinished(database) == ["lab.db.corrupt-1"]
+    await look(database)
+    database.close()
+    assert any(key[0] == epoch for key in facts_of(path))
+    assert not (tmp_path / "lab.db.corrupt-2").exists()
+
+
+async def test_what_the_program_knows_is_newer_than_a_page_of_the_damaged_file(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    database = Database.open(path, SETTINGS, "boot-1")
+    store = SqliteStore(database)
+    await store.append([session(1)], {"visit": "one entry", "session:1": "", "bell": "5"})
+    stale = await database.writer.read(lambda c: c.execute("SELECT key, value FROM working_state").fetchall())
+    saving = asyncio.create_task(store.append([headcount(1)], {"visit": "two entries", "session:1": None}))
+    await asyncio.sleep(0)
+    saving.cancel()  # committed all the same
+
+    def roll_back(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM working_state")
+        connection.executemany("INSERT INTO working_state VALUES (?, ?)", stale)
+
+    await database.writer.write(roll_back, durable=True)
+
+    def fail(_: sqlite3.Connection) -> None:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorname = "SQLITE_CORRUPT"
+        if not database.renewals:
+            raise error
+
+    await database.writer.write(fail, durable=True)
+    assert database.renewals == 1
+    assert await store.load("") == {"visit": "two entries", "bell": "5"}
+    database.close()
