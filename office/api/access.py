@@ -14,7 +14,8 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +26,7 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from office.api.errors import Refused, unavailable
-from office.api.passwords import Throttle, renewed, verify
+from office.api.passwords import Throttle, new_hash, renewed, verify
 from office.config import HttpSettings
 from office.errors import LedgerUnavailable
 from office.ledger import Ledger, accounts
@@ -41,6 +42,9 @@ MOST_WAITING = 8
 """Logins that may wait for argon2, which takes tens of megabytes for each."""
 
 _OPEN = ("/api/me", "/api/login", "/api/logout")
+OWN = ("/api/me/password",)
+"""Changes that are for whoever has an account, of themselves."""
+_NO_CHANGE = "Your password is as it was."
 _READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -107,13 +111,19 @@ class Door:
 
     async def login(self, client: str, name: str, password: str) -> tuple[str, Visitor]:
         """Return the token of a new session and whose it is; raises Refused, LedgerUnavailable."""
+        async with self._turn("You are not logged in."):
+            return await self._login(client, name, password)
+
+    @asynccontextmanager
+    async def _turn(self, what: str) -> AsyncIterator[None]:
+        """Wait for our turn with argon2; raises Refused, which says `what`, where too many wait already."""
         if self._waiting >= MOST_WAITING:
-            raise _too_often(1.0, "Many log in at this moment.")
+            raise _too_often(1.0, "Many log in at this moment.", what)
         self._waiting += 1
         try:
             # One at a time: whoever guesses many at once would have them all looked at before the first is wrong.
             async with self._one_at_a_time:
-                return await self._login(client, name, password)
+                yield
         finally:
             self._waiting -= 1
 
@@ -143,6 +153,28 @@ class Door:
         if begun is None:
             raise _wrong()
         return token, Visitor(begun.name, begun.role)
+
+    async def change_password(self, client: str, name: str, old: str, new: str, token: str) -> None:
+        """Give the account `name` the password `new`, and end its sessions but that of `token`.
+
+        Raises Refused where `old` is wrong, PasswordRefused, LedgerUnavailable.
+        """
+        async with self._turn(_NO_CHANGE):
+            wait_s = self.throttle.wait_s(client)
+            if wait_s > 0:
+                raise _too_often(wait_s, "The name or the password was wrong.", _NO_CHANGE)
+            kept = await self._ledger.read(lambda database: accounts.password_hash(database, name))
+            if not await asyncio.to_thread(verify, kept, old):
+                self.throttle.wrong(client)
+                raise _wrong_old()
+            self.throttle.right(client)
+            made = await asyncio.to_thread(new_hash, new)
+
+        def change(database: Database) -> bool:
+            return accounts.change_password(database, name, str(kept), made, digest(token))
+
+        if not await self._ledger.change(change):
+            raise _wrong_old()
 
     async def logout(self, token: str) -> None:
         """End the session of `token`."""
@@ -185,6 +217,8 @@ class AccessGate:
             return visitor
         if visitor.role is None:
             raise Refused(401, "login", "The dashboard stays closed.", "Nobody is logged in.", "Log in.")
+        if scope["path"] in OWN and visitor.name is not None:
+            return visitor
         return _checked(visitor, "office" if changes else "viewer")
 
 
@@ -234,8 +268,13 @@ def _wrong() -> Refused:
     return Refused(401, "login", "You are not logged in.", "The name or the password is wrong.", "Try again.")
 
 
-def _too_often(wait_s: float, why: str) -> Refused:
-    return Refused(429, "too_often", "You are not logged in.", why, "Wait, then try again.", wait_s)
+def _wrong_old() -> Refused:
+    # Not 401: the session is good, and a page would ask for a login.
+    return Refused(403, "password", _NO_CHANGE, "The password of now is another one.", "Try again.")
+
+
+def _too_often(wait_s: float, why: str, what: str = "You are not logged in.") -> Refused:
+    return Refused(429, "too_often", what, why, "Wait, then try again.", wait_s)
 
 
 def _token(file: Path | None) -> bytes | None:

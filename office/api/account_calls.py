@@ -34,6 +34,13 @@ class Login(_Body):
     password: Annotated[str, Field(max_length=LONGEST)]
 
 
+class NewPassword(_Body):
+    """The password of now, and the one from now on."""
+
+    old: Annotated[str, Field(max_length=LONGEST)]
+    new: Annotated[str, Field(max_length=LONGEST)]
+
+
 class Me(BaseModel):
     """Who is logged in; without an account name is null, and role says what may be done all the same."""
 
@@ -102,6 +109,16 @@ def _add_door(app: FastAPI, door: Door) -> None:
     async def logout(request: Request, response: Response) -> dict[str, bool]:
         await door.logout(request.cookies.get(COOKIE, ""))
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return {"ok": True}
+
+    @app.put("/api/me/password", summary="Change one's own password", tags=["accounts"])
+    async def change_password(body: NewPassword, request: Request) -> dict[str, bool]:
+        client = request.client.host if request.client is not None else ""
+        token = request.cookies.get(COOKIE, "")
+        try:
+            await door.change_password(client, str(visitor_of(request).name), body.old, body.new, token)
+        except PasswordRefused as error:
+            raise Refused(422, "value", "Your password is as it was.", str(error), "Choose another one.") from error
         return {"ok": True}
 
 

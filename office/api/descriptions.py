@@ -14,7 +14,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from office.api.access import COOKIE, HEADER
+from office.api.access import COOKIE, HEADER, OWN
 
 ADMIN = ("/api/accounts", "/api/accounts/{name}", "/api/keys", "/api/keys/{lab}")
 OPEN = ("/api/me", "/api/login", "/api/logout")
@@ -104,7 +104,7 @@ def _answers(path: str, operation: dict[str, Any]) -> None:
 
 
 def _access(path: str, method: str, operation: dict[str, Any]) -> None:
-    role = "admin" if path in ADMIN else "viewer" if method == "get" else "office"
+    role = "admin" if path in ADMIN else "viewer" if method == "get" or path in OWN else "office"
     if path in OPEN:
         needed = "Needs no login."
     else:

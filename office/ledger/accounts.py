@@ -97,6 +97,19 @@ def put(
     return Account(name, role, known.made_ns, known.login_ns)
 
 
+def change_password(database: Database, name: str, old: str, new: str, keep: bytes) -> bool:
+    """Put the hash `new` in place of the hash `old`, by the account's own hand; sessions but `keep` end.
+
+    False where the password, or the account, is another one meanwhile.
+    """
+    changed = "update account set password = ? where name = ? and password = ? returning name"
+    if not database.query(changed, (new, name, old)):
+        return False
+    database.query("delete from login where name = ? and token <> ?", (name, keep))
+    audit.write(database, name, "account", None, f"Account {name} changed its own password.", {"name": name})
+    return True
+
+
 def remove(database: Database, who: str, name: str) -> None:
     """Remove the account and end its sessions; raises AccountUnknown and LastAdmin."""
     admins = _admins(database)

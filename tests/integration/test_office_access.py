@@ -346,3 +346,63 @@ async def test_a_ledger_that_is_away_lets_nobody_in(tmp_path):
             answer = await http.get(path)
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ledger")
     await ledger.close()
+
+
+OTHER = "quite another one"
+
+
+async def test_staff_change_their_own_password_whatever_their_role(site):
+    await site.account("ann", "viewer")
+    async with site.logged_in("ann") as here, site.logged_in("ann") as elsewhere:
+        assert (await here.put("/api/me/password", json={"old": GOOD, "new": OTHER})).json() == {"ok": True}
+        assert (await here.get("/api/figures")).status_code == 200
+        assert (await elsewhere.get("/api/figures")).status_code == 401
+        assert (await elsewhere.post("/api/login", json={"name": "ann", "password": GOOD})).status_code == 401
+        site.clock += 2
+        assert (await elsewhere.post("/api/login", json={"name": "ann", "password": OTHER})).is_success
+    (row,) = await site.ledger.read(lambda database: audit.page(database, 1, 0))
+    assert (row.who, row.what, row.text) == ("ann", "account", "Account ann changed its own password.")
+
+
+async def test_a_wrong_old_password_changes_nothing_and_costs_time(site):
+    await site.account("ann")
+    async with site.logged_in("ann") as http:
+        refused = await http.put("/api/me/password", json={"old": "a bad password", "new": OTHER})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "password")
+        refused = await http.put("/api/me/password", json={"old": GOOD, "new": OTHER})
+        assert (refused.status_code, refused.json()["error"]["retry_after_s"] > 0) == (429, True)
+        site.clock += 2
+        short = await http.put("/api/me/password", json={"old": GOOD, "new": "short"})
+        assert (short.status_code, "5 characters" in short.json()["error"]["why"]) == (422, True)
+        assert (await http.get("/api/figures")).status_code == 200
+    async with site.logged_in("ann"):
+        pass
+
+
+async def test_nobody_without_an_account_has_a_password_to_change(site):
+    async with site.client() as http:
+        body = {"old": GOOD, "new": OTHER}
+        assert (await http.put("/api/me/password", json=body)).status_code == 403
+        await site.account("ann")
+        assert (await http.put("/api/me/password", json=body)).status_code == 401
+    async with site.logged_in("ann") as http:
+        del http.headers["x-infomobil"]
+        refused = await http.put("/api/me/password", json=body)
+        assert refused.json()["error"]["code"] == "header"
+
+
+async def test_a_password_that_was_changed_meanwhile_is_not_changed_again(site, monkeypatch):
+    await site.account("ann")
+    async with site.logged_in("ann") as http:
+        real = accounts.password_hash
+
+        def and_then_another_is_given(database, name):
+            kept = real(database, name)
+            monkeypatch.setattr(accounts, "password_hash", real)
+            return passwords.new_hash(GOOD) if kept is not None else kept
+
+        monkeypatch.setattr(accounts, "password_hash", and_then_another_is_given)
+        refused = await http.put("/api/me/password", json={"old": GOOD, "new": OTHER})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "password")
+    async with site.logged_in("ann"):
+        pass
