@@ -12,7 +12,7 @@ from wire.batch import Presence, Scalar
 
 def clean(text: str) -> str:
     """Return `text` without what a database cannot hold: NUL and halves of surrogate pairs become U+FFFD."""
-    return re.sub(r"[\x00\ud800-\udfff]", "\ufffd", text)
+    return text if text.isprintable() else re.sub(r"[\x00\ud800-\udfff]", "\ufffd", text)
 
 
 class Standing(StrEnum):

@@ -4,58 +4,65 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import astuple
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+from itertools import groupby
+from operator import attrgetter, itemgetter
 
-from office.ledger.database import Database
-from office.ledger.projection import Changes, job_share
+from office.ledger.database import MOST_PARAMETERS, Database, Row, insert_rows
+from office.ledger.projection import Changes, JobState, LabKey, job_share
 from office.ledger.survey import Answer, Tallies, Tally, add_card
 
 _LARGER = "{name} = case when excluded.{name} > lab_epoch.{name} then excluded.{name} else lab_epoch.{name} end"
 
 _EPOCH = (
-    "insert into lab_epoch (lab, epoch, people, corrected, sessions,"
-    " claimed_people, claimed_corrected, claimed_sessions) values (?, ?, ?, ?, ?, ?, ?, ?)"
-    " on conflict (lab, epoch) do update set people = lab_epoch.people + excluded.people,"
+    "lab_epoch (lab, epoch, people, corrected, sessions, claimed_people, claimed_corrected, claimed_sessions)",
+    "on conflict (lab, epoch) do update set people = lab_epoch.people + excluded.people,"
     " corrected = lab_epoch.corrected + excluded.corrected, sessions = lab_epoch.sessions + excluded.sessions, "
-    + ", ".join(_LARGER.format(name=name) for name in ("claimed_people", "claimed_corrected", "claimed_sessions"))
+    + ", ".join(_LARGER.format(name=name) for name in ("claimed_people", "claimed_corrected", "claimed_sessions")),
 )
 _ROLE = (
-    "insert into lab_role (lab, role, people, corrected) values (?, ?, ?, ?) on conflict (lab, role) do update set"
-    " people = lab_role.people + excluded.people, corrected = lab_role.corrected + excluded.corrected"
+    "lab_role (lab, role, people, corrected)",
+    "on conflict (lab, role) do update set people = lab_role.people + excluded.people,"
+    " corrected = lab_role.corrected + excluded.corrected",
 )
 _VISIT = (
-    "insert into visit (lab, visit, sessions, closed) values (?, ?, ?, ?) on conflict (lab, visit) do update set"
-    " sessions = visit.sessions + excluded.sessions,"
-    " closed = case when excluded.closed = 1 then 1 else visit.closed end"
+    "visit (lab, visit, sessions, closed)",
+    "on conflict (lab, visit) do update set sessions = visit.sessions + excluded.sessions,"
+    " closed = case when excluded.closed = 1 then 1 else visit.closed end",
 )
 _OPENING = (
     "update visit set epoch = ?, seq = ?, school = ?, municipality = ?, date = ?, grp = ?, expected = ?, language = ?,"
     " school_type = ? where lab = ? and visit = ? and (epoch, seq) < (?, ?)"
 )
 _COUNT = (
-    "insert into visit_count (lab, visit, grp, role, people) values (?, ?, ?, ?, ?)"
-    " on conflict (lab, visit, grp, role) do update set people = visit_count.people + excluded.people"
+    "visit_count (lab, visit, grp, role, people)",
+    "on conflict (lab, visit, grp, role) do update set people = visit_count.people + excluded.people",
 )
 _JOB_FIELDS = (
     "rank, epoch, seq, claim, machine, program, origin, state, reason, visit,"
     " estimate_s, guess_s, actual_s, lines, boot_ns, wall_ns, received_ns"
 )
 _JOB = (
-    f"insert into job (lab, job, {_JOB_FIELDS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " on conflict (lab, job) do update set "
+    f"job (lab, job, {_JOB_FIELDS})",
+    "on conflict (lab, job) do update set "
     + ", ".join(f"{name} = excluded.{name}" for name in _JOB_FIELDS.split(", "))
-    + " where (job.rank, job.epoch, job.seq) < (excluded.rank, excluded.epoch, excluded.seq)"
+    + " where (job.rank, job.epoch, job.seq) < (excluded.rank, excluded.epoch, excluded.seq)",
 )
 # The row is made before it is locked: of two workers that bring a job's first facts at once, one must see the other's.
 _JOB_ROW = (
-    "insert into job (lab, job, rank, epoch, seq, claim, machine, program, origin, state, reason, boot_ns, wall_ns,"
-    " received_ns) values (?, ?, -1, '', 0, 0, '', '', '', '', '', 0, 0, 0) on conflict do nothing"
+    "job (lab, job, rank, epoch, seq, claim, machine, program, origin, state, reason, boot_ns, wall_ns, received_ns)",
+    "on conflict do nothing",
 )
-_JOB_BEFORE = "select rank, epoch, seq, machine, visit, state, actual_s from job where lab = ? and job = ?"
+_NO_JOB = (-1, "", 0, 0, "", "", "", "", "", 0, 0, 0)
+_JOBS_BEFORE = (
+    "select lab, job, rank, epoch, seq, machine, visit, state, actual_s from job where lab = ? and job in ({marks})"
+    " order by lab, job"
+)
 _JOB_TALLY = (
-    "insert into job_tally (lab, machine, visit, state, jobs, actual_ms) values (?, ?, ?, ?, ?, ?)"
-    " on conflict (lab, machine, visit, state) do update set jobs = job_tally.jobs + excluded.jobs,"
-    " actual_ms = job_tally.actual_ms + excluded.actual_ms"
+    "job_tally (lab, machine, visit, state, jobs, actual_ms)",
+    "on conflict (lab, machine, visit, state) do update set jobs = job_tally.jobs + excluded.jobs,"
+    " actual_ms = job_tally.actual_ms + excluded.actual_ms",
 )
 _CORRECTION = (
     "insert into correction (lab, epoch, seq, visit, grp, role, people, reason, by_whom)"
@@ -83,52 +90,71 @@ _SURVEY_TALLY = (
 
 _MACHINE_FIELDS = ("parts", "unseen", "doubtful", "gaps", "gap_ms", "loads", "failed")
 _MACHINE = (
-    f"insert into machine (lab, machine, {', '.join(_MACHINE_FIELDS)}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " on conflict (lab, machine) do update set "
-    + ", ".join(f"{name} = machine.{name} + excluded.{name}" for name in _MACHINE_FIELDS)
+    f"machine (lab, machine, {', '.join(_MACHINE_FIELDS)})",
+    "on conflict (lab, machine) do update set "
+    + ", ".join(f"{name} = machine.{name} + excluded.{name}" for name in _MACHINE_FIELDS),
 )
+
+# astuple copies each value deeply, which is most of the time that facts take beside the database.
+_job_values = attrgetter(*(item.name for item in fields(JobState)))
 
 
 def apply(database: Database, changes: Changes) -> None:
     """Add `changes` to the figures; inside the transaction that inserted their facts."""
-    visits = {*changes.visit_sessions, *changes.closed, *changes.openings, *(key[:2] for key in changes.counts)}
-    for key in sorted(visits):
-        database.query(_VISIT, (*key, changes.visit_sessions.get(key, 0), int(key in changes.closed)))
-        opening = changes.openings.get(key)
-        if opening is not None:
-            database.query(_OPENING, (*astuple(opening), *key, *opening.order))
-    for count_key, people in sorted(changes.counts.items()):
-        database.query(_COUNT, (*count_key, people))
+    visits = sorted({*changes.visit_sessions, *changes.closed, *changes.openings, *(key[:2] for key in changes.counts)})
+    sessions = changes.visit_sessions
+    _add(database, _VISIT, [(*key, sessions.get(key, 0), int(key in changes.closed)) for key in visits])
+    for key, opening in sorted(changes.openings.items(), key=_key):
+        database.query(_OPENING, (*astuple(opening), *key, *opening.order))
+    _add(database, _COUNT, [(*key, people) for key, people in sorted(changes.counts.items())])
     _apply_jobs(database, changes)
-    for key, machine in sorted(changes.machines.items(), key=lambda item: item[0]):
-        database.query(_MACHINE, (*key, *astuple(machine)))
-    for key in sorted({*changes.epochs, *changes.claims}):
-        ledger, claim = changes.epochs[key], changes.claims[key]
-        database.query(_EPOCH, (*key, *astuple(ledger), *astuple(claim)))
-    for key, counted in sorted(changes.roles.items(), key=lambda item: item[0]):
-        database.query(_ROLE, (*key, counted.people, counted.corrected))
+    _add(database, _MACHINE, [(*key, *astuple(item)) for key, item in sorted(changes.machines.items(), key=_key)])
+    epochs = sorted({*changes.epochs, *changes.claims})
+    _add(database, _EPOCH, [(*key, *astuple(changes.epochs[key]), *astuple(changes.claims[key])) for key in epochs])
+    roles = sorted(changes.roles.items(), key=_key)
+    _add(database, _ROLE, [(*key, counted.people, counted.corrected) for key, counted in roles])
     apply_corrections(database, changes)
     _apply_answers(database, changes)
+
+
+def _add(database: Database, statement: tuple[str, str], rows: Sequence[Sequence[object]]) -> None:
+    into, conflict = statement
+    insert_rows(database, into, rows, conflict)
+
+
+def _key(item: tuple[LabKey, object]) -> LabKey:
+    return item[0]
 
 
 def _apply_jobs(database: Database, changes: Changes) -> None:
     """Bring each job on, and move it in the tally from what it was to what it is."""
     tally: dict[tuple[str, str, str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for (lab, name), job in sorted(changes.jobs.items(), key=lambda item: item[0]):
-        database.query(_JOB_ROW, (lab, name))
-        rank, epoch, seq, *before = database.query(_JOB_BEFORE + database.for_update, (lab, name))[0]
-        if (rank, epoch, seq) >= job.order:
-            continue
-        database.query(_JOB, (lab, name, *astuple(job)))
+    jobs = sorted(changes.jobs.items(), key=_key)
+    _add(database, _JOB_ROW, [(*key, *_NO_JOB) for key, _ in jobs])
+    before = _jobs_before(database, [key for key, _ in jobs])
+    further = [(key, job) for key, job in jobs if before[key][:3] < job.order]
+    for (lab, name), job in further:
+        rank, _, _, *share = before[lab, name]
         shares = [(1, job_share(lab, job.machine, job.visit, job.state, job.actual_s))]
         if rank >= 0:
-            shares.append((-1, job_share(lab, *before)))
+            shares.append((-1, job_share(lab, *share)))
         for sign, (key, actual_ms) in shares:
             tally[key][0] += sign
             tally[key][1] += sign * actual_ms
-    for key, (jobs, actual_ms) in sorted(tally.items()):
-        if jobs or actual_ms:
-            database.query(_JOB_TALLY, (*key, jobs, actual_ms))
+    _add(database, _JOB, [(*key, *_job_values(job)) for key, job in further])
+    _add(database, _JOB_TALLY, [(*key, *sums) for key, sums in sorted(tally.items()) if any(sums)])
+
+
+def _jobs_before(database: Database, keys: Sequence[LabKey]) -> dict[LabKey, Row]:
+    """Lock jobs in the order of `keys`, which are sorted, and return what is known of each."""
+    found: dict[LabKey, Row] = {}
+    for lab, group in groupby(keys, key=itemgetter(0)):
+        names = [name for _, name in group]
+        for begin in range(0, len(names), MOST_PARAMETERS):
+            some = names[begin : begin + MOST_PARAMETERS]
+            sql = _JOBS_BEFORE.format(marks=", ".join("?" * len(some))) + database.for_update
+            found |= {(row[0], row[1]): row[2:] for row in database.query(sql, (lab, *some))}
+    return found
 
 
 def apply_corrections(database: Database, changes: Changes) -> None:

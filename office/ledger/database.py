@@ -42,7 +42,7 @@ class Database(Protocol):
         ...
 
     def insert_events(self, feed: int, received_ns: int, rows: Sequence[EventRow]) -> list[int]:
-        """Insert those of `rows` that are not there yet and return their seqs."""
+        """Insert those of `rows` that are not there yet and return their seqs; the feed's row must be locked."""
         ...
 
     def lock_migrations(self) -> None:
@@ -56,3 +56,22 @@ class Database(Protocol):
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
         ...
+
+
+MOST_PARAMETERS = 8_000
+"""Of one statement: SQLite takes 32,766, PostgreSQL 65,535."""
+
+
+def insert_rows(database: Database, into: str, rows: Sequence[Sequence[object]], conflict: str) -> None:
+    """Insert `rows` into the table and columns `into`, with the clause `conflict`, many in a statement.
+
+    No key may be there twice. Rows are locked in the order in which they are given.
+    """
+    if not rows:
+        return
+    marks = "(" + ", ".join("?" * len(rows[0])) + ")"
+    most = MOST_PARAMETERS // len(rows[0])
+    for begin in range(0, len(rows), most):
+        some = rows[begin : begin + most]
+        values = [value for row in some for value in row]
+        database.query(f"insert into {into} values {', '.join([marks] * len(some))} {conflict}", values)

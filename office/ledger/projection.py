@@ -20,6 +20,7 @@ PROJECTED = (
     *("visit.opened", "visit.closed", "visit.headcount", "kiosk.session", "job.changed"),
     *("machine.gap", "parts.made", "program.loaded", "survey.answered"),
 )
+_PROJECTED = frozenset(PROJECTED)
 REASON_LENGTH = 500
 MOST_PARTS = 10**9
 """Of one fact: more is no number of parts, and would in the end be more than a database holds."""
@@ -151,7 +152,7 @@ class Changes:
 
     def add(self, lab: str, epoch: str, fact: Fact, received_ns: int) -> None:
         """Add `fact`, which must be new to the ledger. One that was not understood changes nothing."""
-        if fact.standing is not Standing.UNDERSTOOD:
+        if fact.type not in _PROJECTED or fact.standing is not Standing.UNDERSTOOD:
             return
         body = fact.body
         match fact.type:
