@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from edge.domain.errors import NoOpenVisit, NotFound, VisitAlreadyOpen
 from edge.domain.events import Event, EventType
@@ -15,6 +18,9 @@ from edge.domain.visit import Headcount, Language, Role, Visit, VisitTotals
 from edge.services.bus import EventBus, VisitChanged
 from edge.services.recorder import Recorder
 from edge.services.visit_record import Entry, VisitRecord
+
+Args = ParamSpec("Args")
+Result = TypeVar("Result")
 
 VISIT_KEY = "visit"
 SESSION_PREFIX = "session:"
@@ -37,11 +43,26 @@ class SchoolType(StrEnum):
     OTHER = "other"
 
 
+def _to_its_end(change: Callable[Args, Coroutine[None, None, Result]]) -> Callable[Args, Coroutine[None, None, Result]]:
+    """Go on with a change whose caller is cancelled: else the disk may have it and the counter not."""
+    running: set[asyncio.Task[Result]] = set()
+
+    @wraps(change)
+    async def begin(*args: Args.args, **kwargs: Args.kwargs) -> Result:
+        task = asyncio.create_task(change(*args, **kwargs))
+        running.add(task)
+        task.add_done_callback(running.discard)
+        return await asyncio.shield(task)
+
+    return begin
+
+
 @dataclass
 class VisitCounter:
     """The open visit, the closed ones of late, and the kiosk sessions.
 
-    One change at a time, each committed before it is seen.
+    One change at a time, each committed before it is seen, and each made to its end once it is begun: a caller that is
+    cancelled takes nothing back, and may repeat what it said.
     """
 
     store: EventStore
@@ -91,6 +112,7 @@ class VisitCounter:
         """Return the closed visits that are remembered, newest first."""
         return list(reversed(self._closed.values()))
 
+    @_to_its_end
     async def open(
         self,
         *,
@@ -142,6 +164,7 @@ class VisitCounter:
             raise NotFound(what="open visit", key=visit_id)
         return self.record
 
+    @_to_its_end
     async def count(
         self, visit_id: str, *, entry_id: str, group: str, role: Role, count: int, reason: str = ""
     ) -> VisitRecord:
@@ -158,6 +181,7 @@ class VisitCounter:
             record.check(role, count, reason)
             return await self._enter(record, Entry(entry_id, Headcount(visit_id, group, role, count), reason))
 
+    @_to_its_end
     async def correct(
         self, visit_id: str, *, entry_id: str, group: str, role: Role, count: int, reason: str
     ) -> VisitRecord:
@@ -201,6 +225,7 @@ class VisitCounter:
         }
         return self.recorder.event(EventType.HEADCOUNT, body)
 
+    @_to_its_end
     async def ring(self, visit_id: str, in_minutes: float | None) -> VisitRecord:
         """Set the bell, in minutes from now, or take it away with None."""
         async with self._lock:
@@ -211,6 +236,7 @@ class VisitCounter:
             self._show(changed)
             return changed
 
+    @_to_its_end
     async def close(self, visit_id: str) -> VisitRecord:
         """Close the visit; returns its last record, which is remembered among the RECENT newest ones.
 
@@ -242,6 +268,7 @@ class VisitCounter:
             self.bus.publish(VisitChanged())
             return closed
 
+    @_to_its_end
     async def check_in(self, session_id: str, *, kiosk: str, language: Language) -> None:
         """Count a kiosk session once, however often it is sent. Returns after its commit.
 
