@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Room for what matters: metrics are rolled up, then dropped oldest first; jobs only where nothing else is left.
+"""Room for what matters: metrics are rolled up, then dropped oldest first; jobs over their quota or for a visit.
 
 Nothing that was cut into a batch is touched: it may be on its way, and a batch is sent again as it was or not at all.
 Visits and the facts of safety are never dropped.
@@ -69,8 +69,11 @@ def relieve(connection: sqlite3.Connection, now: Moment) -> bool:
     """
     if connection.execute("PRAGMA freelist_count").fetchone()[0] >= FREE_PAGES:
         return True
-    if thin_out_metrics(connection, now):
-        return True
+    return thin_out_metrics(connection, now) or thin_out_jobs(connection, now)
+
+
+def thin_out_jobs(connection: sqlite3.Connection, now: Moment) -> bool:
+    """Drop the oldest changes of jobs, with a gap record; return whether there were any. Raises sqlite3.Error."""
     chunk = _oldest(connection, Stream.JOBS, JOBS_CHUNK)
     if chunk is None:
         return False
@@ -81,7 +84,7 @@ def relieve(connection: sqlite3.Connection, now: Moment) -> bool:
 def _oldest(connection: sqlite3.Connection, stream: Stream, limit: int) -> _Chunk | None:
     for epoch_id, name, boot, cut_to in connection.execute(_WAITING, (stream.value,)).fetchall():
         facts = connection.execute(_OLDEST, (epoch_id, stream.value, cut_to, limit))
-        found = [(seq, Reading(boot, kind, json.loads(body), boot_ns)) for seq, kind, body, boot_ns in facts]
+        found = [(seq, Reading(boot, kind, _body(body), boot_ns)) for seq, kind, body, boot_ns in facts]
         if found:
             readings = tuple(_alike(found))
             first = found[0][0]
@@ -89,6 +92,15 @@ def _oldest(connection: sqlite3.Connection, stream: Stream, limit: int) -> _Chun
             span = Span(epoch_id, name, stream, first, first + len(readings) - 1, min(clocks), max(clocks))
             return _Chunk(span, readings)
     return None
+
+
+def _body(text: str) -> dict[str, Scalar]:
+    """Return a body; an empty one, which cannot shrink, where the disk has damaged it: it goes like the others."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _alike(found: Sequence[tuple[int, Reading]]) -> Iterator[Reading]:

@@ -10,20 +10,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class StoreSettings(BaseModel):
-    """Where the facts are kept and how much room metrics may take.
+    """Where the facts are kept and how much room metrics and jobs may take.
 
     path: the database, by default ``infomobil.db`` in the lab's data directory. metrics_quota_mb: megabytes of
-    waiting metrics after which the oldest are rolled up to minutes, then hours, then dropped. reserve_mb: free
-    megabytes of the file system kept for visits, safety and jobs; below it metrics take the room of older ones only.
-    ballast_mb: megabytes taken in advance, so
-    that a full disk can still be emptied towards the office; 0 for none. busy_timeout_ms: how long a commit waits for
-    another program that holds the database.
+    waiting metrics after which the oldest are rolled up to minutes, then hours, then dropped. jobs_quota_mb: megabytes
+    of waiting changes of jobs after which the oldest are dropped. reserve_mb: free megabytes of the file system kept
+    for visits, safety and jobs; below it metrics take the room of older ones only. ballast_mb: megabytes taken in
+    advance, so that a full disk can still be emptied towards the office; 0 for none. busy_timeout_ms: how long a commit
+    waits for another program that holds the database.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: Path | None = None
     metrics_quota_mb: Annotated[float, Field(gt=0, le=100_000)] = 200
+    jobs_quota_mb: Annotated[float, Field(ge=1, le=100_000)] = 100
     reserve_mb: Annotated[float, Field(ge=0, le=100_000)] = 64
     ballast_mb: Annotated[float, Field(ge=0, le=1_000)] = 8
     busy_timeout_ms: Annotated[int, Field(ge=0, le=60_000)] = 2_000

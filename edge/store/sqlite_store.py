@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from edge.domain.events import Event, EventType, StoredEvent, Stream
 from edge.domain.visit import Role
 from edge.store.database import Database
-from edge.store.retention import relieve, thin_out_metrics
+from edge.store.retention import relieve, thin_out_jobs, thin_out_metrics
 from edge.store.rows import MAX_BODY, Moment, Row, add, as_json
 
 __all__ = ["MAX_BODY", "REACHED", "SqliteStore"]
@@ -30,7 +30,7 @@ _REFUSED = "UPDATE epoch SET metrics_refused = metrics_refused + ? WHERE id = ?"
 _SAVE = "INSERT INTO working_state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 # The upper bound is the prefix followed by the highest code point: a range, so that the primary key is used.
 _LOAD = "SELECT key, value FROM working_state WHERE key >= ? AND key < ? ORDER BY key"
-_METRICS = "SELECT ifnull(sum(bytes), 0) FROM head WHERE stream = ?"
+_USED = "SELECT ifnull(sum(bytes), 0) FROM head WHERE stream = ?"
 _ROOM = """
 SELECT (SELECT sum(metrics_refused + metrics_dropped) FROM epoch),
 (SELECT json_group_object(stream, bytes) FROM (SELECT stream, sum(bytes) AS bytes FROM head GROUP BY stream))
@@ -66,13 +66,14 @@ class SqliteStore:
 
     Metrics over their quota, or while the file system has less free room than the reserve, push older ones out: see
     `retention`. Where there are none to push out they are refused: they get no seq, are missing from the returned list
-    and are counted in `metrics_refused()`. Everything else is only ever refused by the disk itself, and on a full disk
-    takes the place of metrics, then of the oldest jobs.
+    and are counted in `metrics_refused()`. Jobs over their quota push the oldest of them out. Everything but metrics is
+    only ever refused by the disk itself, and on a full disk takes the place of metrics, then of the oldest jobs.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._quota = int(database.settings.metrics_quota_mb * 1_000_000)
+        self._jobs_quota = int(database.settings.jobs_quota_mb * 1_000_000)
         self._reserve = int(database.settings.reserve_mb * 1_000_000)
 
     @property
@@ -132,6 +133,8 @@ class SqliteStore:
             if stream is Stream.METRICS and not self._make_room(connection, rows):
                 connection.execute(_REFUSED, (len(facts), epoch))
                 continue
+            if stream is Stream.JOBS and _used(connection, stream) >= self._jobs_quota:
+                thin_out_jobs(connection, self._moment(rows))
             first[stream] = add(connection, epoch, stream, facts)
         if any(rows.counted):
             connection.execute(_COUNT, (*rows.counted, epoch))
@@ -151,8 +154,7 @@ class SqliteStore:
         return self._has_room(connection)
 
     def _has_room(self, connection: sqlite3.Connection) -> bool:
-        used: int = connection.execute(_METRICS, (Stream.METRICS.value,)).fetchone()[0]
-        if used >= self._quota:
+        if _used(connection, Stream.METRICS) >= self._quota:
             return False
         if connection.execute("PRAGMA freelist_count").fetchone()[0] >= SPARE_PAGES:
             return True
@@ -160,6 +162,11 @@ class SqliteStore:
             return shutil.disk_usage(self._database.path.parent).free >= self._reserve
         except OSError:  # a disk that does not say how full it is has no room for metrics
             return False
+
+
+def _used(connection: sqlite3.Connection, stream: Stream) -> int:
+    used: int = connection.execute(_USED, (stream.value,)).fetchone()[0]
+    return used
 
 
 def _prepare(events: Sequence[Event], saves: Mapping[str, str | None]) -> _Rows:

@@ -62,7 +62,7 @@ class Record:
         for head in await self.outbox.heads():
             if head.stream is stream:
                 read = await self.outbox.read(stream, head.epoch, 0, 100_000)
-                found += [dict(item.event.body) for item in read if item.event.type is kind]
+                found += [dict(item.body) for item in read if item.type == kind.value]
         for body in found:
             BODIES[kind.value].model_validate(body)
         return found
@@ -204,6 +204,42 @@ async def test_jobs_go_where_there_are_no_metrics_left_and_visits_never(record: 
     assert await record.outbox.gaps(Stream.JOBS, record.store.epoch) == [(2, 2)]
     assert (await record.facts(Stream.SAFETY, EventType.STREAM_GAP))[-1]["reason"] == "quota"
     assert len(await record.outbox.read(Stream.VISITS, record.store.epoch, 0, 10)) == 1
+
+
+async def test_jobs_over_their_quota_push_the_oldest_out_with_a_record(tmp_path: Path) -> None:
+    settings = StoreSettings(jobs_quota_mb=1, reserve_mb=0, ballast_mb=0)
+    record = Record(tmp_path / "lab.db", settings)
+    long = {"job": "j", "state": "RUNNING", "reason": "x" * 900}
+    changes = [Event(EventType.JOB_CHANGED, long, number, WALL_NS) for number in range(500)]
+    for _ in range(6):
+        assert len(await record.store.append([session(1), *changes])) == 501
+    room = (await record.store.room()).bytes
+    assert 0 < room[Stream.JOBS] < 1_600_000
+    gaps = await record.outbox.gaps(Stream.JOBS, record.store.epoch)
+    assert (gaps[0][0], gaps[-1][1]) == (1, 2_000)
+    told = await record.facts(Stream.SAFETY, EventType.STREAM_GAP)
+    assert {(body["stream"], body["reason"]) for body in told} == {("jobs", "quota")}
+    head = await record.head(Stream.JOBS)
+    assert head is not None
+    assert head.last_seq == 3_000
+    await record.send(Stream.JOBS, record.store.epoch, 2_001, 1_000)
+    for _ in range(2):
+        assert len(await record.store.append(changes)) == 500
+    assert await record.outbox.gaps(Stream.JOBS, record.store.epoch) != gaps
+    assert [item.seq for item in await record.outbox.read(Stream.JOBS, record.store.epoch, 2_000, 1)] == [2_001]
+    assert len(await record.outbox.read(Stream.VISITS, record.store.epoch, 0, 100)) == 6
+    record.close()
+
+
+async def test_a_damaged_body_does_not_stop_the_thinning_out(record: Record) -> None:
+    await record.store.append([*(job(n) for n in range(3)), *(reading(n) for n in range(3))])
+    for stream, text in (("jobs", "{"), ("metrics", "[1]")):
+        change = "UPDATE fact SET body = ? WHERE stream = ? AND seq = 2"
+        await record.database.writer.write(lambda c, v=(text, stream), q=change: c.execute(q, v), durable=True)
+    while await record.relieve():
+        pass
+    assert await record.outbox.gaps(Stream.JOBS, record.store.epoch) == [(1, 3)]
+    assert await record.outbox.read(Stream.METRICS, record.store.epoch, 0, 10) == []
 
 
 async def test_a_metric_of_a_later_version_is_dropped_and_not_rolled_up(record: Record) -> None:
