@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +14,7 @@ from edge.domain.errors import StoreUnavailable
 from edge.domain.events import Stream
 from edge.store.inspection import missing, portions
 from edge.store.migrations import MIGRATIONS
-from edge.store.opening import DAMAGED, primary_code, reason
+from edge.store.opening import DAMAGED, aside_files, primary_code, reason
 from edge.store.wreck import Wreck
 
 WORST = 10
@@ -124,8 +123,7 @@ def _aside(path: Path, found: Examination) -> list[Aside]:
     if not found.wrong and not found.later:
         with closing(_open(path)) as connection:
             known = {name: bool(done) for name, done in connection.execute("SELECT name, finished FROM salvage")}
-    ending = re.compile(re.escape(path.name) + r"\.corrupt-\d+")
-    files = [file for file in sorted(path.parent.iterdir()) if ending.fullmatch(file.name)]
+    files = reversed(aside_files(path))
     return [Aside(file.name, file.stat().st_size, known.get(file.name)) for file in files]
 
 
