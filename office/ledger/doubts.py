@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a lab is one lab: epochs that fork tell of a copied card, anchors that contradict of a wrong clock.
 
+And whether it has all that it counted: where it says that visits will never come, a person should know.
+
 The count is exact in any case, because every opening of a database is an epoch of its own. A doubt is for a person: it
 stands at the lab, among its alarms and in the audit, and follows from the facts alone, not from their order.
 """
@@ -16,7 +18,7 @@ from office.ledger.clocks import Start, anchors, starts
 from office.ledger.database import Database
 from office.ledger.keys import KEY
 
-CLONE, ROLLBACK, CLOCK = "clone", "rollback", "clock"
+CLONE, ROLLBACK, CLOCK, GAP = "clone", "rollback", "clock", "gap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class _Times:
 def review(database: Database, lab: str, boots: Iterable[str], now_ns: int) -> None:
     """Bring the doubts of a lab up to date, those about clocks for `boots`; inside the writing transaction."""
     marks = set(boots)
-    found = {(doubt.kind, doubt.mark): doubt for doubt in forks(database, lab)}
+    found = {(doubt.kind, doubt.mark): doubt for doubt in (*forks(database, lab), *gaps(database, lab))}
     for boot in sorted(marks):
         doubt = contradiction(database, lab, boot)
         if doubt is not None:
@@ -89,6 +91,26 @@ def _withdraw_alarm(database: Database, lab: str, kind: str, mark: str) -> None:
 
 def _alarm_kind(kind: str, mark: str) -> str:
     return f"{kind} {mark}"
+
+
+def gaps(database: Database, lab: str) -> list[Doubt]:
+    """Return a doubt for each epoch of which a record says that visits lack, or that what no lab drops was dropped."""
+    rows = database.query(
+        "select epoch, stream, lost, min(received_ns), min(by_epoch) from (select epoch, stream, received_ns, by_epoch,"
+        " case when reason = 'lost' then 1 else 0 end as lost from stream_gap"
+        " where lab = ? and stream in ('visits', 'safety')) told"
+        " where stream = 'visits' or lost = 0 group by epoch, stream, lost order by epoch, stream, lost",
+        (lab,),
+    )
+    found: list[Doubt] = []
+    for epoch, stream, lost, since_ns, by_epoch in rows:
+        text = (
+            f"The van's disk lost facts of visits of the epoch {epoch}: people that were counted may be missing."
+            if lost
+            else f"The van says that it dropped facts of {stream} of the epoch {epoch}, which no van may."
+        )
+        found.append(Doubt(GAP, f"{epoch}/{stream}/{'lost' if lost else 'dropped'}", text, since_ns, by_epoch))
+    return found
 
 
 def contradiction(database: Database, lab: str, boot: str) -> Doubt | None:

@@ -19,6 +19,9 @@ KINDS = ("lab.started", "clock.anchor", "clock.quality", "stream.gap")
 LONGEST_GAP = 10**12
 """Facts that one record may explain: more is a mistake, and would explain everything."""
 
+RESERVED = ("visits", "safety")
+"""Streams of which no lab drops anything: only what a disk lost lacks of them."""
+
 TABLES = {
     "lab.started": (
         "epoch_start",
@@ -46,6 +49,11 @@ class Gap:
     last: int
     reason: str
 
+    @property
+    def explains(self) -> bool:
+        """Return whether the office need not wait for the facts. A record that cannot be true is kept all the same."""
+        return self.key[1] not in RESERVED or self.reason == "lost"
+
 
 @dataclass(slots=True)
 class Lineage:
@@ -61,7 +69,7 @@ class Lineage:
             return
         self.rows[fact.type].append(row)
         gap = gap_of(lab, fact)
-        if gap is not None:
+        if gap is not None and gap.explains:
             self.gaps.append(gap)
 
     def save(self, database: Database) -> None:
@@ -75,8 +83,9 @@ class Lineage:
 
     @property
     def labs(self) -> set[str]:
-        """Return the labs of whose epochs or clocks something new is known."""
-        return {row[0] for kind in ("lab.started", "clock.anchor") for row in self.rows[kind]}
+        """Return the labs of whose epochs, clocks or reserved streams something new is known."""
+        told = {row[0] for kind in ("lab.started", "clock.anchor") for row in self.rows[kind]}
+        return told | {row[0] for row in self.rows["stream.gap"] if row[3] in RESERVED}
 
 
 def row_of(lab: str, epoch: str, fact: Fact, received_ns: int) -> Row | None:
@@ -100,7 +109,7 @@ def row_of(lab: str, epoch: str, fact: Fact, received_ns: int) -> Row | None:
 
 
 def gap_of(lab: str, fact: Fact) -> Gap | None:
-    """Return what a record of a gap explains, None for another fact and for a range that cannot be."""
+    """Return what a record of a gap says, None for another fact and for a range that cannot be."""
     if fact.type != "stream.gap" or fact.standing is not Standing.UNDERSTOOD:
         return None
     first, last = cast("int", fact.body["first"]), cast("int", fact.body["last"])

@@ -26,6 +26,8 @@ def counted(database: Database, lineage: Lineage) -> dict[str, object]:
         figures[f"explained {'/'.join(key)}"] = ranges
     for (lab,) in database.query("select distinct lab from epoch_start"):
         figures.update(_doubt(lab, doubt) for doubt in doubts.forks(database, lab))
+    for (lab,) in database.query("select distinct lab from stream_gap"):
+        figures.update(_doubt(lab, doubt) for doubt in doubts.gaps(database, lab))
     for lab, boot in database.query("select distinct lab, boot from clock_anchor"):
         doubt = doubts.contradiction(database, lab, boot)
         if doubt is not None:

@@ -20,9 +20,9 @@ from office.ledger.clocks import LONGEST_BOOT_NS
 from office.ledger.database import Database
 from office.ledger.keys import hear_keys
 from office.ledger.labs import LabTally, save_labs
-from office.ledger.lineage import Lineage, gap_of, settle
+from office.ledger.lineage import RESERVED, Lineage, gap_of, settle
 from office.ledger.projection import Changes
-from wire.batch import Ack
+from wire.batch import MAX_EXPLAINED, Ack
 
 MOST_MISSING = 100
 """Ranges named in one ack: a lab that lacks more hears of the rest when these are filled."""
@@ -41,14 +41,16 @@ class Recorded:
 
 
 @dataclass(slots=True)
-class _Feed:
+class Feed:
     """A feed's row while its lock is held. ranges are the facts that came, explained those that never will.
 
-    anchor is the smallest (time of receipt - boot clock, boot clock), last_boot_ns the newest moment told of.
+    newest is the last seq that came, closed_last that of a closed epoch as presence says it. anchor is the smallest
+    (time of receipt - boot clock, boot clock), last_boot_ns the newest moment told of.
     """
 
     id: int
     key: FeedKey
+    boot: str
     watermark: int
     newest: int
     closed_last: int
@@ -62,11 +64,26 @@ class _Feed:
         """Return the feed as its chain is checked."""
         return Chain(self.id, self.key, self.explained)
 
+    @property
+    def settled(self) -> seqs.Ranges:
+        """Return what came or never will, as far as the office was told of: a record is none of what is to come."""
+        told = max(self.newest, self.closed_last)
+        gone = ((first, min(last, told)) for first, last in self.explained if first <= told)
+        return seqs.add_all(self.ranges, gone)
+
     def ack(self, now_ns: int) -> tuple[str, Ack]:
-        """Return what the lab is told: missing is what it knows to have and should send."""
+        """Return what the lab is told: missing is what it knows to have and should send.
+
+        What is reserved and explained it should send as well if it holds it, as a copied card may: it is named, and
+        what is too much to be named is not acknowledged.
+        """
         lab, stream, epoch = self.key
-        missing = seqs.missing(seqs.add_all(self.ranges, self.explained))[:MOST_MISSING]
-        return lab, Ack(stream, epoch, self.watermark, missing, now_ns)
+        watermark = self.watermark
+        lacking = seqs.missing(self.ranges, watermark) if stream in RESERVED else ()
+        explained = tuple((first, min(last, watermark)) for first, last in lacking if first <= watermark)
+        if len(explained) > MAX_EXPLAINED:
+            watermark, explained = explained[MAX_EXPLAINED][0] - 1, explained[:MAX_EXPLAINED]
+        return lab, Ack(stream, epoch, watermark, seqs.missing(self.settled)[:MOST_MISSING], now_ns, explained)
 
 
 @dataclass(slots=True)
@@ -76,7 +93,6 @@ class _Work:
     changes: Changes = field(default_factory=Changes)
     lineage: Lineage = field(default_factory=Lineage)
     labs: dict[str, LabTally] = field(default_factory=lambda: defaultdict(LabTally))
-    acks: list[tuple[str, Ack]] = field(default_factory=list)
     new: int = 0
     duplicates: int = 0
 
@@ -101,70 +117,80 @@ def take_in(database: Database, items: Sequence[Item], now_ns: int) -> Recorded:
     work = _Work()
     closed = _closed_feeds(database, presences)
     named = _explained_feeds(batches)
-    feeds = {key: _lock_feed(database, key) for key in sorted({*batches, *closed, *named})}
+    feeds = {key: lock_feed(database, key) for key in sorted({*batches, *closed, *named})}
     for key, feed in feeds.items():
         feed.closed_last = max(feed.closed_last, closed.get(key, 0))
         for batch in batches.get(key, ()):
             _take(database, work, feed, batch)
-    work.lineage.save(database)
-    _explain(database, work.lineage, feeds, now_ns)
-    for key, feed in feeds.items():
-        feed.watermark = seqs.watermark(seqs.add_all(feed.ranges, feed.explained))
-        _save_feed(database, feed, batches.get(key, ()))
-        # An ack for facts that a record explains may have been lost, and no batch would ask for it again.
-        if key in batches or key in named or (key in closed and feed.watermark > feed.newest):
-            work.acks.append(feed.ack(now_ns))
     for presence in presences:
         work.changes.claim(presence.presence)
-    apply(database, work.changes)
-    save_labs(database, presences, work.labs)
+    _write(database, work, feeds, presences, now_ns)
+    # An ack for facts that a record explains may have been lost, and no batch would ask for it again.
+    acks = tuple(
+        feed.ack(now_ns)
+        for key, feed in feeds.items()
+        if key in batches or key in named or (key in closed and feed.watermark > feed.newest)
+    )
     _set_aside(database, rejected)
     hear_keys(database, presences, now_ns)
     settle(database, work.lineage, now_ns)
-    return Recorded(tuple(work.acks), work.new, work.duplicates, len(rejected))
+    return Recorded(acks, work.new, work.duplicates, len(rejected))
 
 
-def take_again(database: Database, key: FeedKey, facts: Sequence[tuple[Fact, int]], now_ns: int) -> None:
-    """Add up facts of a feed, each with its time of receipt, that the ledger has held without understanding them.
+def take_again(database: Database, key: FeedKey, facts: Sequence[tuple[Fact, int, Standing]], now_ns: int) -> None:
+    """Add up facts of a feed that the ledger has held without understanding them.
 
-    Inside the writing transaction that marks them as understood.
+    Each with its time of receipt and what it was held for. Inside the writing transaction that marks them anew.
     """
     lab, _, epoch = key
     work = _Work()
-    named = {gap.key for gap in (gap_of(lab, fact) for fact, _ in facts) if gap is not None}
-    feeds = {name: _lock_feed(database, name) for name in sorted({key, *named})}
-    for fact, received_ns in facts:
+    named = {gap.key for gap in (gap_of(lab, fact) for fact, _, _ in facts) if gap is not None and gap.explains}
+    feeds = {name: lock_feed(database, name) for name in sorted({key, *named})}
+    for fact, received_ns, before in facts:
         work.changes.add(lab, epoch, fact, received_ns)
         work.lineage.add(lab, epoch, fact, received_ns)
-        work.labs[lab].unknown -= 1
-        work.labs[lab].invalid += fact.standing is Standing.INVALID
-    work.lineage.save(database)
-    _explain(database, work.lineage, feeds, now_ns)
-    for feed in feeds.values():
-        feed.watermark = seqs.watermark(seqs.add_all(feed.ranges, feed.explained))
-        _save_feed(database, feed, ())
-    apply(database, work.changes)
-    save_labs(database, (), work.labs)
+        work.labs[lab].unknown -= before is Standing.UNKNOWN
+        work.labs[lab].invalid += (fact.standing is Standing.INVALID) - (before is Standing.INVALID)
+    _write(database, work, feeds, (), now_ns)
     settle(database, work.lineage, now_ns)
 
 
-def _lock_feed(database: Database, key: FeedKey) -> _Feed:
+def _write(
+    database: Database,
+    work: _Work,
+    feeds: Mapping[FeedKey, Feed],
+    presences: Sequence[ReceivedPresence],
+    now_ns: int,
+) -> None:
+    """Write down what was gathered, table by table, with the feeds' new watermarks."""
+    work.lineage.save(database)
+    _explain(database, work.lineage, feeds, now_ns)
+    for feed in feeds.values():
+        feed.watermark = seqs.watermark(feed.settled)
+        _save_feed(database, feed)
+    apply(database, work.changes)
+    save_labs(database, presences, work.labs)
+
+
+def lock_feed(database: Database, key: FeedKey) -> Feed:
+    """Return a feed, made where there was none, locked until the transaction ends."""
     sql = (
-        "select id, watermark, newest, closed_last, ranges, explained, anchor_ns, anchor_boot_ns, last_boot_ns"
+        "select id, boot, watermark, newest, closed_last, ranges, explained, anchor_ns, anchor_boot_ns, last_boot_ns"
         " from feed where lab = ? and stream = ? and epoch = ?" + database.for_update
     )
     rows = database.query(sql, key)
     if not rows:
         database.query("insert into feed (lab, stream, epoch) values (?, ?, ?) on conflict do nothing", key)
         rows = database.query(sql, key)
-    number, watermark, newest, closed_last, ranges, explained, anchor_ns, anchor_boot_ns, last_boot_ns = rows[0]
+    number, boot, watermark, newest, closed_last, ranges, explained, anchor_ns, anchor_boot_ns, last_boot_ns = rows[0]
     come, gone = (seqs.from_lists(json.loads(text)) for text in (ranges, explained))
     anchor = None if anchor_ns is None or anchor_boot_ns is None else (anchor_ns, anchor_boot_ns)
-    return _Feed(number, key, watermark, newest, closed_last, come, gone, anchor, last_boot_ns)
+    return Feed(number, key, boot, watermark, newest, closed_last, come, gone, anchor, last_boot_ns)
 
 
-def _take(database: Database, work: _Work, feed: _Feed, batch: ReceivedBatch) -> None:
+def _take(database: Database, work: _Work, feed: Feed, batch: ReceivedBatch) -> None:
     rows = [(f.seq, f.type, f.standing.value, f.boot_ns, f.wall_ns, f.body_json) for f in batch.facts]
+    feed.boot = feed.boot or batch.boot
     new = set(database.insert_events(feed.id, batch.received_ns, rows))
     tally = work.labs[batch.lab]
     if batch.on_air:
@@ -194,10 +220,10 @@ def _take(database: Database, work: _Work, feed: _Feed, batch: ReceivedBatch) ->
 def _explained_feeds(batches: Mapping[FeedKey, Sequence[ReceivedBatch]]) -> set[FeedKey]:
     """Return the feeds of which a record in `batches` says that facts will never come."""
     gaps = (gap_of(batch.lab, fact) for items in batches.values() for batch in items for fact in batch.facts)
-    return {gap.key for gap in gaps if gap is not None}
+    return {gap.key for gap in gaps if gap is not None and gap.explains}
 
 
-def _explain(database: Database, lineage: Lineage, feeds: Mapping[FeedKey, _Feed], now_ns: int) -> None:
+def _explain(database: Database, lineage: Lineage, feeds: Mapping[FeedKey, Feed], now_ns: int) -> None:
     """Take the records of gaps that are new to the ledger for what they say."""
     for gap in lineage.gaps:
         feed = feeds[gap.key]
@@ -207,11 +233,11 @@ def _explain(database: Database, lineage: Lineage, feeds: Mapping[FeedKey, _Feed
         check_again(database, feed.chain, (gap.first, gap.last), now_ns)
 
 
-def _save_feed(database: Database, feed: _Feed, batches: Sequence[ReceivedBatch]) -> None:
+def _save_feed(database: Database, feed: Feed) -> None:
     database.query(
         "update feed set watermark = ?, newest = ?, closed_last = ?, ranges = ?, explained = ?,"
         " anchor_ns = coalesce(?, anchor_ns), anchor_boot_ns = ?, last_boot_ns = ?,"
-        " boot = case when boot = '' then ? else boot end where id = ?",
+        " boot = ? where id = ?",
         (
             feed.watermark,
             feed.newest,
@@ -220,7 +246,7 @@ def _save_feed(database: Database, feed: _Feed, batches: Sequence[ReceivedBatch]
             json.dumps(feed.explained, separators=(",", ":")),
             *(feed.anchor or (None, None)),
             feed.last_boot_ns,
-            batches[0].boot if batches else "",
+            feed.boot,
             feed.id,
         ),
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -26,10 +27,10 @@ from office.ledger.verify import verify
 from office.ledger.writer import Recorded, record
 from office.reports import figures
 from tests.support.lineage import CARD, anchored, came, everything, gap, started
-from tests.support.office import NOW_NS, Sender, headcount, presence
+from tests.support.office import NOW_NS, Sender, headcount, opened, presence
 from tests.support.van_clock import SECOND, YEAR_2026
-from wire.batch import Ack, WireEvent
-from wire.events import BODIES
+from wire.batch import MAX_EXPLAINED, Ack, WireEvent
+from wire.events import BODIES, VisitOpened
 
 pytest_plugins = ("tests.support.office_fixtures",)
 
@@ -212,11 +213,11 @@ def test_an_ack_that_was_lost_is_given_again(database: Database) -> None:
     shop = Sender(stream="metrics", epoch="e0")
     take(database, came(shop, metrics(4), NOW_NS))
     explained = came(Sender(stream="safety"), [gap("metrics", "e0", 5, 9)], NOW_NS)
-    for _ in range(2):
-        assert acks(take(database, explained))["metrics", "e0"] == (9, ())
+    assert acks(take(database, explained))["metrics", "e0"] == (4, ()), "nobody said that there is a fact 9"
     word = presence(closed={"e0": {"metrics": 9}}, heads={"safety": 1})
     for _ in range(2):
         assert acks(take(database, word)) == {("metrics", "e0"): (9, ())}
+        assert acks(take(database, explained))["metrics", "e0"] == (9, ())
     with database.transaction(write=False):
         (status,) = reading.labs(database)
     assert (status.gaps, status.waiting) == ([], 0)
@@ -248,6 +249,118 @@ def test_a_fact_that_comes_after_all_counts_once(database: Database) -> None:
         assert reading.totals(database).ledger == 36
         assert reading.quality(database).alarms == 0
         assert recount(database).differences == ()
+
+
+def test_a_record_explains_nothing_of_what_is_to_come(database: Database) -> None:
+    shop, safety = Sender(stream="metrics"), Sender(stream="safety")
+    take(database, came(shop, metrics(4), NOW_NS))
+    done = take(database, came(safety, [gap("metrics", "e1", 5, 10**9)], NOW_NS))
+    assert acks(done)["metrics", "e1"] == (4, ())
+    assert acks(take(database, came(shop, metrics(2), NOW_NS)))["metrics", "e1"] == (6, ())
+    dropped(shop, 3)
+    assert acks(take(database, came(shop, metrics(1), NOW_NS)))["metrics", "e1"] == (10, ())
+    with database.transaction(write=False):
+        assert recount(database).differences == ()
+
+
+@pytest.mark.parametrize("stream", ["visits", "safety"])
+@pytest.mark.parametrize("reason", ["quota", "rolled_up"])
+def test_no_lab_drops_visits_and_safety_on_purpose(database: Database, stream: str, reason: str) -> None:
+    lab, safety = Sender(stream=stream, epoch="e0"), Sender(stream="safety")
+    facts = [headcount("v1", 5)] if stream == "visits" else [started(1, None)]
+    take(database, came(lab, facts, NOW_NS))
+    lab.next_seq = 7
+    take(database, came(lab, facts, NOW_NS))
+    record_of = came(safety, [gap(stream, "e0", 2, 6, reason)], NOW_NS)
+    for _ in range(2):
+        take(database, record_of)
+    assert ask(database, f"select watermark, explained from feed where epoch = 'e0' and stream = '{stream}'") == [
+        (1, "[]")
+    ]
+    assert doubts(database) == [("gap", f"e0/{stream}/dropped")]
+    with database.transaction(write=False):
+        (row,) = audit.page(database, 10, 0, "van-1")
+        assert recount(database).differences == ()
+        (status,) = reading.labs(database)
+    assert (row.what, row.facts["kind"]) == ("alarm", "gap")
+    assert stream in row.text
+    assert row.text in status.alarms
+    assert [(hole.first, hole.last) for hole in status.gaps] == [(2, 6)]
+
+
+def test_lost_visits_are_a_doubt_of_their_epoch(database: Database) -> None:
+    safety = Sender(stream="safety")
+    take(database, came(safety, [gap("safety", "e0", 1, 3, "lost"), gap("metrics", "e0", 1, 3, "quota")], NOW_NS))
+    assert doubts(database) == []
+    for first in (1, 7):
+        take(database, came(safety, [gap("visits", "e0", first, first + 2, "lost")], NOW_NS + first))
+    take(database, came(safety, [gap("visits", "e1", 1, 3, "lost")], NOW_NS))
+    assert doubts(database) == [("gap", "e0/visits/lost"), ("gap", "e1/visits/lost")]
+    with database.transaction(write=False):
+        rows = audit.page(database, 10, 0, "van-1")
+        assert recount(database).differences == ()
+        assert len(standings(database)["van-1"].doubts) == 2
+    assert [row.facts["mark"] for row in rows] == ["e1/visits/lost", "e0/visits/lost"]
+    assert "people that were counted may be missing" in rows[0].text
+
+
+def test_an_ack_names_what_is_explained_and_not_held(database: Database) -> None:
+    """A copy of the card may hold what the disk of the original lost, and must not forget it."""
+    lab, safety = Sender(), Sender(stream="safety")
+    one, two = came(lab, [headcount("v1", 5)] * 3, NOW_NS), came(lab, [headcount("v1", 7)] * 2, NOW_NS)
+    done = take(database, two, came(safety, [gap("visits", "e1", 1, 3, "lost"), gap("jobs", "e1", 1, 9)], NOW_NS))
+    told = {ack.stream: (ack.watermark, ack.explained) for _, ack in done.acks}
+    assert told == {"visits": (5, ((1, 3),)), "safety": (2, ()), "jobs": (0, ())}
+    ((_, ack),) = take(database, one).acks
+    assert (ack.watermark, ack.explained) == (5, ())
+    with database.transaction(write=False):
+        assert reading.totals(database).ledger == 29
+
+
+def test_of_what_is_explained_no_more_is_acknowledged_than_can_be_named(database: Database) -> None:
+    lab, safety = Sender(), Sender(stream="safety")
+    lost = []
+    for _ in range(MAX_EXPLAINED + 1):
+        lost.append(gap("visits", "e1", lab.next_seq, lab.next_seq, "lost"))
+        dropped(lab, 1)
+        take(database, came(lab, [headcount("v1", 1)], NOW_NS))
+    done = take(database, came(safety, lost, NOW_NS))
+    (ack,) = (ack for _, ack in done.acks if ack.stream == "visits")
+    assert ack.watermark == 2 * MAX_EXPLAINED
+    assert ack.explained == tuple((seq, seq) for seq in range(1, 2 * MAX_EXPLAINED, 2))
+    first = came(Sender(), [headcount("v1", 1)], NOW_NS)
+    (ack,) = (ack for _, ack in take(database, first).acks)
+    assert (ack.watermark, len(ack.explained)) == (2 * MAX_EXPLAINED + 2, MAX_EXPLAINED)
+
+
+def told_and_dropped() -> list[Item]:
+    shop, lab, safety = Sender(stream="metrics", epoch="e0"), Sender(epoch="e0"), Sender(stream="safety")
+    records = [gap("metrics", "e0", 5, 9), gap("visits", "e0", 4, 6, "lost"), gap("visits", "e0", 7, 9, "quota")]
+    return [
+        came(shop, metrics(4), NOW_NS),
+        came(lab, [headcount("v1", 1)] * 3, NOW_NS),
+        came(safety, records[:2], NOW_NS),
+        came(safety, [records[2], gap("metrics", "e0", 10, 99)], NOW_NS),
+        presence(closed={"e0": {"metrics": 12, "visits": 9}}),
+    ]
+
+
+@patient
+@given(st.permutations(range(5)), st.integers(1, 5))
+def test_how_far_gaps_go_does_not_depend_on_the_order_of_arrival(order: list[int], group: int) -> None:
+    found = []
+    for places, size in ((range(5), 1), (order, group)):
+        items = told_and_dropped()
+        database = connect("sqlite:///:memory:")
+        migrate(database)
+        for begin in range(0, 5, size):
+            record(database, [items[place] for place in places[begin : begin + size]], NOW_NS)
+        found.append(everything(database))
+        with database.transaction(write=False):
+            assert recount(database).differences == ()
+        database.close()
+    assert found[0] == found[1]
+    assert {row[1]: row[3] for row in found[0]["feeds"] if row[2] == "e0"} == {"metrics": 12, "visits": 6}
 
 
 @pytest.mark.parametrize(("first", "last"), [(9, 5), (1, 2**53)])
@@ -434,6 +547,57 @@ def test_an_office_that_learns_new_types_adds_up_what_it_had_not_understood(
         assert database.query("select watermark from feed where stream = 'metrics'") == [(15,)]
     assert quality.invalid == 1
     assert doubts(database) == [("clone", f"{CARD}/2")]
+
+
+class SomeLanguages(VisitOpened):
+    """A visit as an office has it that knows two languages."""
+
+    language: Literal["lt", "en"]
+
+
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the office be of a version that knows fewer words in a body."""
+    known = {**BODIES, "visit.opened": SomeLanguages}
+    monkeypatch.setattr(intake, "BODIES", known)
+    monkeypatch.setattr(relearning, "BODIES", known)
+
+
+def in_latvian(visit: str) -> WireEvent:
+    event = opened(visit)
+    return WireEvent(event.type, {**event.body, "language": "lv"}, event.boot_ns, event.wall_ns)
+
+
+def test_an_office_that_learns_new_words_judges_again_what_it_had_called_wrong(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Sender()
+    with monkeypatch.context() as old:
+        narrow(old)
+        events = [in_latvian("v1"), opened("v2", expected=-1), WireEvent("coffee.brewed", {}, 1, 1)]
+        take(database, came(lab, events, NOW_NS))
+        assert relearning.relearn(database, NOW_NS) == 0
+    assert ask(database, "select invalid, unknown from lab") == [(2, 1)]
+    assert relearning.relearn(database, NOW_NS) == 1
+    assert ask(database, "select invalid, unknown from lab") == [(1, 1)]
+    assert ask(database, "select visit, language from visit") == [("v1", "lv")]
+    with database.transaction(write=False):
+        assert recount(database).differences == ()
+    # A program of the old version still runs, and marks what it does not understand.
+    with monkeypatch.context() as old:
+        narrow(old)
+        take(database, came(lab, [in_latvian("v3")], NOW_NS))
+    assert relearning.relearn(database, NOW_NS) == 1
+    assert relearning.relearn(database, NOW_NS) == 0
+    assert ask(database, "select visit, language from visit order by visit") == [("v1", "lv"), ("v3", "lv")]
+
+
+def test_judging_again_goes_on_behind_what_stays_wrong(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relearning, "CHUNK", 2)
+    with monkeypatch.context() as old:
+        narrow(old)
+        take(database, came(Sender(), [*[opened("v2", expected=-1)] * 4, in_latvian("v1")], NOW_NS))
+    assert relearning.relearn(database, NOW_NS) == 1
+    assert ask(database, "select invalid from lab") == [(4,)]
 
 
 async def test_the_ledger_learns_when_it_is_opened(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from office.ledger.steps.audit import AUDIT
 from office.ledger.steps.figures import FIGURES
 from office.ledger.steps.first import FIRST
 from office.ledger.steps.lineage import LINEAGE
+from office.ledger.steps.standing import STANDING
 
-MIGRATIONS = (*FIRST, *LINEAGE, *AUDIT, *ACCESS, *FIGURES)
+MIGRATIONS = (*FIRST, *LINEAGE, *AUDIT, *ACCESS, *FIGURES, *STANDING)
 """In the order of their numbers."""
