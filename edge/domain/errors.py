@@ -96,3 +96,7 @@ class TransferFailed(InfoMobilError):
 
 class StoreUnavailable(InfoMobilError):
     """The record could not be written to disk: {reason}."""
+
+
+class FactDamaged(StoreUnavailable):
+    """The fact {seq} of {stream} in epoch {epoch} is damaged on the disk."""

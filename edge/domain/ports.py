@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge.domain.events import Event, StoredEvent, Stream
+from edge.domain.events import Event, Scalar, StoredEvent, Stream
 from edge.domain.hand import Axis, Displacement, JogEnd, OverrideKind, Setting
 from edge.domain.inputs import InputSample
 from edge.domain.machine import MachineInfo, MachineState, Position
@@ -329,24 +329,41 @@ class Cut:
         return self.s0 + self.n - 1
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingFact:
+    """A fact as it waits in the outbox. Its type may be one that only a newer version of the program knows."""
+
+    seq: int
+    type: str
+    body: Mapping[str, Scalar]
+    boot_ns: int
+    wall_ns: int
+
+
 class Outbox(Protocol):
     """Facts that the office has not acknowledged yet, and how they were cut into batches. Raises StoreUnavailable.
 
     Only what was cut can be acknowledged, and only whole cuts: a batch is sent again as it was, or not at all.
     """
 
-    async def heads(self) -> list[StreamHead]:
-        """Return every (stream, epoch) with waiting facts and those of the current epoch: by priority, oldest first."""
+    async def heads(self, epoch: str | None = None) -> list[StreamHead]:
+        """Return every (stream, epoch) with waiting facts and those of the current epoch: by priority, oldest first.
+
+        With `epoch`, only those of that epoch.
+        """
         ...
 
-    async def read(self, stream: Stream, epoch: str, after_seq: int, limit: int) -> list[StoredEvent]:
-        """Return up to `limit` waiting facts with seq > after_seq, in order."""
+    async def read(self, stream: Stream, epoch: str, after_seq: int, limit: int) -> list[WaitingFact]:
+        """Return up to `limit` waiting facts with seq > after_seq, in order. Raises FactDamaged."""
         ...
 
-    async def acknowledge(self, stream: Stream, epoch: str, watermark: int) -> int | None:
+    async def acknowledge(
+        self, stream: Stream, epoch: str, watermark: int, explained: Sequence[tuple[int, int]] = ()
+    ) -> int | None:
         """Drop all batches up to `watermark`: the office has them. Return the watermark now in force.
 
         That is the old one for a watermark that is lower or that names facts never sent; None for an unknown epoch.
+        explained are ranges that the office does not have: it is below the first fact of them that waits here.
         """
         ...
 
@@ -366,12 +383,15 @@ class Outbox(Protocol):
         ...
 
     async def totals(self) -> dict[str, dict[str, int]]:
-        """Return the grow-only counters of presence (people, corrected, sessions) of the epochs of `closed_epochs`.
+        """Return the grow-only counters of presence (people, corrected, sessions) for the epochs of `closed_epochs`.
 
         The current epoch is always among them.
         """
         ...
 
     async def closed_epochs(self) -> dict[str, dict[str, int]]:
-        """Return the last seq per stream of former epochs: those with waiting facts, and the newest few."""
+        """Return the last seq per stream of former epochs: the oldest ones with waiting facts, and the newest few.
+
+        Bounded: where more epochs wait, the others are named once these are done.
+        """
         ...

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from edge.domain.air import Outgoing
-from edge.domain.events import StoredEvent
-from edge.domain.ports import Cut, Outbox, StreamHead
+from edge.domain.errors import FactDamaged
+from edge.domain.ports import Cut, Outbox, StreamHead, WaitingFact
 from wire import topics
 from wire.batch import CONTENT_TYPE, ENCODING, MAX_EVENTS, MAX_PAYLOAD, Ack, Batch, WireEvent
 from wire.codec import encode_batch
@@ -46,7 +46,14 @@ class Flight:
 
 
 class CannotGoOn(Exception):
-    """The stream of an epoch stands still until the next connection. The argument says why."""
+    """The stream of an epoch stands still until the record is put right, or the next connection.
+
+    The argument says why; damaged, whether the record is to blame.
+    """
+
+    def __init__(self, reason: str, *, damaged: bool = False) -> None:
+        super().__init__(reason)
+        self.damaged = damaged
 
 
 @dataclass(slots=True)
@@ -72,6 +79,11 @@ class Track:
     def unsent(self) -> int:
         """Return the number of facts beyond those under way."""
         return 0 if self.stuck else self.head.last_seq - self.sent_to
+
+    @property
+    def only_gaps_left(self) -> bool:
+        """Return whether nothing is left to send or to hear of, and yet facts wait: for a record of their gap."""
+        return self.head.waiting > 0 and not self.flights and self.head.last_seq <= self.sent_to
 
     @property
     def full(self) -> bool:
@@ -137,18 +149,25 @@ class Track:
         return arrived
 
     def missed(self, ack: Ack) -> list[Flight]:
-        """Return the flights of which the office lacks facts that come before others which it has."""
+        """Return the flights of which the office lacks facts that come before others which it has, or were given up.
+
+        Those it calls explained were given up by another copy of the card: this one is sending them.
+        """
+        lacking = (*ack.missing, *ack.explained)
         return [
             flight
             for flight in self.flights
-            if any(first <= flight.cut.last and last >= flight.cut.s0 for first, last in ack.missing)
+            if any(first <= flight.cut.last and last >= flight.cut.s0 for first, last in lacking)
         ]
 
-    async def _next_facts(self, outbox: Outbox) -> list[StoredEvent]:
+    async def _next_facts(self, outbox: Outbox) -> list[WaitingFact]:
         """Return the facts of the next batch, consecutive, and pass the gap before them; none where nothing is left."""
         head = self.head
         end = self.kept[0].last if self.kept else head.last_seq
-        found = await outbox.read(head.stream, head.epoch, self.sent_to, min(MAX_EVENTS, end - self.sent_to))
+        try:
+            found = await outbox.read(head.stream, head.epoch, self.sent_to, min(MAX_EVENTS, end - self.sent_to))
+        except FactDamaged as error:
+            raise CannotGoOn(f"the fact {error.seq} is damaged", damaged=True) from error
         facts = [fact for fact in found if fact.seq <= end]
         first = facts[0].seq if facts else end + 1
         if first > self.sent_to + 1:
@@ -163,9 +182,9 @@ class Track:
             if begin <= reached + 1:
                 reached = max(reached, end)
         if reached < last:
-            raise CannotGoOn(f"the facts {reached + 1} to {last} are missing")
+            raise CannotGoOn(f"the facts {reached + 1} to {last} are missing", damaged=True)
 
-    async def _again(self, cut: Cut, facts: list[StoredEvent], fits: Callable[[Outgoing], bool]) -> Flight:
+    async def _again(self, cut: Cut, facts: list[WaitingFact], fits: Callable[[Outgoing], bool]) -> Flight:
         """Return a batch that was cut before, or what a gap has left of it."""
         whole = (facts[0].seq, len(facts)) == (cut.s0, cut.n)
         flight = await self._build(facts, cut.prev if whole else self.last_hash, again=True)
@@ -187,7 +206,7 @@ class Track:
             self.last_hash = flight.cut.sha256
         return flight
 
-    async def _new(self, facts: list[StoredEvent], fits: Callable[[Outgoing], bool]) -> Flight:
+    async def _new(self, facts: list[WaitingFact], fits: Callable[[Outgoing], bool]) -> Flight:
         """Return the largest batch of the first of `facts`, by halving, that a message may hold."""
         while True:
             flight = await self._build(facts, self.last_hash, again=False)
@@ -201,11 +220,14 @@ class Track:
         self.kept.popleft()
         self.sent_to, self.last_hash = cut.last, cut.sha256
 
-    async def _build(self, facts: list[StoredEvent], prev: bytes | None, *, again: bool) -> Flight:
+    async def _build(self, facts: list[WaitingFact], prev: bytes | None, *, again: bool) -> Flight:
         head, s0, n = self.head, facts[0].seq, len(facts)
         batch = Batch(self.lab, head.stream.value, head.epoch, head.boot, s0, prev, _wire(facts))
         # Milliseconds of packing on a small computer: not on the loop that has to pass on a stop.
-        payload, sha256 = await asyncio.to_thread(encode_batch, batch)
+        try:
+            payload, sha256 = await asyncio.to_thread(encode_batch, batch)
+        except ValueError as error:
+            raise CannotGoOn(f"the facts {batch.s0} to {batch.last} cannot be written as JSON", damaged=True) from error
         message = Outgoing(
             topics.up(self.lab, head.stream.value),
             payload,
@@ -216,8 +238,5 @@ class Track:
         return Flight(Cut(s0, n, prev, sha256), message, again)
 
 
-def _wire(facts: Sequence[StoredEvent]) -> tuple[WireEvent, ...]:
-    return tuple(
-        WireEvent(fact.event.type.value, dict(fact.event.body), fact.event.boot_ns, fact.event.wall_ns)
-        for fact in facts
-    )
+def _wire(facts: Sequence[WaitingFact]) -> tuple[WireEvent, ...]:
+    return tuple(WireEvent(fact.type, dict(fact.body), fact.boot_ns, fact.wall_ns) for fact in facts)

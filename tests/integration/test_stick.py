@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from edge.domain.errors import StoreUnavailable
-from edge.domain.events import Event, StoredEvent, Stream
+from edge.domain.events import Event, Stream
+from edge.domain.ports import WaitingFact
 from edge.stick import archive
 from edge.stick.export import Export
 from edge.store.guest import GuestDatabase
@@ -241,7 +242,7 @@ async def test_what_is_acknowledged_in_the_very_moment_drops_out(tmp_path: Path,
     class Overtaken(SqliteOutbox):
         """The office acknowledges between the look at the heads and the look at the facts."""
 
-        async def read(self, stream: Stream, epoch: str, after_seq: int, limit: int) -> list[StoredEvent]:
+        async def read(self, stream: Stream, epoch: str, after_seq: int, limit: int) -> list[WaitingFact]:
             if after_seq < arrived:
                 await self.acknowledge(stream, epoch, arrived)
             return await super().read(stream, epoch, after_seq, limit)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.domain.air import Outgoing
-from edge.domain.events import StoredEvent, Stream
-from edge.domain.ports import Cut, StreamHead
+from edge.domain.events import Stream
+from edge.domain.ports import Cut, StreamHead, WaitingFact
 from edge.sync import track as track_module
 from edge.sync.track import CannotGoOn, Track
 from tests.support.facts import metric
@@ -24,17 +24,20 @@ patient = settings(deadline=None, max_examples=150)
 EPOCH, FACTS, BATCH = "e1", 60, 7
 
 
+def waiting(seq: int) -> WaitingFact:
+    event = metric(seq)
+    return WaitingFact(seq, event.type.value, event.body, event.boot_ns, event.wall_ns)
+
+
 @dataclass
 class Shelf:
     """Stands for the outbox: facts 1..FACTS of one stream."""
 
-    facts: dict[int, StoredEvent] = field(
-        default_factory=lambda: {seq: StoredEvent(EPOCH, seq, metric(seq)) for seq in range(1, FACTS + 1)}
-    )
+    facts: dict[int, WaitingFact] = field(default_factory=lambda: {seq: waiting(seq) for seq in range(1, FACTS + 1)})
     kept: list[Cut] = field(default_factory=list)
     dropped: list[tuple[int, int]] = field(default_factory=list)
 
-    async def read(self, stream: Stream, epoch: str, after_seq: int, limit: int) -> list[StoredEvent]:
+    async def read(self, stream: Stream, epoch: str, after_seq: int, limit: int) -> list[WaitingFact]:
         return [fact for seq, fact in sorted(self.facts.items()) if seq > after_seq][:limit]
 
     async def cuts(self, stream: Stream, epoch: str) -> list[Cut]:
