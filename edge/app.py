@@ -152,7 +152,8 @@ class Edge:
                 await begin_epoch()
 
             await begin_epoch()
-            keeper = RecordKeeper(database, self._clock, on_renewed=renewed, changed=uplink.notify)
+            keeper = RecordKeeper(database, self._clock, on_renewed=renewed, changed=uplink.review)
+            uplink.report(keeper.look_soon)
             watch = ClockWatch(recorder, self._clock, kernel_time)
             uplink.hear(lambda heard: watch.heard(heard.sent_ns, heard.heard_ns, heard.office_ns))
             notes = settings.lab.data_dir / "guardian"

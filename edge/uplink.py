@@ -86,7 +86,9 @@ class _Connected:
         self._live = LiveTopics(self._publisher, identity.lab)
         self._relay = OutboxRelay(outbox, self._publisher, clock, identity, settings, health=health)
         self.notify = self._relay.notify
+        self.review = self._relay.review
         self.hear = self._relay.hear
+        self.report = self._relay.report
 
     def renew(self, identity: LabIdentity) -> None:
         """Go on in another epoch."""
@@ -135,7 +137,7 @@ class _OutboxOnly:
         self._wake = asyncio.Event()
         self._wake.set()
         self._status = SyncStatus(connected=False, waiting=waiting([]), last_error=NOT_CONFIGURED)
-        self.notify = self._wake.set
+        self.notify = self.review = self._wake.set
 
     async def run(self) -> None:
         """Look whenever facts came, at most twice a second, until cancelled."""
@@ -159,20 +161,28 @@ class _OutboxOnly:
     def hear(self, on_ack: Callable[[AckHeard], None]) -> None:
         """Never call `on_ack`: nobody acknowledges."""
 
+    def report(self, on_damage: Callable[[], None]) -> None:
+        """Never call `on_damage`: nothing is read."""
+
     def status(self) -> SyncStatus:
         """Return what the console shows."""
         return self._status
 
 
 class Uplink:
-    """What `app.py` and the console need of the way to the office. `hear` passes on what acks tell of the clock."""
+    """What `app.py` and the console need of the way to the office. `hear` passes on what acks tell of the clock.
+
+    `report` passes on that waiting facts are damaged, `review` takes the word that the record was put right.
+    """
 
     def __init__(
         self, sync: SyncSettings | None, outbox: Outbox, clock: Clock, identity: LabIdentity, health: Health
     ) -> None:
         self._way = _OutboxOnly(outbox) if sync is None else _Connected(sync, outbox, clock, identity, health)
         self.notify = self._way.notify
+        self.review = self._way.review
         self.hear = self._way.hear
+        self.report = self._way.report
         self.renew = self._way.renew
         self.status = self._way.status
         self.run = self._way.run

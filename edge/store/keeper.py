@@ -43,14 +43,19 @@ class RecordKeeper:
         self._clock = clock
         self._on_renewed = on_renewed
         self._changed = changed
+        self._wake = asyncio.Event()
+
+    def look_soon(self) -> None:
+        """Say that facts which should wait are not there, or cannot be read."""
+        self._wake.set()
 
     async def run(self) -> None:
         """Look at start, after each renewal and every few hours, until cancelled."""
-        loop, wake = asyncio.get_running_loop(), asyncio.Event()
-        self._database.listen(lambda: loop.call_soon_threadsafe(wake.set))
+        loop = asyncio.get_running_loop()
+        self._database.listen(lambda: loop.call_soon_threadsafe(self._wake.set))
         told = 0
         while True:
-            wake.clear()
+            self._wake.clear()
             try:
                 if self._database.renewals > told:
                     told = self._database.renewals
@@ -62,7 +67,7 @@ class RecordKeeper:
                 pause = RETRY_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await wake.wait()
+                    await self._wake.wait()
 
     async def look(self) -> None:
         """Bring over what is to be brought over, then check every waiting fact. Raises StoreUnavailable."""

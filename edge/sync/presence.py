@@ -62,7 +62,7 @@ class PresenceKeeper:
         if presence == self._said:
             self._touched = False
             return HEALTH_S
-        counted = self._said is None or presence.totals != self._said.totals
+        counted = self._said is None or _counts_more(presence, self._said)
         if not counted and now < self._said_at + HEADS_S:
             return CHECK_S
         try:
@@ -80,6 +80,13 @@ class PresenceKeeper:
 
     async def _build(self, heads: Iterable[StreamHead]) -> Presence:
         return await word_of(self._lab, self._outbox, heads, await self._health())
+
+
+def _counts_more(presence: Presence, said: Presence) -> bool:
+    """Return whether people were counted since; that other epochs are named now is less urgent."""
+    return presence.epoch != said.epoch or any(
+        said.totals.get(epoch, counters) != counters for epoch, counters in presence.totals.items()
+    )
 
 
 async def word_of(

@@ -18,6 +18,7 @@ from edge.domain.air import Publisher, TooLarge
 from edge.domain.errors import StoreUnavailable
 from edge.domain.events import Stream
 from edge.domain.ports import Clock, Outbox, StreamHead
+from edge.sync.heads import Heads
 from edge.sync.pacing import ByteWindow, RoundTrip, TokenBucket
 from edge.sync.presence import PresenceKeeper
 from edge.sync.settings import SyncSettings
@@ -30,7 +31,6 @@ from edge.sync.status import (
     RelayStatus,
     no_health,
     oldest_waiting_s,
-    waiting,
 )
 from edge.sync.track import CannotGoOn, Flight, Track
 from wire import topics
@@ -68,7 +68,7 @@ class OutboxRelay:
         self._clock = clock
         self._lab = lab
         self._settings = settings
-        self._heads: dict[tuple[Stream, str], StreamHead] = {}
+        self._heads = Heads()
         self._tracks: dict[tuple[Stream, str], Track] = {}
         self._acks: deque[tuple[str, bytes]] = deque(maxlen=MAX_ACKS)
         self._presence = PresenceKeeper(outbox, publisher, lab, health)
@@ -79,36 +79,47 @@ class OutboxRelay:
         self._counters = Counters()
         self._acknowledged: Acknowledged | None = None
         self._store_error = ""
+        self._on_damage: Callable[[], None] = lambda: None
+        self._next_lab: LabIdentity | None = None
         self._wake = asyncio.Event()
-        self._facts_came = True
+        self._changed: set[str] = set()
+        self._reread = True
         self._looked_at = 0.0
         self._metrics_at = 0.0
         self._link = self._greeted = 0
 
     def notify(self) -> None:
         """Say that facts were stored. Cheap; any number of calls makes one look."""
-        self._facts_came = True
+        self._changed.add(self._lab.epoch)
+        self._wake.set()
+
+    def review(self) -> None:
+        """Say that the record was put right: what could not go on may do so now, and batches may be cut anew."""
+        self._reread = True
         self._wake.set()
 
     def hear(self, on_ack: Callable[[AckHeard], None]) -> None:
         """Call `on_ack` for each acknowledgement that tells something of the lab's clock."""
         self._on_ack = on_ack
 
+    def report(self, on_damage: Callable[[], None]) -> None:
+        """Call `on_damage` when facts that should wait are not there, or cannot be read."""
+        self._on_damage = on_damage
+
     def renew(self, lab: LabIdentity) -> None:
-        """Begin anew with another epoch: the record was damaged, and nothing that was known of its batches holds."""
-        self._lab = lab
-        self._presence.renew(lab)
-        self._heads.clear()
-        self._greeted = 0
-        self.notify()
+        """Begin anew with another epoch: the record was damaged, and nothing that was known of its batches holds.
+
+        Done by the relay's own task at its next step: it may be in the midst of one.
+        """
+        self._next_lab = lab
+        self._wake.set()
 
     def status(self) -> RelayStatus:
         """Return what is known now, without I/O."""
-        heads = list(self._heads.values())
         return RelayStatus(
             connected=self._publisher.connected,
-            waiting=waiting(heads),
-            oldest_waiting_s=oldest_waiting_s(heads, self._clock.boot_id(), self._clock.boot_ns()),
+            waiting=self._heads.waiting(),
+            oldest_waiting_s=oldest_waiting_s(self._heads, self._clock.boot_id(), self._clock.boot_ns()),
             acknowledged=self._acknowledged,
             last_error=self._store_error or self._publisher.last_error,
             batches_sent=self._counters.sent,
@@ -145,28 +156,37 @@ class OutboxRelay:
 
     async def _step(self) -> float | None:
         """Do what can be done now; return the seconds until there is more to do, None for when something comes."""
+        if self._next_lab is not None:
+            self._begin_anew(self._next_lab)
         if not self._publisher.connected:
             self._acks.clear()
             return await self._look_while_away()
         link = self._link
         if self._greeted != link:
-            self._tracks.clear()
             self._window = ByteWindow()
+            self._reread = True
             await self._look()
             with suppress(TooLarge):  # the publisher says so; the facts themselves may fit
-                await self._presence.greet(self._heads.values())
+                await self._presence.greet(self._heads)
             self._greeted = link
         while self._acks:
             await self._take_ack(*self._acks.popleft())
-        if self._facts_came:
+        if self._reread or self._changed:
             await self._look()
         # The time-outs come last: they must know of what was sent just now.
-        pauses = (await self._presence.keep(self._heads.values()), await self._send(link), self._resend(link))
+        pauses = (await self._presence.keep(self._heads), await self._send(link), self._resend(link))
         return min((pause for pause in pauses if pause is not None), default=None)
+
+    def _begin_anew(self, lab: LabIdentity) -> None:
+        self._lab, self._next_lab = lab, None
+        self._presence.renew(lab)
+        self._heads, self._tracks = Heads(), {}
+        self._reread = True
+        self._greeted = 0
 
     async def _look_while_away(self) -> float | None:
         """Keep the backlog's figures for the screens, without a read for each fact."""
-        if not self._facts_came:
+        if not (self._reread or self._changed):
             return None
         if (wait := self._looked_at + LOOK_AWAY_S - _now()) > 0:
             return wait
@@ -174,27 +194,52 @@ class OutboxRelay:
         return None
 
     async def _look(self) -> None:
-        """Read where the streams stand."""
-        self._facts_came = False
+        """Read where the streams stand: all of them at the beginning, later only those of which something was heard.
+
+        A lab that was long away holds thousands of epochs.
+        """
+        reread, self._reread = self._reread, False
+        changed, self._changed = self._changed, set()
         self._looked_at = _now()
         try:
-            self._heads = {(head.stream, head.epoch): head for head in await self._outbox.heads()}
-            for key, head in self._heads.items():
-                if key in self._tracks:
-                    self._tracks[key].head = head
-                else:
-                    self._tracks[key] = await Track.begin(self._lab.lab, head, self._outbox)
+            if reread:
+                self._heads = await asyncio.to_thread(Heads, await self._outbox.heads())
+                # What was under way comes again, as on a new connection: its batches may not be what they were.
+                self._tracks.clear()
+            else:
+                for epoch in changed:
+                    await self._look_at(epoch)
         except StoreUnavailable:
-            self._facts_came = True
+            self._reread |= reread
+            self._changed |= changed
             raise
         self._presence.touch()
+
+    async def _look_at(self, epoch: str) -> None:
+        """Read where the streams of one epoch stand."""
+        self._heads.put(epoch, await self._outbox.heads(epoch))
+        for stream in Stream:
+            if (track := self._tracks.get((stream, epoch))) is None:
+                continue
+            if (head := self._heads.get(stream, epoch)) is not None:
+                track.head = head
+            else:
+                del self._tracks[stream, epoch]
+
+    async def _track(self, head: StreamHead) -> Track:
+        """Return the track of `head`, begun where none is there."""
+        track = self._tracks.get((head.stream, head.epoch))
+        if track is None:
+            track = self._tracks[head.stream, head.epoch] = await Track.begin(self._lab.lab, head, self._outbox)
+        return track
 
     async def _take_ack(self, topic: str, payload: bytes) -> None:
         understood = self._understand(topic, payload)
         if understood is None:
             self._counters.ignored += 1
             return
-        track, ack = understood
+        head, ack = understood
+        track = await self._track(head)
         if ack.watermark > track.sent_to:
             await track.pass_gap(self._outbox)
         if ack.watermark > track.sent_to:
@@ -205,10 +250,13 @@ class OutboxRelay:
                 return
             # A clone of this card has sent them. What was not cut here goes out all the same: the office knows it.
             ack = replace(ack, watermark=track.cut_to)
-        watermark = await self._outbox.acknowledge(track.head.stream, ack.epoch, ack.watermark)
+        watermark = await self._outbox.acknowledge(head.stream, ack.epoch, ack.watermark, ack.explained)
         now_ns = self._clock.boot_ns()
         self._acknowledged = Acknowledged(now_ns, ack.office_ns)
-        self._facts_came = True
+        self._changed.add(ack.epoch)
+        if head.stream is Stream.SAFETY:
+            # It may have told the office of gaps: the watermarks of other epochs pass them.
+            self._changed.update(key[1] for key, other in self._tracks.items() if other.only_gaps_left)
         arrived = track.acknowledged(watermark) if watermark is not None else []
         for flight in arrived:
             if flight.tries == 1:
@@ -221,8 +269,8 @@ class OutboxRelay:
             # One round trip must have passed: before that the office cannot have known of the last sending.
             flight.due_at = min(flight.due_at, flight.sent_at + (self._round_trip.smoothed_s or 0.0))
 
-    def _understand(self, topic: str, payload: bytes) -> tuple[Track, Ack] | None:
-        """Return the track and the acknowledgement, None for garbage and for what this lab does not have."""
+    def _understand(self, topic: str, payload: bytes) -> tuple[StreamHead, Ack] | None:
+        """Return of what it speaks, and the acknowledgement; None for garbage and for what this lab does not have."""
         parsed = topics.parse(topic)
         if parsed is None or parsed.channel != "ack" or parsed.lab != self._lab.lab:
             return None
@@ -230,8 +278,8 @@ class OutboxRelay:
             ack = decode_ack(parsed.name, payload)
         except BadMessage:
             return None
-        track = self._tracks.get((Stream(parsed.name), ack.epoch))
-        return (track, ack) if track is not None else None
+        head = self._heads.get(Stream(parsed.name), ack.epoch)
+        return (head, ack) if head is not None else None
 
     def _resend(self, link: int) -> float | None:
         """Send again what has been silent for too long; return the seconds until the next is due."""
@@ -250,15 +298,7 @@ class OutboxRelay:
         """Send one new batch by priority, as far as windows and bucket allow; return when to try again."""
         if not self._publisher.connected or self._link != link:
             return 0.0
-        open_streams = self._open_streams()
-        track = next(
-            (
-                track
-                for key in self._heads
-                if key[0] in open_streams and self._worth_sending(track := self._tracks[key])
-            ),
-            None,
-        )
+        track = await self._next_track()
         if track is None:
             return self._metrics_pause()
         if (wait := self._bucket.wait(_now())) > 0:
@@ -266,8 +306,7 @@ class OutboxRelay:
         try:
             flight = await track.next_flight(self._outbox, self._publisher.fits)
         except CannotGoOn as error:
-            track.stuck = True
-            log.error("The stream %s of epoch %s cannot go on: %s.", track.head.stream, track.head.epoch, error)  # noqa: TRY400
+            await self._stop(track, error)
             return 0.0
         if flight is not None and track.head.stream is Stream.METRICS:
             self._metrics_at = _now()
@@ -275,29 +314,51 @@ class OutboxRelay:
             self._fly(flight)
         return 0.0
 
-    def _worth_sending(self, track: Track) -> bool:
-        lingers = track.head.stream is Stream.METRICS and not track.full and self._metrics_wait() > 0
-        return track.ready and not lingers
+    async def _next_track(self) -> Track | None:
+        """Return the first track, by priority and age, that has a batch to send."""
+        for stream in self._open_streams():
+            for head in self._heads.waiting_of(stream):
+                track = await self._track(head)
+                if self._worth_sending(track):
+                    return track
+        return None
 
-    def _open_streams(self) -> set[Stream]:
+    async def _stop(self, track: Track, error: CannotGoOn) -> None:
+        """Let a stream of an epoch stand still, unless more is known of it by now; the others go on."""
+        before = track.head
+        await self._look_at(before.epoch)
+        if self._heads.get(before.stream, before.epoch) != before:
+            self._tracks.pop((before.stream, before.epoch), None)
+            return
+        track.stuck = True
+        log.error("The stream %s of epoch %s cannot go on: %s.", before.stream, before.epoch, error)
+        if error.damaged:
+            self._on_damage()
+
+    def _worth_sending(self, track: Track) -> bool:
+        # An epoch that has ended gathers no more.
+        gathers = track.head.stream is Stream.METRICS and track.head.epoch == self._lab.epoch
+        return track.ready and not (gathers and not track.full and self._metrics_wait() > 0)
+
+    def _open_streams(self) -> list[Stream]:
         """Return the streams for which the windows have room; asked once, for a lab may have a thousand epochs."""
         under_way = [(track.head.stream, flight.size) for track in self._tracks.values() for flight in track.flights]
         # One place of the broker's window is for presence.
         places = min(self._settings.in_flight, max(1, self._publisher.window - 1))
-        return {
+        return [
             stream
             for stream, left_free in LEFT_FREE.items()
             if len(under_way) < max(1, places - left_free)
             # What waits behind a stream in priority does not take its bytes.
             and sum(size for other, size in under_way if PRIORITY[other] <= PRIORITY[stream]) < self._window.size
-        }
+        ]
 
     def _metrics_wait(self) -> float:
         return self._metrics_at + self._settings.metrics_linger_s - _now()
 
     def _metrics_pause(self) -> float | None:
-        lingering = any(track.ready for key, track in self._tracks.items() if key[0] is Stream.METRICS)
-        return self._metrics_wait() if lingering and self._metrics_wait() > 0 else None
+        track = self._tracks.get((Stream.METRICS, self._lab.epoch))
+        return self._metrics_wait() if track is not None and track.ready and self._metrics_wait() > 0 else None
 
     def _fly(self, flight: Flight) -> None:
         now = _now()

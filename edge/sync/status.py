@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge.domain.events import Scalar, Stream
@@ -86,14 +86,19 @@ class Counters:
 
 def waiting(heads: Sequence[StreamHead]) -> dict[str, int]:
     """Return the number of waiting facts per stream, all streams named."""
-    return {stream.value: sum(head.waiting for head in heads if head.stream is stream) for stream in Stream}
+    counted = dict.fromkeys((stream.value for stream in Stream), 0)
+    for head in heads:
+        counted[head.stream.value] += head.waiting
+    return counted
 
 
-def oldest_waiting_s(heads: Sequence[StreamHead], boot: str, now_ns: int) -> float | None:
+def oldest_waiting_s(heads: Iterable[StreamHead], boot: str, now_ns: int) -> float | None:
     """Return the age of the oldest waiting fact in seconds; see RelayStatus."""
-    ages = [
-        now_ns - head.oldest_boot_ns if head.boot == boot else now_ns
-        for head in heads
-        if head.oldest_boot_ns is not None
-    ]
-    return max(0, *ages) / 1e9 if ages else None
+    oldest_ns: int | None = None
+    for head in heads:
+        if head.oldest_boot_ns is None:
+            continue
+        if head.boot != boot:
+            return max(0, now_ns) / 1e9  # nothing of this boot is older
+        oldest_ns = head.oldest_boot_ns if oldest_ns is None else min(oldest_ns, head.oldest_boot_ns)
+    return None if oldest_ns is None else max(0, now_ns - oldest_ns) / 1e9

@@ -70,7 +70,7 @@ async def test_the_office_hears_of_the_new_epoch_and_gets_what_was_readable(
         lineage = Lineage(database.install, database.ordinal, database.previous_epoch, database.set_aside is not None)
         await tell_start(recorder, lineage, "boot-1", "0.1.0")
 
-    keeper = RecordKeeper(database, clock, on_renewed=renewed, changed=uplink.notify)
+    keeper = RecordKeeper(database, clock, on_renewed=renewed, changed=uplink.review)
     tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(uplink.run())]
     lab.push_async_callback(ended, tasks)
     await recorder.commit([session(number) for number in range(3_000)])
