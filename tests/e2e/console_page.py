@@ -12,6 +12,8 @@ from tests.e2e.driving import Van
 
 HOLD_MS = 1500
 LANGUAGES = ("lt", "en")
+LOOKS = (("desk", "lt", "light"), ("portrait", "lt", "dark"), ("phone", "lt", "dark"), ("phone", "en", "light"))
+"""Size, language and theme of what is looked at as a whole: each size in the longer words, the narrow one in both."""
 FORBIDDEN = ("emergency stop", "spindle stopped", "guard locked", "avarinis stabdymas", "saugu")
 
 Open = Callable[..., tuple[Page, Van]]

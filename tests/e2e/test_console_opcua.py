@@ -12,7 +12,7 @@ from playwright.sync_api import FilePayload, Page, expect
 from edge.domain.transfer import MAX_BYTES
 from tests.e2e import console_world as world
 from tests.e2e import opcua_world as opcua
-from tests.e2e.console_page import FORBIDDEN, Open, hold, spend, tab
+from tests.e2e.console_page import FORBIDDEN, LOOKS, Open, hold, spend, tab
 from tests.e2e.driving import DIST, SIZES, Json, Van, cut_words, refusal, targets
 
 pytestmark = pytest.mark.skipif(not (DIST / "console" / "index.html").is_file(), reason="the pages are not built")
@@ -469,8 +469,7 @@ STATES: dict[str, tuple[Callable[[], Json], Way]] = {
 }
 
 
-@pytest.mark.parametrize(("language", "theme"), [("lt", "dark"), ("en", "light")])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "language", "theme"), LOOKS)
 def test_nothing_is_cut_and_every_target_is_big_enough(
     open_console: Open, size: str, language: str, theme: str
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, Request, expect
 
 from tests.e2e import console_world as world
-from tests.e2e.console_page import FORBIDDEN, HOLD_MS, LANGUAGES, Open, spend, tab
+from tests.e2e.console_page import FORBIDDEN, HOLD_MS, LOOKS, Open, spend, tab
 from tests.e2e.driving import DIST, ORIGIN, SIZES, Json, Van, cut_words, refusal, targets
 
 pytestmark = pytest.mark.skipif(not (DIST / "console" / "index.html").is_file(), reason="the pages are not built")
@@ -505,10 +505,11 @@ STATES: dict[str, Callable[[], Json]] = {
 }
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("size", SIZES)
-def test_nothing_is_cut_and_every_target_is_big_enough(open_console: Open, size: str, language: str) -> None:
-    page, van = open_console(world.snapshot(), size, language)
+@pytest.mark.parametrize(("size", "language", "theme"), LOOKS)
+def test_nothing_is_cut_and_every_target_is_big_enough(
+    open_console: Open, size: str, language: str, theme: str
+) -> None:
+    page, van = open_console(world.snapshot(), size, language, theme)
     for name, snapshot in STATES.items():
         van.hello = [{"type": "snapshot", "snapshot": snapshot()}]
         page.reload()

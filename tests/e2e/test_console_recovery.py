@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.e2e import console_world as world
 from tests.e2e import hand_world as hand
-from tests.e2e.console_page import FORBIDDEN, Open, hold, spend, tab
+from tests.e2e.console_page import FORBIDDEN, LOOKS, Open, hold, spend, tab
 from tests.e2e.driving import DIST, SIZES, Json, Van, cut_words, refusal, targets
 from tests.e2e.jog_service import JogService
 
@@ -420,8 +420,7 @@ STATES: dict[str, Callable[[], Json]] = {
 }
 
 
-@pytest.mark.parametrize(("language", "theme"), [("lt", "dark"), ("en", "light")])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "language", "theme"), LOOKS)
 def test_nothing_is_cut_and_every_target_is_big_enough(
     open_console: Open, size: str, language: str, theme: str
 ) -> None:

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e import console_world as world
-from tests.e2e.console_page import LANGUAGES, Open, tab
-from tests.e2e.driving import DIST, SIZES, Json, Van, cut_words, refusal, targets
+from tests.e2e.console_page import LOOKS, Open, tab
+from tests.e2e.driving import DIST, Json, Van, cut_words, refusal, targets
 
 pytestmark = pytest.mark.skipif(not (DIST / "console" / "index.html").is_file(), reason="the pages are not built")
 
@@ -25,9 +25,9 @@ def past(**changes: Any) -> Json:
     return world.visit(id="v9", open=False, group="8a", date="2026-11-20", bell_in_s=None, **changes)
 
 
-def recent(open_console: Open, size: str = "desk", language: str = "lt") -> tuple[Page, Van]:
+def recent(open_console: Open, size: str = "desk", language: str = "lt", theme: str = "dark") -> tuple[Page, Van]:
     """Open the list of past visits with no visit open."""
-    page, van = open_console(world.snapshot(visit=None), size, language)
+    page, van = open_console(world.snapshot(visit=None), size, language, theme)
     van.answers["GET", "/api/visits/recent"] = (200, [past(), world.visit(id="v8", open=False)])
     tab(page, "visit", language)
     page.locator(".open .recent").click()
@@ -124,10 +124,9 @@ def test_no_past_visit_and_no_answer_are_told(open_console: Open) -> None:
     expect(page.locator(".sheet .refusal")).to_contain_text("Buvę vizitai nerodomi.")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("size", SIZES)
-def test_nothing_is_cut_and_every_key_is_large(open_console: Open, size: str, language: str) -> None:
-    page, _ = recent(open_console, size, language)
+@pytest.mark.parametrize(("size", "language", "theme"), LOOKS)
+def test_nothing_is_cut_and_every_key_is_large(open_console: Open, size: str, language: str, theme: str) -> None:
+    page, _ = recent(open_console, size, language, theme)
     expect(page.locator(".visits button")).to_have_count(2)
     assert cut_words(page) == []
     page.locator(".visits button").first.click()
