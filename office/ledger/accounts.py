@@ -81,7 +81,7 @@ def put(
         database.query(
             "insert into account (name, role, password, made_ns) values (?, ?, ?, ?)", (name, role, password, now_ns)
         )
-        audit.write(database, who, "account", None, f"Account {name} was made with the role {role}.", {"name": name})
+        _note(database, who, f"Account {name} was made with the role {role}.", name, "made", role)
         return Account(name, role, now_ns, 0)
     if role != known.role:
         if admins == {name}:
@@ -93,7 +93,8 @@ def put(
     if role != known.role or password is not None:
         changed = [f"the role {role} instead of {known.role}"] * (role != known.role)
         changed += ["a new password"] * (password is not None)
-        audit.write(database, who, "account", None, f"Account {name} has {' and '.join(changed)}.", {"name": name})
+        did = "both" if len(changed) == 2 else "role" if role != known.role else "password"
+        _note(database, who, f"Account {name} has {' and '.join(changed)}.", name, did, role)
     return Account(name, role, known.made_ns, known.login_ns)
 
 
@@ -106,7 +107,7 @@ def change_password(database: Database, name: str, old: str, new: str, keep: byt
     if not database.query(changed, (new, name, old)):
         return False
     database.query("delete from login where name = ? and token <> ?", (name, keep))
-    audit.write(database, name, "account", None, f"Account {name} changed its own password.", {"name": name})
+    _note(database, name, f"Account {name} changed its own password.", name, "own")
     return True
 
 
@@ -119,7 +120,12 @@ def remove(database: Database, who: str, name: str) -> None:
         raise LastAdmin(name=name)
     database.query("delete from login where name = ?", (name,))
     database.query("delete from account where name = ?", (name,))
-    audit.write(database, who, "account", None, f"Account {name} was removed.", {"name": name})
+    _note(database, who, f"Account {name} was removed.", name, "removed")
+
+
+def _note(database: Database, who: str, text: str, name: str, did: str, role: Role | None = None) -> None:
+    """Write a row of the audit; its facts say for a page in another language what its text says."""
+    audit.write(database, who, "account", None, text, {"name": name, "did": did, "role": role})
 
 
 def _admins(database: Database) -> set[str]:

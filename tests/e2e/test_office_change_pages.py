@@ -253,3 +253,54 @@ def test_dialogs_are_left_with_escape_and_give_the_focus_back(open_office: Open)
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
     expect(opener).to_be_focused()
+
+
+def change_password(page: Page, old: str, new: str) -> None:
+    """Fill in the dialog of one's own password and send it."""
+    page.get_by_label("Dabartinis slaptažodis").fill(old)
+    page.get_by_label("Naujas slaptažodis").fill(new)
+    page.get_by_role("button", name="Pakeisti slaptažodį").click()
+
+
+def test_staff_change_their_own_password(open_office: Open) -> None:
+    page, van = open_office("overview", me=(200, parts.me("viewer")))
+    page.get_by_role("button", name="Slaptažodis").click()
+    page.get_by_label("Naujas slaptažodis").fill("trumpas")
+    expect(page.get_by_role("button", name="Pakeisti slaptažodį")).to_be_disabled()
+    wrong = refusal("password", "Your password is as it was.", "The password of now is another one.")
+    van.answers["PUT", "/api/me/password"] = (403, wrong)
+    change_password(page, "spring", "a longer autumn")
+    expect(page.get_by_role("alert")).to_contain_text("Dabartinis slaptažodis netinka.")
+    expect(page.get_by_label("Dabartinis slaptažodis")).to_have_value("")
+    van.answers["PUT", "/api/me/password"] = marked((200, {"ok": True}))
+    change_password(page, "autumn", "a longer autumn")
+    expect(page.get_by_role("status")).to_contain_text("Slaptažodis pakeistas.")
+    assert van.asked("PUT", "/api/me/password")[-1] == {"old": "autumn", "new": "a longer autumn"}
+    page.get_by_role("button", name="Gerai").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Slaptažodis").click()
+    expect(page.get_by_label("Naujas slaptažodis")).to_have_value("")
+
+
+def test_who_has_no_account_has_no_password_to_change(open_office: Open) -> None:
+    page, _ = open_office("overview", me=(200, {"name": None, "role": "viewer", "login_needed": False}))
+    expect(page.locator(".number")).to_be_visible()
+    expect(page.get_by_role("button", name="Slaptažodis")).to_have_count(0)
+
+
+def test_the_audit_tells_what_happened_in_the_language_of_the_page(open_office: Open) -> None:
+    page, _ = open_office("evidence")
+    rows = page.locator("tbody tr").filter(has=page.locator("td.text"))
+    for number, words in enumerate(
+        (
+            "8a · Mokiniai: +2",
+            "Perskaičiuoti 41 202 įrašai: viskas sutampa.",
+            "Du furgonai vadinasi tuo pačiu vardu",
+            "Įkelta atmintinė: 402 nauji įrašai, jau turėta siuntų 88, atidėta 0.",
+            "Sukurta paskyra rasa (teisės: Biuras).",
+            "Account jonas was removed.",  # written before its facts said so
+            "Priimtas kitas furgono raktas.",
+            "Peržiūrėta atidėta siunta Nr. 1.",
+        )
+    ):
+        expect(rows.nth(number)).to_contain_text(words)

@@ -141,3 +141,21 @@ def test_a_viewer_reads_and_is_offered_no_change(open_office: Open) -> None:
 def test_a_visit_that_the_office_does_not_know_says_so(open_office: Open) -> None:
     page, _ = open_office("visits/im-09/none")
     expect(page.locator("main")).to_contain_text("The office has no visit none of van im-09.")
+
+
+def test_on_a_phone_a_place_is_chosen_from_a_list(browser: Browser) -> None:
+    context = browser.new_context(reduced_motion="reduce", timezone_id="Europe/Vilnius")
+    page, _ = open_part(context, "where", "phone", "en")
+    page.get_by_label("Municipality", exact=True).select_option(label="Telšių rajonas: 54")
+    expect(page.locator(".shown")).to_contain_text("Telšių rajonas")
+    expect(page.locator(".tile[data-code='TEL']")).to_have_attribute("aria-pressed", "true")
+    context.close()
+
+
+def test_an_alarm_that_is_a_doubt_stands_once(open_office: Open) -> None:
+    first, second, third = parts.labs()
+    second["alarms"] = [second["doubts"][0]["text"], "visits 7-9 of epoch 09aa: does not follow the batch before it"]
+    page, _ = open_office("vans", labs=(200, [first, second, third]))
+    card = page.locator("article").nth(1)
+    expect(card.get_by_text("both follow epoch 77d1")).to_have_count(1)
+    expect(card).to_contain_text("Batches do not fit together. Figures stay, but somebody should look. visits 7-9")

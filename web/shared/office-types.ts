@@ -77,7 +77,7 @@ export interface StreamGap {
 }
 
 export interface Doubt {
-  kind: "clone" | "rollback" | "key" | "clock";
+  kind: "clone" | "rollback" | "key" | "clock" | "gap";
   text: string;
   since: string;
 }

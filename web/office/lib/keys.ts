@@ -35,6 +35,7 @@ export const EXPLAINED = {
 } as const satisfies Record<NonNullable<StreamGap["explained"]>, Key>;
 
 export const DOUBT = {
+  gap: "doubt.gap",
   clone: "doubt.clone",
   rollback: "doubt.rollback",
   key: "doubt.key",
@@ -109,6 +110,16 @@ export const AUDIT = {
   recount: "audit.recount",
   alarm: "audit.alarm",
 } as const satisfies Record<AuditRow["what"], Key>;
+
+/** What was done to an account. */
+export const ACCOUNT = {
+  made: "audit.account.made",
+  role: "audit.account.role",
+  password: "audit.account.password",
+  both: "audit.account.both",
+  own: "audit.account.own",
+  removed: "audit.account.removed",
+} as const satisfies Record<string, Key>;
 
 /** The three items of the survey; the service may name others. */
 export const QUESTION: Partial<Record<string, { title: Key; asks: Key }>> = {
