@@ -51,6 +51,7 @@ class ReceivedBatch:
     """A decoded batch: consecutive facts of one (lab, stream, epoch), with its own and its predecessor's SHA-256.
 
     on_air tells that the lab itself was heard: what comes on a stick, or from the office, says nothing of when.
+    payload is what it came as; reproducible tells that its facts, as they are stored, give its SHA-256 again.
     """
 
     lab: str
@@ -62,6 +63,8 @@ class ReceivedBatch:
     facts: tuple[Fact, ...]
     received_ns: int
     on_air: bool = True
+    payload: bytes | None = None
+    reproducible: bool = True
 
     @property
     def first(self) -> int:

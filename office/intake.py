@@ -16,6 +16,7 @@ from datetime import date
 from pydantic import ValidationError
 
 from office.facts import Fact, Item, Message, ReceivedBatch, ReceivedPresence, Rejected, Standing, clean
+from office.ledger.again import reproducible
 from office.ledger.clocks import OFFICE_EPOCH
 from wire import topics
 from wire.asyncapi import STREAM_OF
@@ -45,7 +46,7 @@ def read(message: Message) -> Item:
             _check_presence(presence)
             return ReceivedPresence(presence, message.received_ns)
         batch, sha256 = decode_batch(topic.lab, topic.name, message.payload)
-        return _batch(batch, sha256, message.received_ns)
+        return _batch(batch, sha256, message)
     except BadMessage as error:
         return reject(message, str(error))
 
@@ -65,7 +66,7 @@ def reject(message: Message, reason: str) -> Rejected:
     )
 
 
-def _batch(batch: Batch, sha256: bytes, received_ns: int) -> ReceivedBatch:
+def _batch(batch: Batch, sha256: bytes, message: Message) -> ReceivedBatch:
     for name, value in (("epoch", batch.epoch), ("boot", batch.boot)):
         if not _PLAIN.fullmatch(value):
             raise BadMessage(f"{name} holds characters that no id has")
@@ -77,7 +78,18 @@ def _batch(batch: Batch, sha256: bytes, received_ns: int) -> ReceivedBatch:
     if min(clocks) < -(2**63) or max(clocks) >= 2**63:
         raise BadMessage("a clock value is beyond 64 bits")
     facts = tuple(_fact(batch.stream, seq, event) for seq, event in enumerate(batch.events, batch.s0))
-    return ReceivedBatch(batch.lab, batch.stream, batch.epoch, batch.boot, batch.prev, sha256, facts, received_ns)
+    return ReceivedBatch(
+        batch.lab,
+        batch.stream,
+        batch.epoch,
+        batch.boot,
+        batch.prev,
+        sha256,
+        facts,
+        message.received_ns,
+        payload=message.payload,
+        reproducible=reproducible(batch, sha256, facts),
+    )
 
 
 def _fact(stream: str, seq: int, event: WireEvent) -> Fact:

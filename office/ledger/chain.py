@@ -82,10 +82,11 @@ def check_chain(database: Database, chain: Chain, batch: ReceivedBatch, new: int
     if new < len(batch.facts) and not chain.lost(database, first - 1, last + 1):
         what = f"only {new} of {len(batch.facts)} events were new: the cut has moved"
         chain.alarm(database, "overlap", first, last, what, at)
+    payload = batch.payload if new < len(batch.facts) or not batch.reproducible else None
     database.query(
-        "insert into batch (feed, first, last, sha256, prev, received_ns) values (?, ?, ?, ?, ?, ?)"
+        "insert into batch (feed, first, last, sha256, prev, received_ns, payload) values (?, ?, ?, ?, ?, ?, ?)"
         " on conflict do nothing",
-        (chain.feed, first, last, batch.sha256, batch.prev, at),
+        (chain.feed, first, last, batch.sha256, batch.prev, at, payload),
     )
     _check_link(database, chain, first, at)
     _check_links(database, chain, last + 1, chain.following(last), at)

@@ -7,6 +7,7 @@ import time as system_time
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
+import zstandard
 from typer.testing import CliRunner
 
 from office import nightly
@@ -16,6 +17,8 @@ from office.ledger import Ledger, audit, checks, verify
 from office.ledger.checks import Checked
 from office.nightly import Nightly, due
 from tests.support.office import NOW_NS, Sender, headcount, job, opened, tap
+from wire.batch import Batch, WireEvent
+from wire.codec import batch_json
 
 pytest_plugins = ("tests.support.office_fixtures",)
 
@@ -256,3 +259,54 @@ async def test_the_command_says_what_does_not_agree(tmp_path):
     assert "van-1, visits of epoch e1: the facts 1-1 are not those that came" in bad.output
     assert "counted again" not in bad.output
     await ledger.close()
+
+
+def state(**more):
+    body = {"machine": "router", "availability": "AVAILABLE", "execution": "ACTIVE", **more}
+    return WireEvent("machine.state", body, 1, 1)
+
+
+async def test_facts_that_came_again_cut_otherwise_are_those_that_came(ledger):
+    """The lab's disk lost what lay between, so it cut the facts behind it anew, without the column of the first one."""
+    lab = Sender(stream="metrics")
+    await ledger.record([lab.batch(state(x=1.0), state(), state())])
+    lost = {"stream": "metrics", "epoch": "e1", "first": 2, "last": 2, "reason": "lost"}
+    await ledger.record([Sender(stream="safety", epoch="e2").batch(WireEvent("stream.gap", lost, 1, 1))])
+    await ledger.record([Sender(stream="metrics", next_seq=3).batch(state(), state())])
+    result = await ledger.check()
+    assert (result.chains.batches, result.sentences()) == (3, [])
+    # The second batch is watched like any other: its own fact, and the one that it shares with the first.
+    for seq, broken in ((4, 1), (3, 2)):
+        await ledger.change(
+            lambda database, seq=seq: database.query("update event set wall_ns = wall_ns + 1 where seq = ?", (seq,))
+        )
+        assert (await ledger.check()).chains.broken == broken
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        '{"machine":["router"],"reason":["unknown"],"seconds":[1e999]}',
+        '{"machine":["router"],"reason":["unknown"],"seconds":[NaN]}',
+        '{"reason":["unknown"], "machine":["router"],"seconds":[1.50]}',
+        '{"machine":["router"],"reason":["\\ud800"]}',
+    ],
+)
+async def test_what_no_lab_of_ours_writes_is_no_alarm_each_night(ledger, column):
+    lab = Sender(stream="jobs")
+    raw = batch_json(Batch("van-1", "jobs", "e1", "b1", 1, None, (WireEvent("machine.gap", {}, 1, 1),)))
+    foreign = raw.replace(b'"machine.gap":{}', b'"machine.gap":' + column.encode())
+    assert foreign != raw
+    await ledger.record([lab.read(zstandard.ZstdCompressor().compress(foreign))])
+    result = await ledger.check()
+    assert (result.chains.batches, result.sentences()) == (1, [])
+    # It is watched like any other, and so is what is kept of it beside its facts.
+    for sql, broken in (
+        ("update event set wall_ns = 2", 1),
+        ("update event set wall_ns = 1", 0),
+        ("update batch set payload = substr(payload, 2)", 1),
+        ("update batch set payload = null", 1),
+        ("delete from event", 2),
+    ):
+        await ledger.change(lambda database, sql=sql: database.query(sql))
+        assert (await ledger.check()).chains.broken == broken

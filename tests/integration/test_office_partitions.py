@@ -103,7 +103,7 @@ async def test_what_was_there_before_is_moved(postgres, monkeypatch):
         assert (count, tables) == (4, 1)
         assert (await ledger.read(reading.totals)).ledger >= 5
         assert (await ledger.check()).chains.broken == 0
-        # The keys hold: no fact without its feed, no fact twice.
+        # The keys hold: no fact twice.
         indexes = await ledger.read(
             lambda found: found.query("select indexname from pg_indexes where tablename in ('event', 'batch')")
         )
@@ -114,6 +114,8 @@ async def test_what_was_there_before_is_moved(postgres, monkeypatch):
                 " and contype = 'f' and conparentid = 0"
             )
         )
-        assert {"event", "batch", "alarm"} <= {name for (name,) in references}
+        # Facts are only written while their feed's row is locked; to look it up for each costs as much as writing it.
+        assert {"batch", "alarm"} <= {name for (name,) in references}
+        assert "event" not in {name for (name,) in references}
     finally:
         await ledger.close()

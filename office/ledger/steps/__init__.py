@@ -9,6 +9,7 @@ from office.ledger.steps.figures import FIGURES
 from office.ledger.steps.first import FIRST
 from office.ledger.steps.lineage import LINEAGE
 from office.ledger.steps.standing import STANDING
+from office.ledger.steps.stored import STORED
 
-MIGRATIONS = (*FIRST, *LINEAGE, *AUDIT, *ACCESS, *FIGURES, *STANDING)
+MIGRATIONS = (*FIRST, *LINEAGE, *AUDIT, *ACCESS, *FIGURES, *STANDING, *STORED)
 """In the order of their numbers."""
