@@ -18,7 +18,7 @@ from office.ledger import audit
 from office.ledger.clocks import OFFICE_EPOCH, Clocks, Interval
 from office.ledger.database import Database
 from office.ledger.projection import REASON_LENGTH
-from office.ledger.writer import take_in
+from office.ledger.writer import Feed, lock_feed, take_in
 from wire.batch import Batch, Scalar, WireEvent
 from wire.codec import batch_hash
 
@@ -74,7 +74,7 @@ def correct(database: Database, wanted: Correction, who: str, now_ns: int) -> bo
     if not database.query("select 1 from visit where lab = ? and visit = ?", (lab, wanted.visit)):
         raise VisitUnknown(lab=lab, visit=wanted.visit)
     epoch = OFFICE_EPOCH + ledger_id(database)
-    feed, newest = _lock(database, lab, epoch)
+    feed = lock_feed(database, (lab, STREAM, epoch))
     if database.query("select 1 from office_entry where lab = ? and id = ?", (lab, wanted.id)):
         return False
     before = _people(database, wanted, group)
@@ -93,11 +93,13 @@ def correct(database: Database, wanted: Correction, who: str, now_ns: int) -> bo
         "entry": wanted.id,
         "by": "office",
     }
-    take_in(database, [_batch(database, lab, epoch, feed, newest, body, now_ns)], now_ns)
-    row = (lab, wanted.id, feed, newest + 1, clean(who), now_ns)
+    take_in(database, [_batch(database, feed, body, now_ns)], now_ns)
+    row = (lab, wanted.id, feed.id, feed.newest + 1, clean(who), now_ns)
     database.query("insert into office_entry (lab, id, feed, seq, who, at_ns) values (?, ?, ?, ?, ?, ?)", row)
-    facts: dict[str, Scalar] = {**body, "before": before, "after": before + wanted.count, "seq": newest + 1}
-    audit.write(database, who, "correction", lab, f"A count was corrected: {reason}", facts, now_ns=now_ns)
+    # The reason is free text, and stands with the fact: the audit repeats nothing that somebody may have to take back.
+    told: dict[str, Scalar] = {key: value for key, value in body.items() if key != "reason"}
+    told |= {"before": before, "after": before + wanted.count, "seq": feed.newest + 1}
+    audit.write(database, who, "correction", lab, "A count was corrected.", told, now_ns=now_ns)
     return True
 
 
@@ -132,15 +134,6 @@ def entries(database: Database, lab: str, visit: str) -> list[Entry]:
     return sorted(found, key=lambda entry: entry.at.to_ns or 0)
 
 
-def _lock(database: Database, lab: str, epoch: str) -> tuple[int, int]:
-    """Return (id, newest seq) of the office's feed for `lab`, locked until the transaction ends."""
-    key = (lab, STREAM, epoch)
-    database.query("insert into feed (lab, stream, epoch) values (?, ?, ?) on conflict do nothing", key)
-    sql = "select id, newest from feed where lab = ? and stream = ? and epoch = ?" + database.for_update
-    feed, newest = database.query(sql, key)[0]
-    return feed, newest
-
-
 def _people(database: Database, wanted: Correction, group: str) -> int:
     rows = database.query(
         "select people from visit_count where lab = ? and visit = ? and grp = ? and role = ?",
@@ -149,17 +142,17 @@ def _people(database: Database, wanted: Correction, group: str) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def _batch(
-    database: Database, lab: str, epoch: str, feed: int, newest: int, body: dict[str, Scalar], now_ns: int
-) -> ReceivedBatch:
-    """Return the batch of one fact that follows `newest` in the office's feed."""
-    rows = database.query("select sha256 from batch where feed = ? and last = ?", (feed, newest))
+def _batch(database: Database, feed: Feed, body: dict[str, Scalar], now_ns: int) -> ReceivedBatch:
+    """Return the batch of one fact that follows the newest in the office's feed."""
+    rows = database.query("select sha256 from batch where feed = ? and last = ?", (feed.id, feed.newest))
     prev = bytes(rows[0][0]) if rows else None
+    lab, _, epoch = feed.key
+    seq = feed.newest + 1
     # The office's clock stands in both places: as a boot-time clock it is beyond any boot, and so anchors nothing.
     event = WireEvent(KIND, body, now_ns, now_ns)
-    sha256 = batch_hash(Batch(lab, STREAM, epoch, BOOT, newest + 1, prev, (event,)))
+    sha256 = batch_hash(Batch(lab, STREAM, epoch, BOOT, seq, prev, (event,)))
     text = json.dumps(body, separators=(",", ":"))
-    fact = Fact(newest + 1, KIND, Standing.UNDERSTOOD, now_ns, now_ns, body, text)
+    fact = Fact(seq, KIND, Standing.UNDERSTOOD, now_ns, now_ns, body, text)
     return ReceivedBatch(lab, STREAM, epoch, BOOT, prev, sha256, (fact,), now_ns, on_air=False)
 
 

@@ -105,6 +105,7 @@ async def test_who_and_when_stand_in_the_audit_and_not_in_the_fact(ledger):
     (row,) = await ledger.read(lambda database: audit.page(database, 9, 0))
     assert (row.who, row.what, row.lab, row.at_ns) == ("ona", "correction", "van-1", NOW_NS)
     assert (row.facts["before"], row.facts["after"]) == (20, 18)
+    assert WANTED.reason not in f"{row.text} {row.facts}"
     bodies = await ledger.read(lambda database: database.query("select body from event"))
     assert not any("ona" in body for (body,) in bodies)
 
