@@ -15,10 +15,11 @@ from dataclasses import replace
 
 from office import intake
 from office.config import BrokerSettings
-from office.errors import LedgerRefused, LedgerUnavailable
+from office.errors import LedgerUnavailable
 from office.facts import IngestFigures, Item, Message, Rejected
 from office.ingest.link import CHANNELS, BrokerLink, Channel, Handle
 from office.ledger import Ledger, Recorded
+from office.ledger.refused import record_or_set_aside
 from wire import topics
 from wire.codec import encode_ack
 
@@ -95,33 +96,15 @@ class Ingest:
         for item in items:
             if isinstance(item, Rejected):
                 _log.warning("set aside %d bytes on %s: %s", item.size, item.topic, item.reason)
-        for done in await self._record(messages, items):
+        for done in await record_or_set_aside(self._until_available, messages, items):
             self._count(done)
             for lab, ack in done.acks:
                 self._link.publish(topics.ack(lab, ack.stream), encode_ack(ack))
         for _, handle in waiting:
             self._link.acknowledge(handle)
 
-    async def _record(self, messages: Sequence[Message], items: Sequence[Item]) -> list[Recorded]:
-        """Return what the ledger made of `items`, however long it takes until it can be asked."""
-        try:
-            return [await self._until_available(items)]
-        except LedgerRefused as error:
-            refusal = error
-        if len(items) > 1:
-            # One of them is the culprit: alone, the others go in.
-            return [
-                done
-                for message, item in zip(messages, items, strict=True)
-                for done in await self._record([message], [item])
-            ]
-        if isinstance(items[0], Rejected):
-            _log.error("not even set aside, %d bytes on %s: %s", items[0].size, items[0].topic, refusal)
-            return []
-        _log.error("set aside a message on %s: %s", messages[0].topic, refusal)
-        return await self._record(messages, [intake.reject(messages[0], str(refusal))])
-
     async def _until_available(self, items: Sequence[Item]) -> Recorded:
+        """Return what the ledger made of `items`, however long it takes until it can be asked."""
         delay = RETRY_FIRST_S
         while True:
             try:

@@ -78,7 +78,9 @@ async def test_a_stick_is_taken_in_and_once_more_is_no_harm(ledger: Ledger, stic
     assert (again.json()["new"], again.json()["duplicates"]) == (0, 1)
     assert (await ledger.read(reading.totals)).ledger == 20
     rows = await ledger.read(lambda database: audit.page(database, 9, 0))
-    assert [(row.who, row.what) for row in rows][:2] == [("ona", "import")] * 2
+    assert [(row.who, row.what) for row in rows][:4] == [("ona", "import")] * 4
+    assert [row.text.partition(":")[0] for row in rows[:2]] == ["A stick was taken in", "A stick is being taken in."]
+    assert rows[2].facts == {**rows[3].facts, "new": 41, "duplicates": 0, "rejected": 0}
 
 
 async def test_what_is_refused_leaves_nothing(ledger: Ledger, stick: bytes) -> None:
@@ -92,6 +94,18 @@ async def test_what_is_refused_leaves_nothing(ledger: Ledger, stick: bytes) -> N
     async with client(ledger, most_bytes=len(stick) - 1) as http:
         assert (await http.post("/api/import", content=stick)).status_code == 413
     assert await ledger.read(reading.totals) == reading.Totals(0, 0, 0)
+    rows = [row for row in await ledger.read(lambda database: audit.page(database, 9, 0)) if row.what == "import"]
+    assert [(row.who, row.lab, row.text) for row in rows] == [("ona", None, "A stick was refused.")] * 4
+    assert all(str(row.facts["failed"]).startswith("The stick is not taken in: ") for row in rows)
+
+
+async def test_a_stick_with_a_key_that_nobody_took_is_refused_and_noted(ledger: Ledger, stick: bytes) -> None:
+    await ledger.change(lambda database: keys.trust(database, "ona", "van-1", "ab" * 32, 1))
+    async with client(ledger) as http:
+        assert (await http.post("/api/import", content=stick)).status_code == 422
+    (row, *_) = await ledger.read(lambda database: audit.page(database, 9, 0))
+    assert (row.what, row.lab, row.text) == ("import", "van-1", "A stick was refused.")
+    assert "another key" in str(row.facts["failed"])
 
 
 async def test_one_stick_at_a_time(ledger: Ledger, stick: bytes) -> None:
@@ -169,7 +183,32 @@ async def test_a_ledger_that_goes_away_is_told_and_once_more_finishes_it(
         with monkeypatch.context() as patch:
             patch.setattr(ledger, "record", away)
             assert (await http.post("/api/import", content=stick)).status_code == 503
+        rows = await ledger.read(lambda database: audit.page(database, 2, 0))
+        assert [row.text for row in rows] == [
+            "A stick broke off: 0 new facts of it were taken in.",
+            "A stick is being taken in.",
+        ]
+        assert rows[0].facts["failed"] == "the ledger or the file was away"
         assert (await http.post("/api/import", content=stick)).json()["new"] == 41
+
+
+async def test_a_stick_that_cannot_even_be_noted_to_break_off_has_a_beginning(
+    ledger: Ledger, stick: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_work: object) -> Any:
+        raise LedgerUnavailable(reason="it is being backed up")
+
+    def gone(_items: object) -> Any:
+        monkeypatch.setattr(ledger, "change", away)
+        return away(_items)
+
+    with monkeypatch.context() as patch, tempfile.TemporaryFile() as file:
+        patch.setattr(ledger, "record", gone)
+        file.write(stick)
+        with pytest.raises(LedgerUnavailable):
+            await take_stick(file, ledger, "ona")
+    (row, *_) = await ledger.read(lambda database: audit.page(database, 9, 0))
+    assert row.text == "A stick is being taken in."
 
 
 async def test_what_the_ledger_never_takes_is_set_aside_and_the_rest_goes_in(
