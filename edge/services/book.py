@@ -13,6 +13,7 @@ from edge.domain.events import Event, EventType
 from edge.domain.job import Job, JobAction, JobState, Waits
 from edge.domain.ports import EventStore
 from edge.services.bus import EventBus, JobsChanged
+from edge.services.finish import to_its_end
 from edge.services.journal import JobJournal
 from edge.services.programs import Prepared, Wish
 from edge.services.recorder import Recorder
@@ -79,6 +80,7 @@ class JobBook:
                 return claim
         raise queue_full()
 
+    @to_its_end
     async def add(self, make: Callable[[int, int], Job], wish: Wish | None) -> Job:
         """Enter the job that `make` returns for a claim and a place in the queue; a repeated request counts once."""
         async with self._lock:

@@ -14,6 +14,7 @@ from typing import Literal
 from edge.domain.events import EventType
 from edge.domain.ports import EventStore
 from edge.domain.visit import Language, Visit
+from edge.services.finish import to_its_end
 from edge.services.recorder import Recorder
 
 ANSWER_PREFIX = "answer:"
@@ -52,6 +53,7 @@ class Survey:
         self._known = {answer_id: place for place, answer_id in sorted(known)}
         self._next = max(self._known.values(), default=0) + 1
 
+    @to_its_end
     async def answer(self, answer_id: str, answers: Answers) -> None:
         """Commit the answers; an id seen before counts once. Raises StoreUnavailable, and then nothing was kept."""
         async with self._lock:

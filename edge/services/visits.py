@@ -5,22 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 from edge.domain.errors import NoOpenVisit, NotFound, VisitAlreadyOpen
 from edge.domain.events import Event, EventType
 from edge.domain.ports import Clock, EventStore
 from edge.domain.visit import Headcount, Language, Role, Visit, VisitTotals
 from edge.services.bus import EventBus, VisitChanged
+from edge.services.finish import to_its_end
 from edge.services.recorder import Recorder
 from edge.services.visit_record import Entry, VisitRecord
-
-Args = ParamSpec("Args")
-Result = TypeVar("Result")
 
 VISIT_KEY = "visit"
 SESSION_PREFIX = "session:"
@@ -41,20 +36,6 @@ class SchoolType(StrEnum):
     SPECIAL = "special"
     UNIVERSITY = "university"
     OTHER = "other"
-
-
-def _to_its_end(change: Callable[Args, Coroutine[None, None, Result]]) -> Callable[Args, Coroutine[None, None, Result]]:
-    """Go on with a change whose caller is cancelled: else the disk may have it and the counter not."""
-    running: set[asyncio.Task[Result]] = set()
-
-    @wraps(change)
-    async def begin(*args: Args.args, **kwargs: Args.kwargs) -> Result:
-        task = asyncio.create_task(change(*args, **kwargs))
-        running.add(task)
-        task.add_done_callback(running.discard)
-        return await asyncio.shield(task)
-
-    return begin
 
 
 @dataclass
@@ -112,7 +93,7 @@ class VisitCounter:
         """Return the closed visits that are remembered, newest first."""
         return list(reversed(self._closed.values()))
 
-    @_to_its_end
+    @to_its_end
     async def open(
         self,
         *,
@@ -164,7 +145,7 @@ class VisitCounter:
             raise NotFound(what="open visit", key=visit_id)
         return self.record
 
-    @_to_its_end
+    @to_its_end
     async def count(
         self, visit_id: str, *, entry_id: str, group: str, role: Role, count: int, reason: str = ""
     ) -> VisitRecord:
@@ -181,7 +162,7 @@ class VisitCounter:
             record.check(role, count, reason)
             return await self._enter(record, Entry(entry_id, Headcount(visit_id, group, role, count), reason))
 
-    @_to_its_end
+    @to_its_end
     async def correct(
         self, visit_id: str, *, entry_id: str, group: str, role: Role, count: int, reason: str
     ) -> VisitRecord:
@@ -225,7 +206,7 @@ class VisitCounter:
         }
         return self.recorder.event(EventType.HEADCOUNT, body)
 
-    @_to_its_end
+    @to_its_end
     async def ring(self, visit_id: str, in_minutes: float | None) -> VisitRecord:
         """Set the bell, in minutes from now, or take it away with None."""
         async with self._lock:
@@ -236,7 +217,7 @@ class VisitCounter:
             self._show(changed)
             return changed
 
-    @_to_its_end
+    @to_its_end
     async def close(self, visit_id: str) -> VisitRecord:
         """Close the visit; returns its last record, which is remembered among the RECENT newest ones.
 
@@ -268,7 +249,7 @@ class VisitCounter:
             self.bus.publish(VisitChanged())
             return closed
 
-    @_to_its_end
+    @to_its_end
     async def check_in(self, session_id: str, *, kiosk: str, language: Language) -> None:
         """Count a kiosk session once, however often it is sent. Returns after its commit.
 

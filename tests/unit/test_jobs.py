@@ -31,7 +31,8 @@ from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
 from edge.store.pieces import load_pieces
 from edge.store.shelf import ProgramShelf
-from tests.support.fakes import FakeClock, FakeDriver, FakeGuardian, MemoryJournal, MemoryStore
+from tests.support.fakes import FakeClock, FakeDriver, FakeGuardian, MemoryJournal
+from tests.support.late import LateStore, cancelled_behind_the_commit
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,7 +48,7 @@ async def here(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -
 @dataclass
 class Shop:
     clock: FakeClock
-    store: MemoryStore
+    store: LateStore
     driver: FakeDriver
     supervisor: MachineSupervisor
     catalog: ProgramCatalog
@@ -87,7 +88,7 @@ class Shop:
 
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
-    clock, store, bus = FakeClock(), MemoryStore(), EventBus()
+    clock, store, bus = FakeClock(), LateStore(), EventBus()
     driver, journal = FakeDriver(clock), MemoryJournal()
     recorder = Recorder(store, clock, lambda: None)
     supervisor = MachineSupervisor(driver, [RULE], clock=clock, bus=bus, recorder=recorder, guardian=FakeGuardian())
@@ -272,6 +273,16 @@ async def test_a_repeated_request_is_queued_once_also_after_a_restart(shop: Shop
     again = await (await shop.another()).request("gear", Wish(), guess_s=60, request_id="wish-1")
     assert again.job_id == first.job_id
     assert shop.store.types().count("job.changed") == 1
+
+
+async def test_a_request_that_is_cancelled_behind_its_commit_and_repeated_is_queued_once(shop: Shop) -> None:
+    wish = Wish("Ąžuolas")
+    asked = shop.jobs.request("gear", wish, guess_s=60, request_id="wish-1")
+    await cancelled_behind_the_commit(shop.store, asked)
+    job = await shop.jobs.request("gear", wish, guess_s=60, request_id="wish-1")
+    assert shop.store.types().count("job.changed") == 1
+    assert shop.jobs.wish(job.job_id) == wish
+    assert (await shop.jobs.approve(job.job_id)).state is JobState.APPROVED
 
 
 async def test_a_text_that_cannot_be_cut_is_refused(shop: Shop) -> None:

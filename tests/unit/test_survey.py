@@ -13,6 +13,7 @@ from edge.services import survey as module
 from edge.services.recorder import Recorder
 from edge.services.survey import ANSWER_PREFIX, Answers, Survey
 from tests.support.fakes import FakeClock, MemoryStore
+from tests.support.late import LateStore, cancelled_behind_the_commit
 from wire.events import SurveyAnswered
 
 BEFORE = Answers("card-1", "before", "11_12", Language.LT, 2, None, 5)
@@ -48,6 +49,14 @@ async def test_the_same_answer_counts_once_at_once_and_over_a_restart() -> None:
     again = survey_on(store)
     await again.load()
     await again.answer("a1", BEFORE)
+    assert store.types() == ["survey.answered"]
+
+
+async def test_an_answer_that_is_cancelled_behind_its_commit_and_repeated_counts_once() -> None:
+    store = LateStore()
+    survey = survey_on(store)
+    await cancelled_behind_the_commit(store, survey.answer("a1", BEFORE))
+    await survey.answer("a1", BEFORE)
     assert store.types() == ["survey.answered"]
 
 

@@ -4,26 +4,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
 import pytest
 
 from edge.domain.errors import NoOpenVisit, NotFound, Refused, StoreUnavailable, VisitAlreadyOpen
-from edge.domain.events import Event, StoredEvent
 from edge.domain.visit import Language, Role, Visit
 from edge.services.bus import EventBus
 from edge.services.recorder import Recorder
 from edge.services.visit_record import VisitRecord
 from edge.services.visits import VisitCounter
-from tests.support.air import eventually
-from tests.support.fakes import FakeClock, MemoryStore
+from tests.support.fakes import FakeClock
+from tests.support.late import LateStore, cancelled_behind_the_commit
 
 
 @dataclass
 class Desk:
     clock: FakeClock
-    store: MemoryStore
+    store: LateStore
     visits: VisitCounter
 
     async def open(self) -> Visit:
@@ -40,7 +39,7 @@ class Desk:
 
 @pytest.fixture
 def desk() -> Desk:
-    clock, store = FakeClock(), MemoryStore()
+    clock, store = FakeClock(), LateStore()
     return Desk(clock, store, VisitCounter(store, Recorder(store, clock, lambda: None), EventBus(), clock))
 
 
@@ -196,88 +195,54 @@ async def test_a_tap_repeated_after_the_next_visit_was_opened_counts_once(desk: 
     assert not (await desk.again()).knows("s1")
 
 
-class Late(MemoryStore):
-    """A store that has committed before it answers, as one with a thread of its own has."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.answers = asyncio.Event()
-        self.answers.set()
-
-    async def append(self, events: Sequence[Event], saves: Mapping[str, str | None] | None = None) -> list[StoredEvent]:
-        stored = await super().append(events, saves)
-        await self.answers.wait()
-        return stored
-
-
-@pytest.fixture
-def late() -> Desk:
-    clock, store = FakeClock(), Late()
-    return Desk(clock, store, VisitCounter(store, Recorder(store, clock, lambda: None), EventBus(), clock))
-
-
-async def cancelled_behind_the_commit(desk: Desk, change: Coroutine[None, None, object]) -> None:
-    store = desk.store
-    assert isinstance(store, Late)
-    store.answers.clear()
-    before = len(store.events)
-    state = dict(store.state)
-    asked = asyncio.create_task(change)
-    await eventually(lambda: len(store.events) > before or store.state != state)
-    asked.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asked
-    store.answers.set()
-
-
-async def test_a_count_that_is_cancelled_behind_its_commit_and_repeated_counts_once(late: Desk) -> None:
-    visit = (await late.open()).visit_id
+async def test_a_count_that_is_cancelled_behind_its_commit_and_repeated_counts_once(desk: Desk) -> None:
+    visit = (await desk.open()).visit_id
 
     def count() -> Coroutine[None, None, VisitRecord]:
-        return late.visits.count(visit, entry_id="a", group="8a", role=Role.PUPIL, count=25)
+        return desk.visits.count(visit, entry_id="a", group="8a", role=Role.PUPIL, count=25)
 
-    await cancelled_behind_the_commit(late, count())
+    await cancelled_behind_the_commit(desk.store, count())
     assert (await count()).people[Role.PUPIL] == 25
-    assert late.store.types().count("visit.headcount") == 1
-    assert (await late.again()).totals().total == 25
+    assert desk.store.types().count("visit.headcount") == 1
+    assert (await desk.again()).totals().total == 25
 
 
-async def test_every_change_that_is_cancelled_behind_its_commit_holds(late: Desk) -> None:
-    visits = late.visits
-    await cancelled_behind_the_commit(late, late.open())
+async def test_every_change_that_is_cancelled_behind_its_commit_holds(desk: Desk) -> None:
+    visits = desk.visits
+    await cancelled_behind_the_commit(desk.store, desk.open())
     with pytest.raises(VisitAlreadyOpen):
-        await late.open()
+        await desk.open()
     assert visits.visit is not None
     visit = visits.visit.visit_id
-    await cancelled_behind_the_commit(late, visits.check_in("s1", kiosk="k1", language=Language.LT))
+    await cancelled_behind_the_commit(desk.store, visits.check_in("s1", kiosk="k1", language=Language.LT))
     await visits.check_in("s1", kiosk="k1", language=Language.LT)
-    assert late.store.types().count("kiosk.session") == 1
-    await cancelled_behind_the_commit(late, visits.ring(visit, 5))
+    assert desk.store.types().count("kiosk.session") == 1
+    await cancelled_behind_the_commit(desk.store, visits.ring(visit, 5))
     await visits.count(visit, entry_id="a", group="8a", role=Role.PUPIL, count=25)
     assert visits.bell_in_s() is not None
-    await cancelled_behind_the_commit(late, visits.close(visit))
+    await cancelled_behind_the_commit(desk.store, visits.close(visit))
     with pytest.raises(NoOpenVisit):
         await visits.close(visit)
 
     def correct() -> Coroutine[None, None, VisitRecord]:
         return visits.correct(visit, entry_id="c", group="8a", role=Role.PUPIL, count=-1, reason="miscounted")
 
-    await cancelled_behind_the_commit(late, correct())
+    await cancelled_behind_the_commit(desk.store, correct())
     assert (await correct()).people[Role.PUPIL] == 24
-    assert late.store.types().count("visit.headcount") == 2
+    assert desk.store.types().count("visit.headcount") == 2
 
 
-async def test_a_change_that_fails_behind_the_back_of_its_caller_frees_the_way(late: Desk) -> None:
-    visit = (await late.open()).visit_id
-    late.store.gate = asyncio.Event()
-    late.store.failing = "the disk is full"
-    asked = asyncio.create_task(late.visits.count(visit, entry_id="a", group="8a", role=Role.PUPIL, count=25))
+async def test_a_change_that_fails_behind_the_back_of_its_caller_frees_the_way(desk: Desk) -> None:
+    visit = (await desk.open()).visit_id
+    desk.store.gate = asyncio.Event()
+    desk.store.failing = "the disk is full"
+    asked = asyncio.create_task(desk.visits.count(visit, entry_id="a", group="8a", role=Role.PUPIL, count=25))
     await asyncio.sleep(0)
     asked.cancel()
     await asyncio.gather(asked, return_exceptions=True)
-    late.store.gate.set()
+    desk.store.gate.set()
     with pytest.raises(StoreUnavailable):
-        await late.visits.count(visit, entry_id="a", group="8a", role=Role.PUPIL, count=25)
-    late.store.failing = ""
-    await late.visits.count(visit, entry_id="a", group="8a", role=Role.PUPIL, count=25)
-    assert late.visits.totals().total == 25
+        await desk.visits.count(visit, entry_id="a", group="8a", role=Role.PUPIL, count=25)
+    desk.store.failing = ""
+    await desk.visits.count(visit, entry_id="a", group="8a", role=Role.PUPIL, count=25)
+    assert desk.visits.totals().total == 25
