@@ -9,12 +9,14 @@ each commit to the disk.
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 import resource
 import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import psycopg
@@ -39,6 +41,8 @@ GROUP = 8
 LABS = 4
 COPIES = 0.3
 """Of all batches that come."""
+WORKERS = 2
+WAIT_S = 60.0
 
 
 def payloads() -> list[Message]:
@@ -135,6 +139,37 @@ def recorded(database: Database, items: Sequence[Item]) -> float:
     return time.perf_counter() - begin
 
 
+def _work(url: str, messages: list[Message], ready: Barrier) -> None:
+    database = connect(url)
+    items = [intake.read(message) for message in messages]
+    with database.transaction(write=False):
+        totals(database)
+    ready.wait(WAIT_S)
+    recorded(database, items)
+    database.close()
+
+
+def by_workers(url: str, messages: Sequence[Message]) -> float:
+    """Return the seconds until WORKERS processes have committed all, dealt out to them as a broker might."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(WORKERS + 1)
+    chance = random.Random(6)
+    dealt: list[list[Message]] = [[] for _ in range(WORKERS)]
+    for message in messages:
+        dealt[chance.randrange(WORKERS)].append(message)
+    workers = [context.Process(target=_work, args=(url, mine, ready)) for mine in dealt]
+    for worker in workers:
+        worker.start()
+    ready.wait(WAIT_S)
+    begin = time.perf_counter()
+    for worker in workers:
+        worker.join()
+    seconds = time.perf_counter() - begin
+    if any(worker.exitcode for worker in workers):
+        raise RuntimeError("a worker did not record what it was given")
+    return seconds
+
+
 def row(title: str, seconds: float, reference: str, floor: float) -> Row:
     events = BATCHES * MAX_EVENTS
     return {
@@ -176,7 +211,7 @@ def on_sqlite(folder: Path, items: Sequence[Item], reading: float) -> list[Row]:
     ]
 
 
-def on_postgres(items: Sequence[Item]) -> list[Row]:
+def on_postgres(messages: Sequence[Message], items: Sequence[Item]) -> list[Row]:
     server = DurablePostgres()
     try:
         copying = bare_postgres(server.new_database(), items, by_copy)
@@ -187,6 +222,11 @@ def on_postgres(items: Sequence[Item]) -> list[Row]:
             migrate(database)
             found.append(recorded(database, sent))
             database.close()
+        url = server.new_database()
+        database = connect(url)
+        migrate(database)
+        database.close()
+        shared = by_workers(url, messages)
     finally:
         server.remove()
     unique, among_copies = found
@@ -194,6 +234,7 @@ def on_postgres(items: Sequence[Item]) -> list[Row]:
     return [
         row("office ledger, unique events on PostgreSQL", unique, "bare COPY of the same rows", copying),
         row(mixed, among_copies, "bare COPY of the same rows", copying),
+        row(f"office ledger, {WORKERS} workers on PostgreSQL", shared, "bare COPY of the same rows", copying),
         row(f"{mixed}, beside executemany", among_copies, "bare executemany of the same rows", executing),
     ]
 
@@ -206,7 +247,7 @@ def run() -> list[Row]:
         items = [intake.read(message) for message in messages]
         found = on_sqlite(Path(name), items, time.perf_counter() - begin)
     if (POSTGRES_BIN / "initdb").exists():
-        found += on_postgres(items)
+        found += on_postgres(messages, items)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return [*found, plain("office bench, peak resident memory", round(memory, 1), "MB")]
 
