@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,12 +78,15 @@ def open_database(path: Path, busy_timeout_ms: int) -> Opened:
 
 def aside_files(path: Path) -> list[Path]:
     """Return the damaged predecessors of a database that were set aside, the newest first. Raises OSError."""
-    return [file for _, file in sorted(_aside(path), reverse=True)]
+    return [file for _, suffix, file in sorted(_aside(path), reverse=True) if not suffix]
 
 
-def _aside(path: Path) -> list[tuple[int, Path]]:
-    ending = re.compile(re.escape(path.name) + r"\.corrupt-([0-9]+)")
-    return [(int(found[1]), file) for file in path.parent.iterdir() if (found := ending.fullmatch(file.name))]
+def _aside(path: Path) -> Iterator[tuple[int, str, Path]]:
+    """Yield number, suffix and place of all that was set aside."""
+    ending = re.compile(re.escape(path.name) + r"\.corrupt-([0-9]+)(-wal|-shm|" + re.escape(NAMES) + ")?")
+    for file in path.parent.iterdir():
+        if found := ending.fullmatch(file.name):
+            yield int(found[1]), found[2] or "", file
 
 
 def _size(path: Path) -> int:
@@ -131,9 +135,10 @@ def _prepare(connection: sqlite3.Connection, *, whole: bool) -> None:
 def set_aside(path: Path, damage: str) -> Path:
     """Rename a damaged database and all that belongs to it; return the new name. Raises OSError.
 
-    The numbers of the names rise. Where the file itself is missing an empty one stands for it beside its log.
+    The numbers of the names rise, so that a log that somebody left is no other file's. Where the file itself is missing
+    an empty one stands for it beside its log.
     """
-    aside = path.with_name(f"{path.name}.corrupt-{max((n for n, _ in _aside(path)), default=0) + 1}")
+    aside = path.with_name(f"{path.name}.corrupt-{max((number for number, *_ in _aside(path)), default=0) + 1}")
     for suffix in ("", "-wal", "-shm", NAMES):
         part = path.with_name(path.name + suffix)
         if part.exists():

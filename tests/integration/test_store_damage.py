@@ -674,3 +674,16 @@ async def test_what_the_program_knows_is_newer_than_a_page_of_the_damaged_file(t
     assert database.renewals == 1
     assert await store.load("") == {"visit": "two entries", "bell": "5"}
     database.close()
+
+
+async def test_the_log_of_a_file_that_was_removed_by_hand_is_not_taken_for_the_next_ones(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    path.with_name("lab.db.corrupt-9-wal").write_bytes(b"of another file")
+    epoch, facts = await damaged(path)
+    assert set_aside(path, "for a test") == path.with_name("lab.db.corrupt-10")
+    assert set_aside(path, "there is none") == path.with_name("lab.db.corrupt-11")
+    assert opening.aside_files(path) == [path.with_name(f"lab.db.corrupt-{number}") for number in (11, 10)]
+    database = Database.open(path, SETTINGS, "boot-2")
+    await look(database)
+    database.close()
+    assert {key for key in facts_of(path) if key[0] == epoch} == facts
