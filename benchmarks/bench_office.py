@@ -15,7 +15,9 @@ import resource
 import sqlite3
 import tempfile
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -33,7 +35,8 @@ from office.ledger.reading import totals
 from office.ledger.writer import record
 from tests.support.office import POSTGRES_BIN
 from wire import topics
-from wire.batch import MAX_EVENTS, Batch
+from wire.asyncapi import STREAM_OF
+from wire.batch import MAX_EVENTS, Batch, WireEvent
 from wire.codec import encode_batch
 
 BATCHES = 120
@@ -43,17 +46,27 @@ COPIES = 0.3
 """Of all batches that come."""
 WORKERS = 2
 WAIT_S = 60.0
+_STREAM = {kind: stream for stream, kinds in STREAM_OF.items() for kind in kinds}
 
 
 def payloads() -> list[Message]:
-    """Return batches of several labs, in turn."""
-    found = []
-    prev: dict[str, bytes | None] = {}
-    for number in range(BATCHES):
-        lab, first = f"van-{number % LABS}", (number // LABS) * MAX_EVENTS + 1
-        events = tuple(main_job(first + i) for i in range(MAX_EVENTS))
-        payload, prev[lab] = encode_batch(Batch(lab, "visits", "e1", "b1", first, prev.get(lab), events))
-        found.append(Message(topics.up(lab, "visits"), payload, len(payload), WALL_NS * 2))
+    """Return batches of several labs, in turn, each fact on the stream where such facts go."""
+    found: list[Message] = []
+    prev: dict[tuple[str, str], bytes | None] = {}
+    sent: Counter[tuple[str, str]] = Counter()
+    waiting: dict[tuple[str, str], list[WireEvent]] = defaultdict(list)
+    for n in count(LABS):
+        event = main_job(n // LABS)
+        key = lab, stream = f"van-{n % LABS}", _STREAM[event.type]
+        waiting[key].append(event)
+        if len(waiting[key]) < MAX_EVENTS:
+            continue
+        batch = Batch(lab, stream, "e1", "b1", sent[key] + 1, prev.get(key), tuple(waiting.pop(key)))
+        payload, prev[key] = encode_batch(batch)
+        sent[key] += MAX_EVENTS
+        found.append(Message(topics.up(lab, stream), payload, len(payload), WALL_NS * 2))
+        if len(found) == BATCHES:
+            break
     return found
 
 

@@ -113,9 +113,8 @@ def judge(stream: str, kind: str, body: dict[str, Scalar]) -> Standing:
         return Standing.INVALID
     # The columns of a batch hold null where a body lacks the field.
     known = {key: value for key, value in body.items() if value is not None}
-    for value in known.values():
-        if _no_number(value) or (isinstance(value, int) and not -_WHOLE <= value <= _WHOLE):
-            return Standing.INVALID
+    if not all(isinstance(value, str) or -_WHOLE <= value <= _WHOLE or _large(value) for value in known.values()):
+        return Standing.INVALID
     try:
         model.model_validate(known)
         if kind == "visit.opened":
@@ -123,6 +122,11 @@ def judge(stream: str, kind: str, body: dict[str, Scalar]) -> Standing:
     except (ValidationError, ValueError):
         return Standing.INVALID
     return Standing.UNDERSTOOD
+
+
+def _large(value: float) -> bool:
+    """Return whether a number that is beyond every whole one is a number at all."""
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _no_number(value: Scalar) -> bool:

@@ -33,6 +33,7 @@ from wire.batch import (
 SPECVERSION = "1.0"
 VERSION = 1
 MAX_HEALTH = 50
+_SCALARS = {str, int, float, bool, type(None)}
 MAX_FIELDS = 100
 """Of a body: those of version 1.1 have up to fourteen."""
 MAX_NAME = 200
@@ -164,7 +165,11 @@ def _text(body: Mapping[str, Any], key: str) -> str:
 
 
 def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    return isinstance(value, int) and not isinstance(value, bool) and _fits(value, value)
+
+
+def _fits(low: int, high: int) -> bool:
+    return -(2**63) <= low and high < 2**63
 
 
 def _integer(body: Mapping[str, Any], key: str, low: int, high: int = 2**53) -> int:
@@ -183,7 +188,7 @@ def _list(body: Mapping[str, Any], key: str) -> list[Any]:
 
 def _integers(body: Mapping[str, Any], key: str, n: int) -> list[int]:
     values = _list(body, key)
-    if len(values) != n or not all(_is_int(value) for value in values):
+    if len(values) != n or set(map(type, values)) - {int} or (n and not _fits(min(values), max(values))):
         raise BadMessage(f"{key} is not a list of {n} whole numbers")
     return values
 
@@ -195,16 +200,26 @@ def _rows(body: Mapping[str, Any], name: str, n: int) -> list[dict[str, Scalar]]
         raise BadMessage(f"the fields of {name} are missing")
     if len(columns) > MAX_FIELDS or any(len(key) > MAX_NAME for key in columns):
         raise BadMessage(f"{name} has more than {MAX_FIELDS} fields, or one with more than {MAX_NAME} characters")
+    longest = 0
     for key, values in columns.items():
         if not isinstance(values, list) or len(values) != n:
             raise BadMessage(f"{name}.{key} does not have {n} values")
-        if not all(value is None or isinstance(value, str | int | float) for value in values):
+        kinds = set(map(type, values))
+        if kinds - _SCALARS:
             raise BadMessage(f"{name}.{key} holds a value that is no scalar")
+        if str in kinds:
+            longest += max(_length(value) for value in values)
     names = sum(map(len, columns))
-    texts = [sum(len(value) for value in row if isinstance(value, str)) for row in zip(*columns.values(), strict=True)]
-    if names + max(texts, default=0) > MAX_BODY:
-        raise BadMessage(f"a body of {name} has more than {MAX_BODY} characters")
-    return [{key: values[i] for key, values in columns.items()} for i in range(n)]
+    # The longest texts of all columns are in one body at the worst: only then each body is added up.
+    if names + longest > MAX_BODY:
+        bodies = zip(*columns.values(), strict=True)
+        if names + max(sum(map(_length, body)) for body in bodies) > MAX_BODY:
+            raise BadMessage(f"a body of {name} has more than {MAX_BODY} characters")
+    return [dict(zip(columns, body, strict=True)) for body in zip(*columns.values(), strict=True)] or [{}] * n
+
+
+def _length(value: Scalar) -> int:
+    return len(value) if isinstance(value, str) else 0
 
 
 def _digest(body: Mapping[str, Any]) -> bytes | None:
