@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +14,12 @@ from wire.batch import Presence, Scalar
 def clean(text: str) -> str:
     """Return `text` without what a database cannot hold: NUL and halves of surrogate pairs become U+FFFD."""
     return text if text.isprintable() else re.sub(r"[\x00\ud800-\udfff]", "\ufffd", text)
+
+
+def text_of(body: Mapping[str, Scalar], key: str) -> str:
+    """Return a text of a body as a database can hold it, "" where there is none."""
+    value = body.get(key)
+    return clean(value) if isinstance(value, str) else ""
 
 
 class Standing(StrEnum):

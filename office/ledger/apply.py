@@ -9,17 +9,18 @@ from dataclasses import astuple, fields
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
-from office.ledger.database import MOST_PARAMETERS, Database, Row, insert_rows
+from office.ledger.database import Database, Row, larger
 from office.ledger.projection import Changes, JobState, LabKey, job_share
 from office.ledger.survey import Answer, Tallies, Tally, add_card
 
-_LARGER = "{name} = case when excluded.{name} > lab_epoch.{name} then excluded.{name} else lab_epoch.{name} end"
-
+AT_ONCE = 40
+"""Jobs asked for in one statement: longer ones psycopg takes apart each time anew."""
+_CLAIMED = ("claimed_people", "claimed_corrected", "claimed_sessions")
 _EPOCH = (
     "lab_epoch (lab, epoch, people, corrected, sessions, claimed_people, claimed_corrected, claimed_sessions)",
     "on conflict (lab, epoch) do update set people = lab_epoch.people + excluded.people,"
     " corrected = lab_epoch.corrected + excluded.corrected, sessions = lab_epoch.sessions + excluded.sessions, "
-    + ", ".join(_LARGER.format(name=name) for name in ("claimed_people", "claimed_corrected", "claimed_sessions")),
+    + ", ".join(f"{name} = {larger(f'excluded.{name}', f'lab_epoch.{name}')}" for name in _CLAIMED),
 )
 _ROLE = (
     "lab_role (lab, role, people, corrected)",
@@ -119,7 +120,9 @@ def apply(database: Database, changes: Changes) -> None:
 
 def _add(database: Database, statement: tuple[str, str], rows: Sequence[Sequence[object]]) -> None:
     into, conflict = statement
-    insert_rows(database, into, rows, conflict)
+    if rows:
+        marks = ", ".join("?" * len(rows[0]))
+        database.query_many(f"insert into {into} values ({marks}) {conflict}", rows)
 
 
 def _key(item: tuple[LabKey, object]) -> LabKey:
@@ -150,8 +153,8 @@ def _jobs_before(database: Database, keys: Sequence[LabKey]) -> dict[LabKey, Row
     found: dict[LabKey, Row] = {}
     for lab, group in groupby(keys, key=itemgetter(0)):
         names = [name for _, name in group]
-        for begin in range(0, len(names), MOST_PARAMETERS):
-            some = names[begin : begin + MOST_PARAMETERS]
+        for begin in range(0, len(names), AT_ONCE):
+            some = names[begin : begin + AT_ONCE]
             sql = _JOBS_BEFORE.format(marks=", ".join("?" * len(some))) + database.for_update
             found |= {(row[0], row[1]): row[2:] for row in database.query(sql, (lab, *some))}
     return found

@@ -41,6 +41,10 @@ class Database(Protocol):
         """Run one statement inside a transaction and return its rows."""
         ...
 
+    def query_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run one statement for each of `rows`, in their order."""
+        ...
+
     def insert_events(self, feed: int, received_ns: int, rows: Sequence[EventRow]) -> list[int]:
         """Insert those of `rows` that are not there yet and return their seqs; the feed's row must be locked."""
         ...
@@ -58,20 +62,6 @@ class Database(Protocol):
         ...
 
 
-MOST_PARAMETERS = 8_000
-"""Of one statement: SQLite takes 32,766, PostgreSQL 65,535."""
-
-
-def insert_rows(database: Database, into: str, rows: Sequence[Sequence[object]], conflict: str) -> None:
-    """Insert `rows` into the table and columns `into`, with the clause `conflict`, many in a statement.
-
-    No key may be there twice. Rows are locked in the order in which they are given.
-    """
-    if not rows:
-        return
-    marks = "(" + ", ".join("?" * len(rows[0])) + ")"
-    most = MOST_PARAMETERS // len(rows[0])
-    for begin in range(0, len(rows), most):
-        some = rows[begin : begin + most]
-        values = [value for row in some for value in row]
-        database.query(f"insert into {into} values {', '.join([marks] * len(some))} {conflict}", values)
+def larger(one: str, other: str) -> str:
+    """Return the SQL for the larger of two columns: the dialects have no function in common that takes it."""
+    return f"case when {one} > {other} then {one} else {other} end"

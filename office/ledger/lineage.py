@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import cast
 
-from office.facts import Fact, FeedKey, Standing, clean
+from office.facts import Fact, FeedKey, Standing, text_of
 from office.ledger import doubts
 from office.ledger.database import Database, Row
-from wire.batch import Scalar
 
 KINDS = ("lab.started", "clock.anchor", "clock.quality", "stream.gap")
 """The types of the facts that are copied."""
@@ -95,13 +94,13 @@ def row_of(lab: str, epoch: str, fact: Fact, received_ns: int) -> Row | None:
     body, place = fact.body, (lab, epoch, fact.seq)
     match fact.type:
         case "lab.started":
-            own = (_text(body, "install"), body["ordinal"], _text(body, "previous"), _text(body, "boot"))
+            own = (text_of(body, "install"), body["ordinal"], text_of(body, "previous"), text_of(body, "boot"))
             return (*place, *own, fact.boot_ns, received_ns)
         case "clock.anchor":
             when = (body["at_boot_us"], body["utc_us"], body["uncertainty_us"])
-            return (*place, _text(body, "boot"), _text(body, "source"), *when, received_ns)
+            return (*place, text_of(body, "boot"), text_of(body, "source"), *when, received_ns)
         case "clock.quality":
-            return (*place, _text(body, "boot"), fact.boot_ns, _text(body, "quality"))
+            return (*place, text_of(body, "boot"), fact.boot_ns, text_of(body, "quality"))
         case "stream.gap" if (gap := gap_of(lab, fact)) is not None:
             return (*place, *gap.key[1:], gap.first, gap.last, gap.reason, received_ns)
         case _:
@@ -115,8 +114,8 @@ def gap_of(lab: str, fact: Fact) -> Gap | None:
     first, last = cast("int", fact.body["first"]), cast("int", fact.body["last"])
     if not first <= last < first + LONGEST_GAP:
         return None
-    key = (lab, _text(fact.body, "stream"), _text(fact.body, "epoch"))
-    return Gap(key, first, last, _text(fact.body, "reason"))
+    key = (lab, text_of(fact.body, "stream"), text_of(fact.body, "epoch"))
+    return Gap(key, first, last, text_of(fact.body, "reason"))
 
 
 def settle(database: Database, lineage: Lineage, now_ns: int) -> None:
@@ -129,8 +128,3 @@ def settle(database: Database, lineage: Lineage, now_ns: int) -> None:
         boots.setdefault(row[0], set()).add(row[3])
     for lab in sorted(lineage.labs):
         doubts.review(database, lab, boots.get(lab, set()), now_ns)
-
-
-def _text(body: dict[str, Scalar], key: str) -> str:
-    value = body.get(key)
-    return clean(value) if isinstance(value, str) else ""

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import cast
 
-from office.facts import Fact, Standing, clean
+from office.facts import Fact, Standing, text_of
 from office.ledger.survey import QUESTIONS, Answer, Moment
 from wire.batch import Presence, Scalar
 from wire.events import REACHED_ROLES
@@ -163,27 +163,27 @@ class Changes:
             case "kiosk.session":
                 self.epochs[lab, epoch].sessions += 1
                 if body.get("visit") is not None:
-                    self.visit_sessions[lab, _text(body, "visit")] += 1
+                    self.visit_sessions[lab, text_of(body, "visit")] += 1
             case "visit.opened":
                 self._opened(lab, epoch, fact)
             case "visit.closed":
-                self.closed.add((lab, _text(body, "visit")))
+                self.closed.add((lab, text_of(body, "visit")))
             case "job.changed":
                 self._job(lab, epoch, fact, received_ns)
             case "machine.gap" | "parts.made" | "program.loaded":
-                _watch(self.machines[lab, _text(body, "machine")], fact.type, body)
+                _watch(self.machines[lab, text_of(body, "machine")], fact.type, body)
             case _:
                 pass
 
     def _headcount(self, lab: str, epoch: str, fact: Fact) -> None:
         body = fact.body
-        role, count = _text(body, "role"), _whole(body, "count")
-        reason = _text(body, "reason")[:REASON_LENGTH]
+        role, count = text_of(body, "role"), _whole(body, "count")
+        reason = text_of(body, "reason")[:REASON_LENGTH]
         if count < 0 or reason:
             self.corrections[lab, epoch, fact.seq] = Correction(
-                _text(body, "visit"), _text(body, "group"), role, count, reason, _text(body, "by")
+                text_of(body, "visit"), text_of(body, "group"), role, count, reason, text_of(body, "by")
             )
-        self.counts[lab, _text(body, "visit"), _text(body, "group"), role] += count
+        self.counts[lab, text_of(body, "visit"), text_of(body, "group"), role] += count
         counters = [self.roles[lab, role]]
         if role in REACHED_ROLES:
             counters.append(self.epochs[lab, epoch])
@@ -196,15 +196,15 @@ class Changes:
         opening = VisitOpening(
             epoch,
             fact.seq,
-            _text(body, "school"),
-            _text(body, "municipality"),
-            _text(body, "date"),
-            _text(body, "group"),
+            text_of(body, "school"),
+            text_of(body, "municipality"),
+            text_of(body, "date"),
+            text_of(body, "group"),
             _whole(body, "expected"),
-            _text(body, "language"),
-            _text(body, "school_type"),
+            text_of(body, "language"),
+            text_of(body, "school_type"),
         )
-        key = (lab, _text(body, "visit"))
+        key = (lab, text_of(body, "visit"))
         if key not in self.openings or self.openings[key].order < opening.order:
             self.openings[key] = opening
 
@@ -213,25 +213,25 @@ class Changes:
         interest, confidence, career = (
             _whole(body, question) if body.get(question) is not None else None for question in QUESTIONS
         )
-        answer = Answer(epoch, fact.seq, _text(body, "visit"), _text(body, "band"), interest, confidence, career)
-        key = (lab, _text(body, "card"), cast("Moment", body["moment"]))
+        answer = Answer(epoch, fact.seq, text_of(body, "visit"), text_of(body, "band"), interest, confidence, career)
+        key = (lab, text_of(body, "card"), cast("Moment", body["moment"]))
         if key not in self.answers or self.answers[key].order < answer.order:
             self.answers[key] = answer
 
     def _job(self, lab: str, epoch: str, fact: Fact, received_ns: int) -> None:
         body = fact.body
-        state = _text(body, "state")
+        state = text_of(body, "state")
         job = JobState(
             _job_rank(state, _whole(body, "turn") if body.get("turn") is not None else 0),
             epoch,
             fact.seq,
             _whole(body, "claim"),
-            _text(body, "machine"),
-            _text(body, "program"),
-            _text(body, "origin"),
+            text_of(body, "machine"),
+            text_of(body, "program"),
+            text_of(body, "origin"),
             state,
-            _text(body, "reason")[:REASON_LENGTH],
-            _text(body, "visit") if body.get("visit") is not None else None,
+            text_of(body, "reason")[:REASON_LENGTH],
+            text_of(body, "visit") if body.get("visit") is not None else None,
             _real(body, "estimate_s"),
             _real(body, "guess_s"),
             _real(body, "actual_s"),
@@ -240,7 +240,7 @@ class Changes:
             fact.wall_ns,
             received_ns,
         )
-        key = (lab, _text(body, "job"))
+        key = (lab, text_of(body, "job"))
         if key not in self.jobs or self.jobs[key].order < job.order:
             self.jobs[key] = job
 
@@ -273,11 +273,6 @@ def _job_rank(state: str, turn: int) -> int:
     if state in ("REQUESTED", "APPROVED"):
         return _JOB_RANK[state]
     return _JOB_RANK[state] + _RANKS_A_TURN * turn if state in _JOB_RANK else _ENDED_RANK
-
-
-def _text(body: dict[str, Scalar], key: str) -> str:
-    value = body.get(key)
-    return clean(value) if isinstance(value, str) else ""
 
 
 def _whole(body: dict[str, Scalar], key: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from office.ledger import ranges as seqs
-from office.ledger.database import Database, Row
+from office.ledger.database import Database, Row, larger
 from wire.events import REACHED_ROLES
 
 PAGE = 1_000
@@ -16,7 +16,6 @@ ALARMS_SHOWN = 5
 GAPS_SHOWN = 100
 
 _REACHED = "(" + ", ".join(f"'{role}'" for role in REACHED_ROLES) + ")"
-_LARGER = "case when claimed_{0} > {0} then claimed_{0} else {0} end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def totals(database: Database) -> Totals:
 
     Each epoch's counters only grow, so the larger of the lab's word and the ledger is the truth of both.
     """
-    people, corrected, sessions = (_LARGER.format(name) for name in ("people", "corrected", "sessions"))
+    people, corrected, sessions = (larger(f"claimed_{name}", name) for name in ("people", "corrected", "sessions"))
     rows = database.query(
         f"select sum({people}) - sum({corrected}), sum(people) - sum(corrected), sum({sessions}) from lab_epoch"
     )
