@@ -82,6 +82,11 @@ class PostgresDatabase:
             cursor = self._connection().execute(sql.replace("?", "%s"), parameters)
             return cursor.fetchall() if cursor.description is not None else []
 
+    def query_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """See Database. All rows are on their way before the first answer is awaited."""
+        with _translated(), self._connection().cursor() as cursor:
+            cursor.executemany(sql.replace("?", "%s"), rows)
+
     def insert_events(self, feed: int, received_ns: int, rows: Sequence[EventRow]) -> list[int]:
         """See Database. COPY knows no conflicts; while the feed's row is locked, nobody adds to what is held."""
         seqs = [row[0] for row in rows]

@@ -76,6 +76,11 @@ class SqliteDatabase:
         with _translated():
             return self._connection().execute(sql, parameters).fetchall()
 
+    def query_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """See Database."""
+        with _translated():
+            self._connection().executemany(sql, rows)
+
     def insert_events(self, feed: int, received_ns: int, rows: Sequence[EventRow]) -> list[int]:
         """See Database. One statement with many rows of values is as fast as a bare executemany, and answers."""
         values: list[object] = []

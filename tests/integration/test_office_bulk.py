@@ -3,7 +3,7 @@
 
 import pytest
 
-from office.ledger import apply, database
+from office.ledger import apply
 from office.ledger.migrations import migrate
 from office.ledger.opening import connect
 from office.ledger.writer import record
@@ -36,10 +36,9 @@ async def test_of_a_batch_that_is_there_in_part_only_the_rest_goes_in(ledger):
     assert (found.facts, found.differences) == (5, ())
 
 
-@pytest.mark.parametrize("most", [20, 200])
-async def test_figures_are_the_same_however_many_statements_it_takes(ledger, monkeypatch, most):
-    monkeypatch.setattr(database, "MOST_PARAMETERS", most)
-    monkeypatch.setattr(apply, "MOST_PARAMETERS", most)
+@pytest.mark.parametrize("at_once", [7, apply.AT_ONCE])
+async def test_figures_are_the_same_however_many_jobs_are_asked_for_at_once(ledger, monkeypatch, at_once):
+    monkeypatch.setattr(apply, "AT_ONCE", at_once)
     shops = [Sender(name, stream="jobs") for name in ("van-1", "van-2")]
     for state in ("RUNNING", "FINISHED"):
         jobs = [job(f"j{n}", state, actual_s=n / 7) for n in range(30)]
@@ -57,15 +56,19 @@ async def test_figures_are_the_same_however_many_statements_it_takes(ledger, mon
 def test_statements_do_not_grow_with_the_facts(database_url, monkeypatch):
     opened = connect(database_url)
     migrate(opened)
-    query, statements = type(opened).query, []
+    statements = []
 
-    def counted(self, sql, parameters=()):
-        statements.append(sql)
-        return query(self, sql, parameters)
+    def counting(real):
+        def counted(self, sql, parameters=()):
+            statements.append(sql)
+            return real(self, sql, parameters)
 
-    monkeypatch.setattr(type(opened), "query", counted)
+        return counted
+
+    for name in ("query", "query_many"):
+        monkeypatch.setattr(type(opened), name, counting(getattr(type(opened), name)))
     numbers = []
-    for lab, n in (("van-1", 3), ("van-2", 120)):
+    for lab, n in (("van-1", 3), ("van-2", apply.AT_ONCE)):
         statements.clear()
         events = [job(f"j{i}", "RUNNING") for i in range(n)], [headcount(f"v{i}", 1) for i in range(n)]
         shop, visits = Sender(lab, stream="jobs"), Sender(lab)
