@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from wire.batch import MAX_EVENTS, MAX_EXPLAINED, MAX_PAYLOAD, MAX_RAW
+from wire.codec import MAX_BODY, MAX_FIELDS, MAX_NAME
 from wire.topics import PRESENCE_WILL_DELAY_S
 
 SUMMARY = (
@@ -33,7 +34,9 @@ The receiver keeps what it has by this identity: a fact that comes again changes
         f"""
 Facts travel in batches of 1 to {MAX_EVENTS} consecutive ones. A payload has at most {MAX_PAYLOAD:,} bytes, its JSON
 {MAX_RAW:,}. The JSON is canonical (keys sorted, no spaces, UTF-8, no NaN) and packed as one zstd frame that states
-its size. The hash of a batch is the SHA-256 of the canonical JSON, whatever the packing.
+its size. A body has at most {MAX_FIELDS} fields, names of at most {MAX_NAME} characters, and {MAX_BODY:,} characters
+of names and texts in all; labs write no more than half of that. A fact that comes on another stream than that of its
+type is kept and not counted. The hash of a batch is the SHA-256 of the canonical JSON, whatever the packing.
 
 A lab cuts a batch once, remembers where it cut, and sends it again as it was, so that each batch can carry the hash
 of the one sent before it in the same stream and epoch (`prev`, null in the first). A batch ends at a gap, see
