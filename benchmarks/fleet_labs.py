@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.fleet_mqtt import Client, connect
 from benchmarks.fleet_world import World
-from benchmarks.school_day import main_job
+from benchmarks.school_day import visit_fact
 from wire import topics
 from wire.batch import Batch, Presence
 from wire.codec import decode_ack, encode_batch, encode_presence
@@ -59,7 +59,7 @@ class Lab:
         """Cut batches of so many facts each, chained to those before."""
         for size in sizes:
             first, prev = self._cut_to + 1, self._prev
-            facts = tuple(main_job(first + number) for number in range(size))
+            facts = tuple(visit_fact(first + number) for number in range(size))
             payload, self._prev = encode_batch(Batch(self.name, STREAM, "e1", "b1", first, prev, facts))
             self._cut_to += size
             self.waiting.append(Cut(payload, first - 1, self._cut_to, prev))

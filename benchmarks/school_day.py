@@ -8,6 +8,11 @@ from wire.batch import Scalar, WireEvent
 WALL_NS = 1_780_000_000_000_000_000
 
 
+def visit_fact(n: int) -> WireEvent:
+    """Return one fact of the stream of visits: headcounts and taps, in the proportions of the day."""
+    return main_job(n // 3 * 10 + n % 3)
+
+
 def main_job(n: int) -> WireEvent:
     """Return one fact of a school day: mostly a machine's state, some taps, jobs and headcounts."""
     body: dict[str, Scalar]
