@@ -80,7 +80,8 @@ such a range forgets none from the first of them on, and sends them.
 Presence is retained and the first message on a connection. It carries `totals`, counters per epoch that only grow;
 the office takes the maximum of the lab's word and its own ledger, so that the number of people is right one message
 after connecting, however long the backlog. `closed` names former epochs with their last seq per stream: what the
-office then lacks of them is known to lack.
+office then lacks of them is known to lack. A lab with more waiting epochs than fit well into a message (200) names
+the oldest and the newest ones, the others once the office has these.
 
 The will says offline {PRESENCE_WILL_DELAY_S} s after a connection was lost; a lab that ends in order says so itself.
 
