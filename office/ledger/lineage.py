@@ -63,7 +63,7 @@ class Lineage:
 
     def add(self, lab: str, epoch: str, fact: Fact, received_ns: int) -> None:
         """Take `fact` in, which must be new to the ledger. One that was not understood tells nothing."""
-        row = row_of(lab, epoch, fact, received_ns)
+        row = row_of(lab, epoch, fact, received_ns) if fact.type in TABLES else None
         if row is None:
             return
         self.rows[fact.type].append(row)
@@ -77,8 +77,8 @@ class Lineage:
             table, columns = TABLES[kind]
             marks = ", ".join("?" * len(columns))
             sql = f"insert into {table} ({', '.join(columns)}) values ({marks}) on conflict do nothing"
-            for row in sorted(rows):
-                database.query(sql, row)
+            if rows:
+                database.query_many(sql, sorted(rows))
 
     @property
     def labs(self) -> set[str]:
