@@ -53,9 +53,16 @@ export const CLOCK: Partial<Record<string, Key>> = {
 export const HEALTH: Partial<Record<string, Key>> = {
   disk_free_mb: "health.disk",
   disk_state: "health.state",
-  clock: "health.clock",
   metrics_dropped: "health.dropped",
   certificate_ends: "health.certificate",
+};
+
+/** What a van says of its disk. */
+export const DISK: Partial<Record<string, Key>> = {
+  ok: "health.state.ok",
+  low: "health.state.low",
+  full: "health.state.full",
+  unreadable: "health.state.unreadable",
 };
 
 export const STREAM: Partial<Record<string, Key>> = {
