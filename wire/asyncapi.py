@@ -188,7 +188,8 @@ def _presence() -> dict[str, Any]:
         "key": {"type": "string", "description": "The lab's Ed25519 public key in hexadecimal. Since 1.1."},
         "health": _map(
             {"type": ["string", "number", "boolean", "null"]},
-            f"At most {MAX_HEALTH} flat words: disk_free_mb, disk_state, clock, metrics_dropped. Since 1.1.",
+            f"At most {MAX_HEALTH} flat words: disk_free_mb, disk_state, clock, metrics_dropped, certificate_ends."
+            " Since 1.1.",
         )
         | {"maxProperties": MAX_HEALTH},
     }
