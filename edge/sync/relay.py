@@ -70,6 +70,7 @@ class OutboxRelay:
         self._settings = settings
         self._heads = Heads()
         self._tracks: dict[tuple[Stream, str], Track] = {}
+        self._finished: set[tuple[Stream, str]] = set()
         self._acks: deque[tuple[str, bytes]] = deque(maxlen=MAX_ACKS)
         self._presence = PresenceKeeper(outbox, publisher, lab, health)
         self._bucket = TokenBucket(settings.batches_per_s)
@@ -164,6 +165,7 @@ class OutboxRelay:
         link = self._link
         if self._greeted != link:
             self._window = ByteWindow()
+            self._finished.clear()
             self._reread = True
             await self._look()
             with suppress(TooLarge):  # the publisher says so; the facts themselves may fit
@@ -225,6 +227,7 @@ class OutboxRelay:
                 track.head = head
             else:
                 del self._tracks[stream, epoch]
+                self._finished.add((stream, epoch))
 
     async def _track(self, head: StreamHead) -> Track:
         """Return the track of `head`, begun where none is there."""
@@ -239,6 +242,8 @@ class OutboxRelay:
             self._counters.ignored += 1
             return
         head, ack = understood
+        if head is None:
+            return
         track = await self._track(head)
         if ack.watermark > track.sent_to:
             await track.pass_gap(self._outbox)
@@ -269,8 +274,11 @@ class OutboxRelay:
             # One round trip must have passed: before that the office cannot have known of the last sending.
             flight.due_at = min(flight.due_at, flight.sent_at + (self._round_trip.smoothed_s or 0.0))
 
-    def _understand(self, topic: str, payload: bytes) -> tuple[StreamHead, Ack] | None:
-        """Return of what it speaks, and the acknowledgement; None for garbage and for what this lab does not have."""
+    def _understand(self, topic: str, payload: bytes) -> tuple[StreamHead | None, Ack] | None:
+        """Return of what it speaks, and the acknowledgement; None for garbage and for what this lab does not have.
+
+        It may speak of what was acknowledged to its end already, on this connection, by the answer to another batch.
+        """
         parsed = topics.parse(topic)
         if parsed is None or parsed.channel != "ack" or parsed.lab != self._lab.lab:
             return None
@@ -278,8 +286,9 @@ class OutboxRelay:
             ack = decode_ack(parsed.name, payload)
         except BadMessage:
             return None
-        head = self._heads.get(Stream(parsed.name), ack.epoch)
-        return (head, ack) if head is not None else None
+        stream = Stream(parsed.name)
+        head = self._heads.get(stream, ack.epoch)
+        return (head, ack) if head is not None or (stream, ack.epoch) in self._finished else None
 
     def _resend(self, link: int) -> float | None:
         """Send again what has been silent for too long; return the seconds until the next is due."""

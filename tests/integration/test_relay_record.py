@@ -309,6 +309,19 @@ async def test_readings_of_ended_epochs_do_not_wait_for_more(tmp_path: Path) -> 
     assert [batch.epoch for batch in line.batches] == ended
 
 
+async def test_a_second_answer_for_an_epoch_that_is_done_is_not_counted_as_strange(tmp_path: Path) -> None:
+    old = await begin(tmp_path / "lab.db", session(1))
+    line = Line()
+    async with card(tmp_path / "lab.db", line) as lab:
+        await eventually(lambda: lab.drained)
+        line.acknowledge("visits", old)
+        line.acknowledge("visits", "never heard of")
+        await eventually(lambda: lab.relay.status().acks_ignored == 1)
+        await lab.count(session(2))
+        await eventually(lambda: len(line.batches) == 2 and lab.drained)
+        assert lab.relay.status().acks_ignored == 1
+
+
 def many_epochs(path: Path, number: int) -> None:
     """Add ended epochs with one fact in each stream."""
     with closing(sqlite3.connect(path)) as connection:
