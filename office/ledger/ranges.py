@@ -39,7 +39,7 @@ def missing(ranges: Ranges, up_to: int = 0) -> Ranges:
     return (*holes, (newest + 1, up_to)) if up_to > newest else tuple(holes)
 
 
-def size(ranges: Ranges) -> int:
+def size(ranges: Iterable[Range]) -> int:
     """Return how many seqs `ranges` holds."""
     return sum(last - first + 1 for first, last in ranges)
 

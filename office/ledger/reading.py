@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from office.ledger import ranges as seqs
@@ -178,7 +178,7 @@ def labs(database: Database) -> list[LabStatus]:
     ):
         if lab in status:
             status[lab].ledger_people, status[lab].presence_people = int(ledger), int(presence)
-    held = _held(database)
+    held = _held(database, heads)
     for lab, item in status.items():
         lacking = sum(max(0, head - held.get((lab, stream), 0)) for stream, head in heads[lab].items())
         item.waiting = lacking if heads[lab] else said[lab]
@@ -191,13 +191,18 @@ def labs(database: Database) -> list[LabStatus]:
     return list(status.values())
 
 
-def _held(database: Database) -> dict[tuple[str, str], int]:
-    """Return how many facts of each lab's current epoch are in the ledger or explained, per stream."""
+def _held(database: Database, heads: Mapping[str, Mapping[str, int]]) -> dict[tuple[str, str], int]:
+    """Return how many facts of each lab's current epoch are in the ledger or explained, per stream, up to its head."""
     rows = database.query(
         "select feed.lab, feed.stream, feed.ranges, feed.explained from feed"
         " join lab on lab.lab = feed.lab and lab.epoch = feed.epoch"
     )
-    return {(lab, stream): seqs.size(_settled(ranges, explained)) for lab, stream, ranges, explained in rows}
+    held: dict[tuple[str, str], int] = {}
+    for lab, stream, ranges, explained in rows:
+        head = heads.get(lab, {}).get(stream, 0)
+        settled = _settled(ranges, explained)
+        held[lab, stream] = seqs.size([(first, min(last, head)) for first, last in settled if first <= head])
+    return held
 
 
 def _settled(ranges: str, explained: str) -> seqs.Ranges:
