@@ -33,9 +33,9 @@ async def begin(path: Path) -> tuple[str, dict[str, object]]:
         (fact,) = await SqliteOutbox(database).read(Stream.SAFETY, database.epoch, 0, 10)
     finally:
         database.close()
-    assert (fact.seq, fact.event.type) == (1, EventType.LAB_STARTED)
-    BODIES["lab.started"].model_validate({key: value for key, value in fact.event.body.items() if value is not None})
-    return database.epoch, dict(fact.event.body)
+    assert (fact.seq, fact.type) == (1, EventType.LAB_STARTED)
+    BODIES["lab.started"].model_validate({key: value for key, value in fact.body.items() if value is not None})
+    return database.epoch, dict(fact.body)
 
 
 async def test_each_epoch_names_the_one_before_it_and_its_number(tmp_path: Path) -> None:
