@@ -50,12 +50,17 @@ class Bench:
             while not check():
                 await asyncio.sleep(0.001)
 
-    async def run_loaded(self) -> None:
-        """Load, start, and let the machine say that it moves."""
+    async def order(self) -> asyncio.Task[None]:
+        """Load, and order the start; the machine has the order and has not begun."""
         await self.permit()
         await self.load()
         started = asyncio.create_task(self.transfer.start_loaded())
         await self.until(lambda: "started" in self.driver.wire)
+        return started
+
+    async def run_loaded(self) -> None:
+        """Load, start, and let the machine say that it moves."""
+        started = await self.order()
         self.driver.show(execution=Execution.ACTIVE)
         await started
 

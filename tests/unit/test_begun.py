@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,29 +19,15 @@ from edge.domain.errors import (
 from edge.domain.machine import Availability, Capability, Execution
 from edge.safety.interlock import LatchState
 from edge.services.bus import Notice
-from tests.support.loading import CONTENT, Bench, make
+from tests.support.loading import Bench
 
-
-@pytest.fixture(params=[True])
-async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    bench = make(tmp_path, job_control=request.param)
-    await bench.shelf.put("lathe", "SHAFT.MPF", CONTENT)
-    tasks = [asyncio.create_task(part.run()) for part in (bench.recorder, bench.supervisor, bench.transfer)]
-    await asyncio.sleep(0)
-    yield bench
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
+pytest_plugins = ["tests.support.loading_fixtures"]
 
 only_loaded = pytest.mark.parametrize("bench", [False], indirect=True)
 
 
 async def test_what_was_loaded_is_started_once(bench: Bench) -> None:
-    await bench.permit()
-    await bench.load()
-    started = asyncio.create_task(bench.transfer.start_loaded())
-    await bench.until(lambda: "started" in bench.driver.wire)
+    started = await bench.order()
     assert bench.supervisor.moving
     bench.driver.show(execution=Execution.ACTIVE)
     await started
@@ -60,10 +44,7 @@ async def test_an_order_that_a_machine_does_not_begin_in_time_is_taken_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, execution: Execution
 ) -> None:
     monkeypatch.setattr("edge.services.transfer.BEGIN_S", 0.05)
-    await bench.permit()
-    await bench.load()
-    started = asyncio.create_task(bench.transfer.start_loaded())
-    await bench.until(lambda: "started" in bench.driver.wire)
+    started = await bench.order()
     bench.driver.show(execution=execution)
     with pytest.raises(ProgramAborted, match="did not begin") as error:
         await started
@@ -81,10 +62,7 @@ async def test_an_order_that_cannot_be_taken_back_stays_one_that_may_move_the_ma
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge.services.transfer.BEGIN_S", 0.05)
-    await bench.permit()
-    await bench.load()
-    started = asyncio.create_task(bench.transfer.start_loaded())
-    await bench.until(lambda: "started" in bench.driver.wire)
+    started = await bench.order()
     bench.driver.reachable = False
     with pytest.raises(StopNotDelivered):
         await started
@@ -159,10 +137,7 @@ async def test_a_stop_that_fails_on_what_slipped_is_tried_once_in_each_spell_of_
 
 
 async def test_a_link_that_is_lost_before_the_machine_moves_is_a_fault(bench: Bench) -> None:
-    await bench.permit()
-    await bench.load()
-    started = asyncio.create_task(bench.transfer.start_loaded())
-    await bench.until(lambda: "started" in bench.driver.wire)
+    started = await bench.order()
     bench.driver.reachable = False
     bench.driver.show(availability=Availability.UNAVAILABLE, execution=Execution.UNAVAILABLE)
     with pytest.raises(DriverUnavailable, match="lost before it moved"):
@@ -180,10 +155,7 @@ async def test_a_link_that_is_lost_before_the_machine_moves_is_a_fault(bench: Be
 
 
 async def test_a_program_that_is_over_within_a_moment_was_begun(bench: Bench) -> None:
-    await bench.permit()
-    await bench.load()
-    started = asyncio.create_task(bench.transfer.start_loaded())
-    await bench.until(lambda: "started" in bench.driver.wire)
+    started = await bench.order()
     bench.driver.show(execution=Execution.ACTIVE)
     bench.driver.show(execution=Execution.PROGRAM_COMPLETED)
     await started
@@ -266,10 +238,7 @@ async def test_what_stops_while_the_order_is_on_the_wire_is_sent_again_after_it(
 
 
 async def test_a_trip_before_the_machine_says_that_it_moves_stops_it(bench: Bench) -> None:
-    await bench.permit()
-    await bench.load()
-    started = asyncio.create_task(bench.transfer.start_loaded())
-    await bench.until(lambda: "started" in bench.driver.wire)
+    started = await bench.order()
     bench.door(False)
     assert bench.driver.wire[-1] == "hold"
     with pytest.raises(ProgramAborted, match="the interlock tripped: Door"):
@@ -286,12 +255,7 @@ async def test_an_order_whose_answer_is_lost_is_a_fault(bench: Bench) -> None:
 
 
 async def test_a_trip_stops_what_was_begun_from_here(bench: Bench) -> None:
-    await bench.permit()
-    await bench.load()
-    started = asyncio.create_task(bench.transfer.start_loaded())
-    await bench.until(lambda: "started" in bench.driver.wire)
-    bench.driver.show(execution=Execution.ACTIVE)
-    await started
+    await bench.run_loaded()
     bench.door(False)
     assert bench.driver.wire[2] == "hold"
     await bench.until(lambda: bench.driver.wire[-1] == "reset")

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -14,19 +12,9 @@ from edge.domain.errors import (
     StopNotDelivered,
 )
 from edge.domain.machine import Execution
-from tests.support.loading import CONTENT, Bench, make
+from tests.support.loading import Bench
 
-
-@pytest.fixture(params=[True])
-async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    bench = make(tmp_path, job_control=request.param)
-    await bench.shelf.put("lathe", "SHAFT.MPF", CONTENT)
-    tasks = [asyncio.create_task(part.run()) for part in (bench.recorder, bench.supervisor, bench.transfer)]
-    await asyncio.sleep(0)
-    yield bench
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+pytest_plugins = ["tests.support.loading_fixtures"]
 
 
 class Resuming:

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -21,20 +20,9 @@ from edge.domain.machine import Execution, Fault
 from edge.domain.transfer import TransferStep
 from edge.safety.interlock import LatchState
 from edge.services.bus import MachineChanged, Notice
-from tests.support.loading import CONTENT, Bench, make
+from tests.support.loading import CONTENT, Bench
 
-
-@pytest.fixture(params=[True])
-async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    bench = make(tmp_path, job_control=request.param)
-    await bench.shelf.put("lathe", "SHAFT.MPF", CONTENT)
-    tasks = [asyncio.create_task(part.run()) for part in (bench.recorder, bench.supervisor, bench.transfer)]
-    await asyncio.sleep(0)
-    yield bench
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
+pytest_plugins = ["tests.support.loading_fixtures"]
 
 only_loaded = pytest.mark.parametrize("bench", [False], indirect=True)
 
