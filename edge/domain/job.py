@@ -34,6 +34,7 @@ class JobAction(StrEnum):
 
     APPROVE = "approve"
     DECLINE = "decline"
+    RECHECK = "recheck"
     START = "start"
     HOLD = "hold"
     RESUME = "resume"
@@ -51,6 +52,8 @@ def next_state(state: JobState, action: JobAction) -> JobState | None:
             return JobState.APPROVED
         case ((JobState.REQUESTED | JobState.APPROVED), JobAction.DECLINE):
             return JobState.DECLINED
+        case ((JobState.REQUESTED | JobState.APPROVED), JobAction.RECHECK):
+            return JobState.REQUESTED
         case JobState.APPROVED, JobAction.START:
             return JobState.RUNNING
         case JobState.RUNNING, JobAction.HOLD:

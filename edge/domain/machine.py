@@ -88,6 +88,7 @@ class Capability(StrEnum):
     SETTINGS = "settings"
     LOAD_PROGRAM = "load_program"
     JOB_CONTROL = "job_control"
+    CHECK_MODE = "check_mode"
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,28 @@ class HandDriver(MachineDriver, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """A line that a controller's own check refuses: its number in the source, the controller's error, its meaning."""
+
+    line: int
+    error: int
+    text: str
+
+
+class CheckModeDriver(MachineDriver, Protocol):
+    """A driver of a controller that reads a program without doing it (Capability.CHECK_MODE)."""
+
+    async def check_program(self, program: ProgramText, tell: Callable[[int], None]) -> tuple[RefusedLine, ...]:
+        """Let the controller read every line of `program` and return those that it refuses. Nothing moves.
+
+        `tell` is called with the number of lines that were read. The controller is ready again when this returns, with
+        its zeros and overrides as they were. Raises ProgramRejected before anything is sent, DriverRefused (it is not
+        idle, an alarm, it was stopped or started again meanwhile) and DriverUnavailable. Cancelling ends the check.
+        """
+        ...
+
+
 class ProgramReceiver(MachineDriver, Protocol):
     """A driver of a machine that keeps programs in its own memory (Capability.LOAD_PROGRAM).
 

@@ -76,6 +76,7 @@ COMMANDS = {
     "settings": "tell or take settings",
     "load": "take a program",
     "start_loaded": "start what was loaded",
+    "second_opinion": "check the program itself",
 }
 """Commands whose name is no verb."""
 

@@ -32,6 +32,7 @@ class Command(StrEnum):
     SETTINGS = "settings"
     LOAD = "load"
     START_LOADED = "start_loaded"
+    SECOND_OPINION = "second_opinion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,3 +273,8 @@ def _against(command: Command, facts: Facts) -> Iterator[Refusal]:
             yield from _permitted_motion(facts)
             yield from _opened(facts)
             yield from _idle(facts, allow_alarm=True)
+        case Command.SECOND_OPINION:
+            # Nothing moves in check mode; but a controller that left it unnoticed would do what it is sent.
+            yield from _permitted_motion(facts)
+            yield from _opened(facts)
+            yield from _idle(facts)

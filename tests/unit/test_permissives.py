@@ -48,15 +48,23 @@ BASE = {
     Command.SETTINGS: GOOD,
     Command.LOAD: GOOD,
     Command.START_LOADED: GOOD,
+    Command.SECOND_OPINION: GOOD,
 }
 ALL = frozenset(Command)
-MOTION = frozenset({Command.START, Command.RESUME, Command.HOME, Command.JOG, Command.PROBE, Command.START_LOADED})
+MOTION = frozenset(
+    {
+        *(Command.START, Command.RESUME, Command.HOME, Command.JOG, Command.PROBE, Command.START_LOADED),
+        Command.SECOND_OPINION,
+    }
+)
 LATCHED = MOTION | {Command.UNLOCK}
 GUARDED_BY_INPUTS = LATCHED | {Command.RESET}
 UNFAULTED = LATCHED | {Command.ZERO, Command.LOAD}
 IDLE = ALL - {Command.RESUME, Command.UNLOCK, Command.RESET, Command.OVERRIDE}
 STOPPED_TOO = frozenset({Command.HOME, Command.SETTINGS, Command.LOAD, Command.START_LOADED})
-PROGRAMMED = frozenset({Command.START, Command.RESUME, Command.PROBE, Command.LOAD, Command.START_LOADED})
+PROGRAMMED = frozenset(
+    {Command.START, Command.RESUME, Command.PROBE, Command.LOAD, Command.START_LOADED, Command.SECOND_OPINION}
+)
 
 
 @pytest.mark.parametrize("command", Command)
