@@ -94,7 +94,7 @@ def plan(program: Program, settings: MotionSettings, work_offset: Position | Non
     work_offset (mm) places what the program gives in machine coordinates; without it machine zero is taken for
     the program's zero. Pauses (M0) count no time, overrides are 100 %.
     """
-    segments = _in_one_frame(program.segments, work_offset)
+    segments = in_one_frame(program.segments, work_offset)
     counts = chord_counts(arc_geometry(segments), settings.arc_tolerance)
     if counts.sum() > _MOST_CHORDS:
         counts = np.maximum(counts * _MOST_CHORDS // counts.sum(), 1)
@@ -120,8 +120,8 @@ def plan(program: Program, settings: MotionSettings, work_offset: Position | Non
     return Plan(float(line_seconds.sum()), line_seconds, float(distance.sum()), _bounds(segments))
 
 
-def _in_one_frame(segments: Segments, work_offset: Position | None) -> Segments:
-    """Return the segments with all coordinates relative to the program's zero."""
+def in_one_frame(segments: Segments, work_offset: Position | None) -> Segments:
+    """Return the segments with all coordinates relative to the program's zero; without an offset as they are."""
     if work_offset is None or not segments.machine_frame.any():
         return segments
     offset = np.array([work_offset.x, work_offset.y, work_offset.z])
