@@ -10,6 +10,7 @@ rounded to a cell. Rapids take what stands in their way as feeds do. There are n
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +18,19 @@ from numpy.typing import NDArray
 
 from edge.domain.block import Block
 from edge.domain.errors import InfoMobilError
+from edge.domain.machine import Position
 from edge.domain.tool import Tool, ToolShape
-from edge.gcode.model import Floats
+from edge.gcode.arcs import arc_geometry, chord_counts, expand
+from edge.gcode.model import Floats, Ints, Kind, Program, Segments
+from edge.gcode.tooling import tool_of
 
 Heights = NDArray[np.float32]
 
 CELLS = 512
 """Cells along the longer side of a block where nobody asks for another number."""
+_CHORD_SHARE = 0.05
+"""Of a cell: how far a chord may be off its arc."""
+_MOST_CHORDS = 2_000_000
 _NO_WAY = 1e-6
 """mm: a move whose way in X and Y is shorter goes straight up or down."""
 
@@ -173,3 +180,54 @@ def _surface(distance: Floats, tool: Tool) -> Floats:
         return np.zeros_like(distance)
     flank = 1.0 / math.tan(math.radians(tool.tip_angle) / 2)
     return np.maximum(distance - tool.tip_diameter / 2, 0.0) * flank
+
+
+def mill(
+    program: Program,
+    tools: Mapping[int, Tool],
+    block: Block,
+    *,
+    cells: int = CELLS,
+    work_offset: Position | None = None,
+) -> Milled:
+    """Cut the whole program into `block`; arcs become chords. Raises NotMaterial, NotMilling.
+
+    work_offset (mm) places what the program gives in machine coordinates; without it a move from or to such a place
+    takes nothing, for nobody knows where it goes. Where the machine stands before the first line is not known
+    either: the rapids up to the first one that moves in Z take nothing.
+    """
+    erosion = Erosion(block, cells)
+    index, used = tool_of(program, tools)
+    start, end, row = _moves(program.segments, work_offset, _CHORD_SHARE * erosion.cell_mm)
+    load = np.zeros(len(program.segments))
+    edges = np.flatnonzero(np.diff(index[row], prepend=-1, append=-1))
+    for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        taken = erosion.cut(start[first:last], end[first:last], used[int(index[row[first]])])
+        load += np.bincount(row[first:last], taken, len(load))
+    return Milled(erosion.relief(), load)
+
+
+def _moves(segments: Segments, work_offset: Position | None, tolerance: float) -> tuple[Floats, Floats, Ints]:
+    """Return (start, end, row) of all straight moves whose place is known: (k, 3), (k, 3), (k,) row of the segment."""
+    counts = chord_counts(arc_geometry(segments), tolerance)
+    if counts.sum() > _MOST_CHORDS:
+        counts = np.maximum(counts * _MOST_CHORDS // counts.sum(), 1)
+    start, end, row = expand(segments, counts)
+    to_machine = segments.machine_frame[row]
+    from_machine = np.vstack([np.zeros((1, 3), dtype=np.bool_), to_machine])[: len(row)]
+    known = row >= _first_known(segments)
+    if work_offset is None:
+        known &= ~(to_machine | from_machine).any(axis=1)
+    else:
+        offset = np.array([work_offset.x, work_offset.y, work_offset.z])
+        start, end = start - from_machine * offset, end - to_machine * offset
+    return start[known], end[known], row[known]
+
+
+def _first_known(segments: Segments) -> int:
+    """Return the first segment that begins at a height which the program has given."""
+    moves_in_z = segments.start[:, 2] != segments.end[:, 2]
+    fixed = np.flatnonzero(moves_in_z | (segments.kind != Kind.RAPID))
+    if not len(fixed):
+        return len(segments)
+    return int(fixed[0]) + int(segments.kind[fixed[0]] == Kind.RAPID)

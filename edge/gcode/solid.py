@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is left of a block as a file: a solid (STL), a picture (PNG) and arrays (NPZ).
+
+The picture is lit from the back left, as maps are, so that what is cut lies below and not above the eye's plane.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.gcode.model import Bools, Floats
+from edge.gcode.stock import Relief
+
+Pixels = NDArray[np.uint8]
+Corners = NDArray[np.float32]
+
+_TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+_LIGHT = np.array([-0.5, 0.5, 0.7071])
+"""Towards the light: from the back left, 45 degrees high."""
+_UPPER = np.array([222.0, 196.0, 160.0])
+_LOWER = np.array([112.0, 84.0, 58.0])
+"""The colours of the upper face and of the bottom: wood, so that depth is told by brightness, too."""
+_AMBIENT = 0.35
+_PNG = b"\x89PNG\r\n\x1a\n"
+_COLOUR_TYPE = {1: 0, 3: 2, 4: 6}
+
+
+def stl_bytes(relief: Relief) -> bytes:
+    """Return a binary STL of what is left, mm: closed, triangles counter-clockwise from outside.
+
+    The surface runs through the middles of the cells and straight out to the edges of the block. Where the block is
+    cut through there is nothing. The header does not begin with `solid`, by which readers tell the other form.
+    """
+    grid = _grid(relief)
+    floor = grid.copy()
+    floor[..., 2] = relief.bottom
+    thick = grid[..., 2] > np.float32(relief.bottom)
+    there = thick[:-1, :-1] | thick[:-1, 1:] | thick[1:, :-1] | thick[1:, 1:]
+    parts = [_quads(grid, there)]
+    parts.append(_quads(floor, there)[:, ::-1] if not thick.all() else _fan(_rim(floor)))
+    parts.append(_walls(_rim(grid), _rim(floor)))
+    corners = np.concatenate(parts)
+    return stl_of(corners)
+
+
+def stl_of(corners: Corners) -> bytes:
+    """Return a binary STL of triangles (n, 3, 3), mm; triangles without an area are left out."""
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    length = np.sqrt((normal * normal).sum(axis=1))
+    real = length > 0
+    triangles = np.zeros(int(real.sum()), dtype=_TRIANGLE)
+    triangles["normal"] = normal[real] / length[real, None]
+    triangles["corners"] = corners[real]
+    return b"InfoMobil, mm".ljust(80) + struct.pack("<I", len(triangles)) + triangles.tobytes()
+
+
+def _grid(relief: Relief) -> Corners:
+    """Return the points of the surface (ny + 2, nx + 2, 3): the middles of the cells and the edges of the block."""
+    ny, nx = relief.heights.shape
+    x = np.concatenate([[0.0], np.arange(nx) + 0.5, [nx]]) * relief.cell_mm + relief.x0
+    y = np.concatenate([[0.0], np.arange(ny) + 0.5, [ny]]) * relief.cell_mm + relief.y0
+    grid = np.empty((ny + 2, nx + 2, 3), dtype=np.float32)
+    grid[..., 0], grid[..., 1], grid[..., 2] = x[None, :], y[:, None], np.pad(relief.heights, 1, mode="edge")
+    return grid
+
+
+def _quads(grid: Corners, there: Bools) -> Corners:
+    """Return two triangles for each mesh of `grid` that is `there`, counter-clockwise from above."""
+    a, b, c, d = grid[:-1, :-1][there], grid[:-1, 1:][there], grid[1:, 1:][there], grid[1:, :-1][there]
+    return np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
+
+
+def _rim(grid: Corners) -> Corners:
+    """Return the outermost points once around, counter-clockwise from above, the first again at the end."""
+    return np.concatenate([grid[0, :-1], grid[:-1, -1], grid[-1, :0:-1], grid[:0:-1, 0], grid[:1, 0]])
+
+
+def _walls(upper: Corners, lower: Corners) -> Corners:
+    a, b, c, d = lower[:-1], lower[1:], upper[1:], upper[:-1]
+    return np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
+
+
+def _fan(rim: Corners) -> Corners:
+    """Return triangles from the middle to the rim, seen from below."""
+    middle = np.broadcast_to((rim.min(axis=0) + rim.max(axis=0)) / 2, rim[:-1].shape)
+    return np.stack([middle, rim[1:], rim[:-1]], axis=1)
+
+
+def png_bytes(relief: Relief, *, scale: int = 1) -> bytes:
+    """Return a PNG of the relief from above, `scale` pixels a cell, the back at the top; cut through is transparent."""
+    return png_of(shaded(relief).repeat(scale, axis=0).repeat(scale, axis=1))
+
+
+def shaded(relief: Relief) -> Pixels:
+    """Return the hill-shaded relief from above as pixels (ny, nx, 4) of red, green, blue and opacity, back first."""
+    heights = relief.heights[::-1].astype(np.float64)
+    padded = np.pad(heights, 1, mode="edge")
+    east = (padded[1:-1, 2:] - padded[1:-1, :-2]) / (2 * relief.cell_mm)
+    north = (padded[:-2, 1:-1] - padded[2:, 1:-1]) / (2 * relief.cell_mm)
+    light = (_LIGHT[2] - east * _LIGHT[0] - north * _LIGHT[1]) / np.sqrt(east**2 + north**2 + 1.0)
+    brightness = _AMBIENT + (1.0 - _AMBIENT) * np.clip(light / _LIGHT[2], 0.0, 1.2)
+    depth: Floats = (relief.top - heights) / (relief.top - relief.bottom)
+    colour = _UPPER + (_LOWER - _UPPER) * depth[..., None]
+    pixels = np.empty((*heights.shape, 4), dtype=np.uint8)
+    pixels[..., :3] = np.clip(np.rint(colour * brightness[..., None]), 0, 255)
+    pixels[..., 3] = np.where(heights > relief.bottom, 255, 0)
+    return pixels
+
+
+def png_of(pixels: Pixels) -> bytes:
+    """Return the PNG of pixels (height, width, 1 grey | 3 colour | 4 colour and opacity), 8 bits each.
+
+    Source: PNG specification, third edition (chunks IHDR, IDAT, IEND; filter 2, `up`, for every row).
+    """
+    height, width, channels = pixels.shape
+    rows = pixels.reshape(height, width * channels)
+    filtered = np.full((height, 1 + width * channels), 2, dtype=np.uint8)
+    filtered[:, 1:] = rows
+    filtered[1:, 1:] -= rows[:-1]
+    header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPE[channels], 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 6)), (b"IEND", b""))
+    return _PNG + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+
+
+def npz_bytes(relief: Relief) -> bytes:
+    """Return an NPZ with the arrays heights (ny, nx), x0, y0, cell_mm, bottom and top, mm."""
+    file = io.BytesIO()
+    np.savez_compressed(
+        file,
+        heights=relief.heights,
+        x0=relief.x0,
+        y0=relief.y0,
+        cell_mm=relief.cell_mm,
+        bottom=relief.bottom,
+        top=relief.top,
+    )
+    return file.getvalue()
