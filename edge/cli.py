@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from edge import __version__
-from edge.config import EdgeSettings, MachineSettings, load_settings
+from edge.config import NO_TOOLS, EdgeSettings, MachineSettings, load_settings
 from edge.domain.errors import InfoMobilError
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.opcua_cli import opcua
@@ -106,6 +106,14 @@ def _checklist(machine: MachineSettings) -> str:
     return "; ".join((f"seen: {', '.join(seen) or 'nothing'}", f"told: {', '.join(told)}"))
 
 
+def _tools(machine: MachineSettings) -> str:
+    rows = [
+        f"T{tool.number} {tool.name} ({tool.shape.value}, {tool.diameter:g} mm, to {tool.flute_length:g} mm deep)"
+        for tool in machine.tools.values()
+    ]
+    return ", ".join(rows) or "none described, so what a program's tools can do is not known"
+
+
 class FileUnusable(InfoMobilError):
     """Machine {machine}: {reason}."""
 
@@ -157,6 +165,8 @@ def check_config(config: ConfigFile) -> None:
             _say("    interlock: none, so motion is never permitted from here")
         if connection.driver != "opcua":
             _say(f"    by hand: {_by_hand(machine.hand)}")
+        if machine.kind not in NO_TOOLS:
+            _say(f"    tools: {_tools(machine)}")
         if machine.is_commanded:
             _say(f"    after a drive: {_checklist(machine)}")
     office = f"{settings.sync.host}:{settings.sync.port}" if settings.sync else "none: facts stay in the outbox"

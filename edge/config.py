@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from edge.domain.errors import InfoMobilError
 from edge.domain.inputs import InputRule
+from edge.domain.tool import Tool
 from edge.domain.visit import Language
 from edge.drivers.grbl.inputs import DOOR, STOP_CIRCUIT
 from edge.drivers.grbl.settings import GrblSettings
@@ -28,6 +29,7 @@ from edge.opcua_server.settings import IdentificationSettings, OpcUaServerSettin
 from edge.services.hand_settings import HandSettings
 from edge.services.opening import Item
 from edge.store.settings import StoreSettings
+from edge.store.tool_settings import ToolSettings
 from edge.sync.settings import SyncSettings
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -93,8 +95,12 @@ class InterlockSettings(Frozen):
         return InputRule(self.input, self.label, self.source, self.max_age_ms * 1_000_000, self.remedy)
 
 
+NO_TOOLS = ("laser", "printer")
+"""Kinds of machines that do not cut with a tool."""
+
+
 class MachineSettings(Frozen):
-    """One machine: its driver's settings stand in `connection`."""
+    """One machine: its driver's settings stand in `connection`, the tools that it may be given in [[machine.tools]]."""
 
     id: Id
     name: Annotated[str, Field(min_length=1, max_length=60)]
@@ -103,6 +109,12 @@ class MachineSettings(Frozen):
     interlock: tuple[InterlockSettings, ...] = ()
     hand: HandSettings = HandSettings()
     identification: IdentificationSettings = IdentificationSettings()
+    tool_table: Annotated[tuple[ToolSettings, ...], Field(alias="tools")] = ()
+
+    @property
+    def tools(self) -> dict[int, Tool]:
+        """Return the tools of the table by their T numbers; empty where nobody has described any."""
+        return {row.number: row.tool() for row in self.tool_table}
 
     @property
     def is_commanded(self) -> bool:
@@ -150,6 +162,7 @@ class EdgeSettings(Frozen):
                 limit = machine.connection.probe_mm
                 why = f"a cycle looks for contact farther than probe_mm = {limit:g} of its connection"
                 raise _misfit(why, "machine", at, "hand")
+            _require_tools_fit(at, machine)
             for row, item in enumerate(machine.interlock):
                 if why := self._unknown_source(machine, item):
                     raise _misfit(why, "machine", at, "interlock", row, "source")
@@ -203,6 +216,18 @@ def _require_different(locations: Sequence[Location], values: Sequence[str], wha
     for index, value in enumerate(values):
         if value in values[:index]:
             raise _misfit(f"two {what} have the name {value!r}", *locations[index])
+
+
+def _require_tools_fit(at: int, machine: MachineSettings) -> None:
+    numbers: set[int] = set()
+    for row, tool in enumerate(machine.tool_table):
+        if machine.kind in NO_TOOLS:
+            raise _misfit(f"a {machine.kind} cuts with no tool", "machine", at, "tools", row)
+        if tool.number in numbers:
+            raise _misfit(
+                f"two tools of this machine have the number {tool.number}", "machine", at, "tools", row, "number"
+            )
+        numbers.add(tool.number)
 
 
 def _unknown_pin(machine: MachineSettings, name: str) -> str:

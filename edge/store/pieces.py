@@ -19,9 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edge.domain.errors import InfoMobilError
 from edge.domain.piece import Piece, PieceField
 from edge.domain.visit import Language
+from edge.store.tool_settings import CutterSettings, Name, Number
+from wire.library import BadPiece, read_folder
 
-_MAX_FILE = 2_000_000
 _ID = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+_MAX_ID = 40
+"""Characters, so that no piece ever has the id of an upload, which has 64."""
 _SVG = "{http://www.w3.org/2000/svg}"
 _SVG_ELEMENTS = frozenset(f"{_SVG}{name}" for name in ("svg", "g", "path", "circle", "line", "rect", "polyline"))
 
@@ -44,14 +47,22 @@ class _FieldFile(_Strict):
     max_length: Annotated[int, Field(ge=1, le=100)]
 
 
+class _Cutter(CutterSettings):
+    """What cuts the piece; number is the T word of its program, 0 where that names none, name by default `tool`."""
+
+    number: Number = 0
+    name: Name | None = None
+
+
 class _PieceFile(_Strict):
-    id: Annotated[str, Field(pattern=_ID)]
+    id: Annotated[str, Field(pattern=_ID, max_length=_MAX_ID)]
     title: Texts
     description: Texts
     material: Texts
     stock_mm: tuple[Length, Length, Length]
     zero: Text
     tool: Text
+    cutter: _Cutter
     feed: Annotated[float, Field(gt=0, le=20_000)]
     estimate_s: tuple[Seconds, Seconds]
     guess_choices_s: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=2, max_length=6)]
@@ -70,8 +81,16 @@ def load_pieces(folder: Path) -> dict[str, Piece]:
 
 def load_piece(folder: Path) -> Piece:
     """Return the piece of one folder; raises PieceBroken."""
-    form = _form(folder, _text(folder, "piece.toml"))
-    program = _read(folder, "program.nc")
+    try:
+        return piece_of(folder, read_folder(folder))
+    except BadPiece as error:
+        raise PieceBroken(folder=str(folder), reason=str(error)) from error
+
+
+def piece_of(folder: Path, files: Mapping[str, bytes]) -> Piece:
+    """Return the piece that the files of one folder are; raises PieceBroken."""
+    form = _form(folder, _text(folder, files, "piece.toml"))
+    program = _file(folder, files, "program.nc")
     return Piece(
         piece_id=form.id,
         title=_by_language(folder, "title", form.title),
@@ -80,10 +99,11 @@ def load_piece(folder: Path) -> Piece:
         stock=form.stock_mm,
         zero=form.zero,
         tool=form.tool,
+        cutter=form.cutter.tool_named(form.cutter.number, form.cutter.name or form.tool),
         feed=form.feed,
         estimate_s=form.estimate_s,
         guess_choices_s=form.guess_choices_s,
-        svg=_drawing(folder),
+        svg=_drawing(folder, files),
         program=program,
         sha256=hashlib.sha256(program).hexdigest(),
         template=form.template,
@@ -100,7 +120,8 @@ def _form(folder: Path, text: str) -> _PieceFile:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise PieceBroken(folder=str(folder), reason=f"piece.toml, {key}: {first['msg']}") from error
+        why = first["msg"].removeprefix("Value error, ")
+        raise PieceBroken(folder=str(folder), reason=f"piece.toml, {key}: {why}") from error
     if form.id != folder.name:
         raise PieceBroken(folder=str(folder), reason=f"piece.toml, id: {form.id!r} is not the name of the folder")
     if form.estimate_s[0] > form.estimate_s[1]:
@@ -115,9 +136,9 @@ def _by_language(folder: Path, key: str, texts: Texts) -> Mapping[str, str]:
     return {language.value: texts[language] for language in Language}
 
 
-def _drawing(folder: Path) -> str:
+def _drawing(folder: Path, files: Mapping[str, bytes]) -> str:
     """Return preview.svg when it holds nothing but strokes: pages show it as part of themselves."""
-    text = _text(folder, "preview.svg")
+    text = _text(folder, files, "preview.svg")
     if "<!DOCTYPE" in text.upper():
         raise PieceBroken(folder=str(folder), reason="preview.svg holds a document type, which is no stroke")
     try:
@@ -138,20 +159,14 @@ def _drawing(folder: Path) -> str:
     return text
 
 
-def _text(folder: Path, name: str) -> str:
+def _text(folder: Path, files: Mapping[str, bytes], name: str) -> str:
     try:
-        return _read(folder, name).decode("utf-8")
+        return _file(folder, files, name).decode("utf-8")
     except UnicodeDecodeError as error:
         raise PieceBroken(folder=str(folder), reason=f"{name} is not UTF-8 at byte {error.start}") from error
 
 
-def _read(folder: Path, name: str) -> bytes:
-    path = folder / name
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_FILE + 1)
-    except OSError as error:
-        raise PieceBroken(folder=str(folder), reason=f"{name} cannot be read: {error.strerror}") from error
-    if len(data) > _MAX_FILE:
-        raise PieceBroken(folder=str(folder), reason=f"{name} is over {_MAX_FILE // 1_000_000} MB")
-    return data
+def _file(folder: Path, files: Mapping[str, bytes], name: str) -> bytes:
+    if name not in files:
+        raise PieceBroken(folder=str(folder), reason=f"{name} is missing")
+    return files[name]

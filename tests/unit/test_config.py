@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from edge.cli import cli
 from edge.config import ConfigError, EdgeSettings, load_settings, parse_settings, settings_hash
+from edge.domain.tool import Tool, ToolShape
 from edge.drivers.grbl.settings import GrblSettings
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.services.opening import Item
@@ -73,6 +74,21 @@ y = 10
 z = 12
 [machine.hand.probe]
 fast = 150
+[[machine.tools]]
+number = 1
+name = "End mill 3 mm"
+shape = "flat"
+diameter_mm = 3
+flute_mm = 12
+max_plunge = 250
+[[machine.tools]]
+number = 4
+name = "V-bit 60 deg"
+shape = "v"
+diameter_mm = 6
+flute_mm = 5
+tip_angle_deg = 60
+tip_diameter_mm = 0.1
 
 [[machine]]
 id = "lathe"
@@ -250,6 +266,67 @@ def test_the_hand_of_a_machine() -> None:
     assert (lathe.hand.max_feed, lathe.hand.park, lathe.hand.plate) == (1000, None, None)
 
 
+def test_the_tools_of_a_machine() -> None:
+    router, lathe = parse(GOOD).machine
+    assert router.tools == {
+        1: Tool(1, "End mill 3 mm", ToolShape.FLAT, diameter=3, flute_length=12, max_plunge=250),
+        4: Tool(4, "V-bit 60 deg", ToolShape.V, diameter=6, flute_length=5, tip_angle=60, tip_diameter=0.1),
+    }
+    assert lathe.tools == {}
+    row = '[[machine.tools]]\nnumber = 9\nname = "Knife"\nshape = "turning"\nflute_mm = 8\nnose_radius_mm = 0.4\n'
+    knife = parse(edited('kind = "lathe"\n', f'kind = "lathe"\n{row}')[0]).machine[1].tools[9]
+    assert (knife.diameter, knife.nose_radius) == (0.8, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "entry", "key", "why"),
+    [
+        ("number = 4", "number = 1", 0, "machine.1.tools.2.number", "two tools of this machine have the number 1"),
+        ("number = 4", "number = 256", 0, "machine.1.tools.2.number", "it says 256"),
+        ("number = 4", "number = -1", 0, "machine.1.tools.2.number", "it says -1"),
+        ('shape = "flat"', 'shape = "round"', 0, "machine.1.tools.1.shape", "it says 'round'"),
+        ("diameter_mm = 3", "diameter_mm = 0", 0, "machine.1.tools.1.diameter_mm", "it says 0"),
+        ("flute_mm = 12", "flute_mm = true", 0, "machine.1.tools.1.flute_mm", "it says True"),
+        ("flute_mm = 12", "flute_mm = 12\nflute = 12", 0, "machine.1.tools.1.flute", "not known here"),
+        ("max_plunge = 250", "max_plunge = 0", 0, "machine.1.tools.1.max_plunge", "it says 0"),
+    ],
+)
+def test_a_mistake_in_the_table_of_tools_is_answered_with_its_key(
+    old: str, new: str, entry: int, key: str, why: str
+) -> None:
+    text, line = edited(old, new, entry)
+    error = refused(text)
+    assert error.key == key
+    assert why in str(error.why)
+    assert error.line == line + new.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "entry", "why"),
+    [
+        ("diameter_mm = 3\n", "", 0, "diameter_mm is missing: a tool of the shape 'flat' has one"),
+        ("diameter_mm = 3", "diameter_mm = 3\nnose_radius_mm = 1", 0, "nose_radius_mm does not belong"),
+        ("diameter_mm = 3", "diameter_mm = 3\ntip_angle_deg = 60", 0, "tip_angle_deg does not belong"),
+        ("diameter_mm = 3", "diameter_mm = 3\ntip_diameter_mm = 1", 0, "tip_diameter_mm does not belong"),
+        ('shape = "flat"', 'shape = "turning"', 0, "diameter_mm does not belong to a tool of the shape 'turning'"),
+        ("tip_angle_deg = 60\n", "", 1, "tip_angle_deg is missing: a tool of the shape 'v' has one"),
+        ("tip_diameter_mm = 0.1", "tip_diameter_mm = 6", 1, "tip_diameter_mm is not under diameter_mm"),
+    ],
+)
+def test_a_tool_that_does_not_fit_its_shape_is_answered_with_its_row(old: str, new: str, entry: int, why: str) -> None:
+    text, _ = edited(old, new)
+    error = refused(text)
+    assert error.key == f"machine.1.tools.{entry + 1}"
+    assert why in str(error.why)
+    rows = [number for number, line in enumerate(text.splitlines(), 1) if line == "[[machine.tools]]"]
+    assert error.line == rows[entry]
+
+
+def test_a_laser_has_no_table_of_tools() -> None:
+    error = refused(edited('kind = "router"', 'kind = "laser"')[0])
+    assert (error.key, error.why) == ("machine.1.tools.1", "a laser cuts with no tool")
+
+
 def test_inputs_show_the_items_of_the_opening_checklist() -> None:
     assert parse(GOOD).machine[0].checklist == {Item.DOOR: ["door"]}
     both = edited('input = "side"', 'input = "side"\nshows = "door"')[0]
@@ -347,6 +424,7 @@ class TestCheckConfig:
         assert "office broker: mqtt.example.lt:8883" in result.output
         assert "by hand: 1500 mm/min at most, parked at -5, -5.5, -2, touch plate of 15.1 mm" in result.output
         assert "after a drive: seen: door by door; told: stop_circuit, clamps" in result.output
+        assert "tools: T1 End mill 3 mm (flat, 3 mm, to 12 mm deep), T4 V-bit 60 deg (v, 6 mm" in result.output
         assert result.output.endswith("The file can be used.\n")
 
     def test_without_office_and_interlock(self, tmp_path: Path) -> None:
@@ -362,6 +440,7 @@ class TestCheckConfig:
         assert "none: facts stay in the outbox" in result.output
         assert "interlock: none, so motion is never permitted" in result.output
         assert "by hand: 1000 mm/min at most, no parking position, no plate" in result.output
+        assert "tools: none described" in result.output
 
     def test_a_laser(self, tmp_path: Path) -> None:
         file = tmp_path / "edge.toml"
@@ -375,6 +454,7 @@ class TestCheckConfig:
         assert result.exit_code == 0, result.output
         assert "L: laser, grblhal-laser at socket://192.0.2.9:23" in result.output
         assert "after a drive: seen: nothing; told: stop_circuit, door, clamps" in result.output
+        assert "tools:" not in result.output
 
     def _lathe(self, tmp_path: Path, extra: str = "") -> Path:
         file = tmp_path / "edge.toml"
