@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make program.nc and preview.svg of the three pieces: `python -m content.make_programs`.
 
-All three are drawn here, in mm from the front left corner of the stock; run it again after a change and commit
-what it wrote.
+All three are drawn here, in mm from the front left corner of the stock; run it again after a change, also of a
+piece.toml, and commit what it wrote. It writes too by which hashes the service knows the pieces that it brings along.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from itertools import pairwise
@@ -17,6 +18,8 @@ from edge.design.path import Node, Stroke, arc_between, reversed_stroke
 from edge.design.templates.name_tag import STOCK as TAG_STOCK
 from edge.design.templates.name_tag import strokes as tag_strokes
 from edge.design.writer import Cutting, GcodeWriter, number
+from edge.store.library import SHIPPED
+from wire.library import listing, read_folder
 
 PROGRAMS = Path(__file__).parent / "programs"
 TAG_TEXT = "INFOMOBIL"
@@ -49,6 +52,17 @@ def main() -> None:
     _write("gear", _in_passes("gear", GEAR_STOCK, GEAR_CUTTING, gear, (0.4, 0.8)), GEAR_STOCK, gear)
     bolt = bolt_strokes()
     _write("bolt", _in_passes("smiling bolt", BOLT_STOCK, BOLT_CUTTING, bolt, (0.25, 0.5, 0.75, 1.0)), BOLT_STOCK, bolt)
+    SHIPPED.write_text(hashes(PROGRAMS), encoding="ascii", newline="\n")
+
+
+def hashes(programs: Path) -> str:
+    """Return name, bytes and SHA-256 of every file of the pieces in a folder, a line for each file."""
+    pieces = []
+    for folder in sorted(place for place in programs.iterdir() if place.is_dir()):
+        files = listing(read_folder(folder))
+        rows = ",\n".join(f"  {json.dumps([item.name, item.size, item.sha256])}" for item in files)
+        pieces.append(f" {json.dumps(folder.name)}: [\n{rows}\n ]")
+    return "{\n" + ",\n".join(pieces) + "\n}\n"
 
 
 def circle(x: float, y: float, radius: float) -> Stroke:

@@ -28,7 +28,7 @@ from edge.drivers.safety_io.settings import GpioSettings
 from edge.opcua_server.settings import IdentificationSettings, OpcUaServerSettings
 from edge.services.hand_settings import HandSettings
 from edge.services.opening import Item
-from edge.store.settings import StoreSettings
+from edge.store.settings import LibrarySettings, StoreSettings
 from edge.store.tool_settings import ToolSettings
 from edge.sync.settings import SyncSettings
 
@@ -138,6 +138,7 @@ class EdgeSettings(Frozen):
     http: HttpSettings = HttpSettings()
     operator: OperatorSettings
     store: StoreSettings = StoreSettings()
+    library: LibrarySettings = LibrarySettings()
     sync: SyncSettings | None = None
     gpio: GpioSettings = GpioSettings()
     opcua_server: OpcUaServerSettings | None = None

@@ -32,3 +32,18 @@ class StoreSettings(BaseModel):
     def database(self, data_dir: Path) -> Path:
         """Return the path of the database for a lab that keeps its files in `data_dir`."""
         return self.path if self.path is not None else data_dir / "infomobil.db"
+
+
+PublicKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class LibrarySettings(BaseModel):
+    """Whose pieces are believed.
+
+    keys: the office's public keys, each with 64 hexadecimal digits, as `infomobil-office library key` shows them. A
+    piece that does not come with this software needs the signature of one of them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keys: Annotated[tuple[PublicKey, ...], Field(max_length=16)] = ()

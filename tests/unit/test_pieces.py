@@ -9,6 +9,7 @@ from edge.design import TEMPLATES, compile_piece
 from edge.domain.machine import Position, Travel
 from edge.domain.piece import Piece
 from edge.gcode import MotionSettings, check, interpret, plan
+from edge.store.library import SHIPPED
 from edge.store.pieces import PieceBroken, load_piece, load_pieces
 
 PROGRAMS = Path(make_programs.__file__).parent / "programs"
@@ -62,11 +63,17 @@ def test_a_ready_made_name_tag_is_what_the_template_makes() -> None:
 
 
 def test_the_generator_makes_what_is_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(make_programs, "PROGRAMS", tmp_path)
+    programs, shipped = tmp_path / "programs", tmp_path / "shipped"
+    for piece in PIECES:
+        (programs / piece).mkdir(parents=True)
+        shutil.copy(PROGRAMS / piece / "piece.toml", programs / piece)
+    monkeypatch.setattr(make_programs, "PROGRAMS", programs)
+    monkeypatch.setattr(make_programs, "SHIPPED", shipped)
     make_programs.main()
-    for path in tmp_path.rglob("*.*"):
-        assert path.read_bytes() == (PROGRAMS / path.relative_to(tmp_path)).read_bytes(), path.name
-    assert len(list(tmp_path.rglob("*.*"))) == 6
+    for path in programs.rglob("*.*"):
+        assert path.read_bytes() == (PROGRAMS / path.relative_to(programs)).read_bytes(), path.name
+    assert len(list(programs.rglob("*.*"))) == 9
+    assert shipped.read_bytes() == SHIPPED.read_bytes(), "run python -m content.make_programs"
 
 
 @pytest.fixture
@@ -95,7 +102,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["piece.toml", "program.nc", "preview.svg"])
 def test_a_missing_file_is_named(gear: Path, name: str) -> None:
     (gear / name).unlink()
-    assert f"{name} cannot be read: No such file" in broken(gear)
+    assert f"{name} is missing" in broken(gear)
 
 
 @pytest.mark.parametrize(
