@@ -23,7 +23,8 @@ class Severity(StrEnum):
 class Diagnostic:
     """One finding.
 
-    line and column count from 1 in the text as the person sees it; 0 means the whole program or the whole line.
+    line and column count from 1 in the text as the person sees it; 0 means the whole program or the whole line. words
+    are those of the line that it is about, as they stand there.
     """
 
     severity: Severity
@@ -33,6 +34,7 @@ class Diagnostic:
     text: str
     remedy: str
     grbl: int | None = None
+    words: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the finding as one line for a log or a terminal."""
