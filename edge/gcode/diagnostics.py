@@ -90,7 +90,7 @@ GRBL_ERRORS: dict[int, Meaning] = {
 """Errors of GRBL that a line of G-code can give; numbers as in the GRBL 1.1 interface manual."""
 
 
-def grbl_error(number: int, line: int, column: int) -> Diagnostic:
-    """Return the finding for GRBL's `error:number` at a place of the source."""
+def grbl_error(number: int, line: int, column: int, words: tuple[str, ...] = ()) -> Diagnostic:
+    """Return the finding for GRBL's `error:number` at a place of the source, about `words` of the line."""
     meaning = GRBL_ERRORS[number]
-    return Diagnostic(Severity.ERROR, line, column, meaning.code, meaning.text, meaning.remedy, number)
+    return Diagnostic(Severity.ERROR, line, column, meaning.code, meaning.text, meaning.remedy, number, words)
