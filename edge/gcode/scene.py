@@ -11,7 +11,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from edge.domain.tool import Tool
 from edge.gcode.arcs import arc_geometry, chord_counts, expand
 from edge.gcode.model import Bounds, Floats, Ints, Kind, Program, Segments
 from edge.gcode.planner import Plan
+from edge.gcode.stock import Relief
 
 CHORD_MM = 0.01
 """How far the chords of an arc may be off it."""
@@ -31,48 +32,6 @@ _TYPES = {"f32": "<f4", "u32": "<u4", "u16": "<u2", "u8": "|u1"}
 _FINEST = 65_535
 _FAR = 1e9
 """mm: no screen shows what lies further away, and 32 bits have to hold it."""
-
-
-class HeightMap(Protocol):
-    """What is left of a block: heights (ny, nx) mm from the front left, cells of cell_mm whose first corner is x0, y0.
-
-    bottom and top are those of the block; removed_mm3 is what was taken away.
-    """
-
-    @property
-    def heights(self) -> NDArray[np.float32]:
-        """Return the heights."""
-        ...
-
-    @property
-    def x0(self) -> float:
-        """Return the left edge, mm."""
-        ...
-
-    @property
-    def y0(self) -> float:
-        """Return the front edge, mm."""
-        ...
-
-    @property
-    def cell_mm(self) -> float:
-        """Return the length of a cell."""
-        ...
-
-    @property
-    def bottom(self) -> float:
-        """Return where the block ends, mm."""
-        ...
-
-    @property
-    def top(self) -> float:
-        """Return the upper face, mm."""
-        ...
-
-    @property
-    def removed_mm3(self) -> float:
-        """Return the volume that is gone."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +218,7 @@ def scene_bytes(scene: Scene) -> bytes:
     )
 
 
-def relief_bytes(relief: HeightMap, *, planned_mm3: float | None = None, seconds: float | None = None) -> bytes:
+def relief_bytes(relief: Relief, *, planned_mm3: float | None = None, seconds: float | None = None) -> bytes:
     """Return `Relief` of docs/http-api.md, letters IMRL.
 
     planned_mm3 is what the whole program takes away, seconds the planned time up to which this is cut; None where that
