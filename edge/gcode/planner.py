@@ -75,13 +75,14 @@ class Plan:
     """What a program takes.
 
     seconds in all; line_seconds: (total lines,) seconds of each line of the source; distance_mm; bounds in work
-    coordinates (mm), None without motion.
+    coordinates (mm), None without motion; segment_seconds: (segments,) seconds of each motion, without the stops.
     """
 
     seconds: float
     line_seconds: Floats
     distance_mm: float
     bounds: Bounds | None
+    segment_seconds: Floats
 
     def progress(self) -> Floats:
         """Return per source line the share of the time (0..1) that has passed when it is done."""
@@ -104,12 +105,14 @@ def plan(program: Program, settings: MotionSettings, work_offset: Position | Non
     moving = delta.any(axis=1)
     delta, row = delta[moving], row[moving]
     distance = np.sqrt((delta * delta).sum(axis=1))
-    line_seconds = np.zeros(program.total_lines)
+    segment_seconds = np.zeros(len(segments))
     stop_before = np.array([stop.before for stop in program.stops], dtype=np.int64)
     halts = np.searchsorted(row, stop_before)
     if len(row):
         seconds = _block_seconds(delta, distance, segments, row, halts, settings)
-        line_seconds += np.bincount(program.segment_lines[row] - 1, seconds, program.total_lines)
+        segment_seconds += np.bincount(row, seconds, len(segments))
+    line_seconds = np.zeros(program.total_lines)
+    line_seconds += np.bincount(program.segment_lines - 1, segment_seconds, program.total_lines)
     halted = 0
     for stop, halt in zip(program.stops, halts.tolist(), strict=True):
         line = program.text.source_lines[stop.wire] - 1
@@ -117,7 +120,7 @@ def plan(program: Program, settings: MotionSettings, work_offset: Position | Non
         if halt > halted and stop.kind is not StopKind.PAUSE:
             line_seconds[line] += settings.stop_delay_s
         halted = halt
-    return Plan(float(line_seconds.sum()), line_seconds, float(distance.sum()), _bounds(segments))
+    return Plan(float(line_seconds.sum()), line_seconds, float(distance.sum()), _bounds(segments), segment_seconds)
 
 
 def in_one_frame(segments: Segments, work_offset: Position | None) -> Segments:

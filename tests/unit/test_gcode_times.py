@@ -84,10 +84,22 @@ def test_seconds_are_told_by_source_line() -> None:
     assert (np.diff(planned.progress()) >= 0).all()
 
 
-def test_nothing_takes_no_time() -> None:
-    planned = plan(interpret(b""), PLAIN)
+def test_seconds_are_told_by_motion_too_and_without_the_stops() -> None:
+    program = interpret(b"G1 X10 F600\nX10\nG4 P3\nG2 X20 I5\nG0 Z5\n")
+    planned = plan(program, PLAIN)
+    assert planned.segment_seconds.shape == (len(program.segments),)
+    assert planned.segment_seconds.sum() == pytest.approx(planned.seconds - 3.025)
+    by_line = dict(zip(program.segment_lines.tolist(), planned.segment_seconds.tolist(), strict=True))
+    assert by_line[4] == planned.line_seconds[3]
+    assert by_line.get(2, 0.0) == 0.0
+
+
+@pytest.mark.parametrize("text", [b"", b"(nothing)\nM5\n"])
+def test_nothing_takes_no_time(text: bytes) -> None:
+    planned = plan(interpret(text), PLAIN)
     assert (planned.seconds, planned.distance_mm, planned.bounds) == (0, 0, None)
-    assert len(planned.progress()) == 0
+    assert planned.line_seconds.dtype == planned.segment_seconds.dtype == np.float64
+    assert len(planned.progress()) == len(planned.line_seconds)
 
 
 def test_bounds_hold_the_arcs_and_not_their_ends_only() -> None:
