@@ -147,12 +147,16 @@ class LinkHealth:
 
 @dataclass(frozen=True, slots=True)
 class Travel:
-    """Reachable machine coordinates, mm, and the limits of feed (mm/min) and spindle (rev/min)."""
+    """Reachable machine coordinates, mm, and the limits of feed (mm/min) and spindle (rev/min).
+
+    A spindle that is told to turn slower than min_spindle turns at that speed; 0 where it has no least speed.
+    """
 
     low: Position
     high: Position
     max_feed: float
     max_spindle: float
+    min_spindle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

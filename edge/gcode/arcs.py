@@ -65,17 +65,25 @@ def arc_geometry(segments: Segments) -> ArcGeometry:
 def extents(segments: Segments) -> tuple[Floats, Floats]:
     """Return (low, high), each (n, 3): what each segment reaches beyond its start; arcs by their true extent."""
     low, high = segments.end.copy(), segments.end.copy()
+    low[segments.arc], high[segments.arc] = arc_extents(segments)
+    return low, high
+
+
+def arc_extents(segments: Segments) -> tuple[Floats, Floats]:
+    """Return (low, high), each (m, 3): what each arc reaches beyond its start."""
+    low, high = segments.end[segments.arc], segments.end[segments.arc]
+    if not len(segments.arc):
+        return low, high
     arcs = arc_geometry(segments)
-    if len(arcs.rows):
-        lowest = np.minimum(arcs.begin, arcs.begin + arcs.turn)
-        highest = np.maximum(arcs.begin, arcs.begin + arcs.turn)
-        for quarter in range(4):
-            angle = quarter * np.pi / 2
-            passed: Bools = np.floor((highest - angle) / (2 * np.pi)) > np.floor((lowest - angle) / (2 * np.pi))
-            rows, axis = arcs.rows[passed], arcs.axes[passed, quarter % 2]
-            reach = arcs.centre[passed, quarter % 2] + arcs.radius[passed] * (1 if quarter < 2 else -1)
-            low[rows, axis] = np.minimum(low[rows, axis], reach)
-            high[rows, axis] = np.maximum(high[rows, axis], reach)
+    lowest = np.minimum(arcs.begin, arcs.begin + arcs.turn)
+    highest = np.maximum(arcs.begin, arcs.begin + arcs.turn)
+    for quarter in range(4):
+        angle = quarter * np.pi / 2
+        passed: Bools = np.floor((highest - angle) / (2 * np.pi)) > np.floor((lowest - angle) / (2 * np.pi))
+        rows, axis = np.flatnonzero(passed), arcs.axes[passed, quarter % 2]
+        reach = arcs.centre[passed, quarter % 2] + arcs.radius[passed] * (1 if quarter < 2 else -1)
+        low[rows, axis] = np.minimum(low[rows, axis], reach)
+        high[rows, axis] = np.maximum(high[rows, axis], reach)
     return low, high
 
 

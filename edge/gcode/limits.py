@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a program may go to a machine: its words, its reach, its feeds and speeds."""
+"""Whether a program may go to a machine: its words, its reach, its feeds and speeds, its tools and its material."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import numpy as np
 
+from edge.domain.block import Block
 from edge.domain.machine import Position, Travel
-from edge.gcode.arcs import extents
+from edge.domain.tool import Tool
+from edge.gcode.arcs import arc_extents, extents
+from edge.gcode.cutting import check_cutting
 from edge.gcode.diagnostics import Diagnostic, Severity
-from edge.gcode.model import Bools, Command, Kind, Program
+from edge.gcode.findings import at_word, first_of, per_line
+from edge.gcode.model import Floats, Kind, Program
+from edge.gcode.tooling import speed_words
 
 VISITOR_BANNED: frozenset[str] = frozenset(
     {"$", "G10", "G28", "G28.1", "G30", "G30.1", "G38.2", "G38.3", "G38.4", "G38.5", "G43.1", "G53", "G92", "G92.1"}
@@ -22,10 +27,30 @@ OPERATOR_BANNED: frozenset[str] = frozenset({"$", "G10", "G28.1", "G30.1", "M6"}
 """What no streamed program may hold: settings, and writers of the EEPROM, during which bytes get lost."""
 
 MAX_DIAGNOSTICS = 200
+LEAST_FEED = 1.0
+"""mm/min: GRBL moves no slower than this (MINIMUM_FEED_RATE of its config.h)."""
 _TOUCH = 1e-6
 """mm: a move that ends this far outside is rounding, not travel."""
 
 _PLACE_UNKNOWN = frozenset({"G28", "G30", "G10", "G92.1", "G55", "G56", "G57", "G58", "G59"})
+
+_PLACES = "Remove it: places are set at the machine, while no program runs."
+_OTHER_ZERO = "Use G54, the zero that is set for the piece."
+_PROBE = "Remove it: probe from the console before the start."
+_INSTEAD: Mapping[str, str] = {
+    "$": "Remove the line: settings are changed on the console, not by a program.",
+    **dict.fromkeys(("G10", "G28.1", "G30.1"), _PLACES),
+    **dict.fromkeys(("G28", "G30"), "Remove it: raise the tool to a height of the program's own at the end."),
+    **dict.fromkeys(("G38.2", "G38.3", "G38.4", "G38.5"), _PROBE),
+    "G43.1": "Remove it: set the zero of Z with the tool that cuts.",
+    "G53": "Remove it: give every place from the zero of the piece.",
+    **dict.fromkeys(("G55", "G56", "G57", "G58", "G59"), _OTHER_ZERO),
+    **dict.fromkeys(("G92", "G92.1"), "Remove it: the zero is set at the machine."),
+    "G93": "Use G94: feeds in mm/min.",
+    "M0": "Remove it, or let an operator load the program as an upload.",
+    "M6": "Make a program of its own for each tool.",
+}
+"""What to do about a word that is not allowed."""
 
 
 def check(
@@ -34,14 +59,18 @@ def check(
     work_offset: Position | None,
     *,
     banned: frozenset[str] = VISITOR_BANNED,
+    tools: Mapping[int, Tool] | None = None,
+    block: Block | None = None,
     max_diagnostics: int = MAX_DIAGNOSTICS,
 ) -> list[Diagnostic]:
     """Return what is wrong with `program` on a machine, in order of the lines.
 
     travel is in machine coordinates; work_offset is machine minus work position, both mm. Where one of them is not
     known, what depends on it is not checked and a warning says so. A word of `banned` is an error (`G10`, `M6`, `$`
-    for any line that begins with one). The program is refused when any of the findings is an error; findings over
-    `max_diagnostics` are left out, errors last.
+    for any line that begins with one). tools is the machine's table by T number, empty where nobody has described any
+    and None for a machine that cuts with no tool: then neither tools nor material are checked. Without a block it is
+    guessed, and what depends on it is no more than a warning. The program is refused when any of the findings is an
+    error; findings over `max_diagnostics` are left out, errors last.
     """
     findings = list(program.diagnostics)
     findings += _words(program, banned)
@@ -55,6 +84,8 @@ def check(
         findings.append(
             Diagnostic(Severity.WARNING, 0, 0, "travel-unchecked", text, "Connect the machine and check again.")
         )
+    if tools is not None:
+        findings += check_cutting(program, tools, block, work_offset)
     findings += _whole(program)
     if len(findings) > max_diagnostics:
         findings = sorted(findings, key=lambda finding: (_RANK[finding.severity], finding.line))[:max_diagnostics]
@@ -68,70 +99,69 @@ def _words(program: Program, banned: frozenset[str]) -> list[Diagnostic]:
     findings: list[Diagnostic] = []
     for command in program.commands:
         if command.name in banned or command.name == "$":
-            findings.append(
-                Diagnostic(
-                    Severity.ERROR,
-                    command.line,
-                    command.column,
-                    "banned-word",
-                    f"{_shown(command)} is not allowed in a program here.",
-                    "Remove it.",
-                )
-            )
+            shown = "A line that begins with $" if command.name == "$" else command.name
+            text = f"{shown} is not allowed in a program here."
+            remedy = _INSTEAD.get(command.name, "Remove it.")
+            findings.append(at_word(command, Severity.ERROR, "banned-word", text, remedy))
         elif command.name in _PLACE_UNKNOWN:
-            findings.append(
-                Diagnostic(
-                    Severity.WARNING,
-                    command.line,
-                    command.column,
-                    "place-unknown",
-                    f"{command.name} uses a place that is kept in the controller: the travel after it is not checked.",
-                    "Watch the first run with a hand at Hold.",
-                )
-            )
+            text = f"{command.name} uses a place that is kept in the controller: the travel after it is not checked."
+            remedy = "Watch the first run with a hand at Hold."
+            findings.append(at_word(command, Severity.WARNING, "place-unknown", text, remedy))
     return findings
 
 
-def _shown(command: Command) -> str:
-    return "A line that begins with $" if command.name == "$" else command.name
-
-
 def _spindle(program: Program, travel: Travel) -> list[Diagnostic]:
-    return [
-        Diagnostic(
-            Severity.ERROR,
-            command.line,
-            command.column,
-            "spindle-over-limit",
-            f"The speed S{command.value:g} is over the machine's {travel.max_spindle:g} rev/min.",
-            "Use a lower S.",
-        )
-        for command in program.commands
-        if command.name == "S" and command.value > travel.max_spindle
-    ]
+    findings: list[Diagnostic] = []
+    for command in program.commands:
+        if command.name == "S" and command.value > travel.max_spindle:
+            shown = f"S{command.value:g}"
+            text = f"The speed {shown} is over the machine's {travel.max_spindle:g} rev/min."
+            findings.append(at_word(command, Severity.ERROR, "spindle-over-limit", text, "Use a lower S.", shown))
+    if travel.min_spindle > 0:
+        wire, speed = speed_words(program)
+        under = np.flatnonzero((speed > 0) & (speed < travel.min_spindle))
+        if len(under):
+            shown, line = f"S{speed[under[0]]:g}", program.text.source_lines[int(wire[under[0]])]
+            least = f"{travel.min_spindle:g} rev/min"
+            text = f"The speed {shown} is under the machine's least: the spindle is told to turn at {least} instead."
+            remedy = "Use a higher S, or check that S is in rev/min."
+            findings.append(Diagnostic(Severity.WARNING, line, 0, "spindle-under-limit", text, remedy, words=(shown,)))
+    return findings
 
 
 def _feeds(program: Program, travel: Travel, limit: int) -> list[Diagnostic]:
     segments = program.segments
-    over = (segments.feed > travel.max_feed) & (segments.kind != Kind.RAPID)
-    return _at(
-        program,
-        over,
-        limit,
-        "feed-over-limit",
-        lambda row: f"The feed F{segments.feed[row]:g} mm/min is over the machine's {travel.max_feed:g} mm/min.",
-        "Use a lower F.",
-    )
+    feed = segments.feed
+    over = feed > travel.max_feed
+    findings: list[Diagnostic] = []
+    if over.any():
+        findings += per_line(
+            program,
+            over & (segments.kind != Kind.RAPID),
+            limit,
+            Severity.ERROR,
+            "feed-over-limit",
+            lambda row: f"The feed F{feed[row]:g} mm/min is over the machine's {travel.max_feed:g} mm/min.",
+            "Use a lower F.",
+        )
+    under = np.flatnonzero((feed > 0) & (feed < LEAST_FEED))
+    if len(under):
+        text = f"The feed is {feed[under].min():g} mm/min, and the controller moves at {LEAST_FEED:g} mm/min at least."
+        remedy = "Check the unit of F: mm/min after G21 and G94, inch/min after G20."
+        findings += first_of(program, under, Severity.WARNING, "feed-under-limit", text, remedy)
+    return findings
 
 
 def _reach(program: Program, travel: Travel, work_offset: Position, limit: int) -> list[Diagnostic]:
     segments = program.segments
-    low, high = extents(segments)
     offset = np.array([work_offset.x, work_offset.y, work_offset.z])
-    shift = np.where(segments.machine_frame, 0.0, offset)
-    low, high = low + shift, high + shift
     least = np.array([travel.low.x, travel.low.y, travel.low.z])
     most = np.array([travel.high.x, travel.high.y, travel.high.z])
+    if _fits(program, least - offset, most - offset):
+        return []
+    low, high = extents(segments)
+    shift = np.where(segments.machine_frame, 0.0, offset)
+    low, high = low + shift, high + shift
     under, over = least - low, high - most
     finite = np.isfinite(low).all(axis=1) & np.isfinite(high).all(axis=1)
     outside = ~finite | (under > _TOUCH).any(axis=1) | (over > _TOUCH).any(axis=1)
@@ -147,21 +177,21 @@ def _reach(program: Program, travel: Travel, work_offset: Position, limit: int) 
             f"which ends at {bound:.3f} mm."
         )
 
-    return _at(program, outside, limit, "out-of-travel", sentence, "Set the zero elsewhere or make the piece smaller.")
+    remedy = "Set the zero elsewhere or make the piece smaller."
+    return per_line(program, outside, limit, Severity.ERROR, "out-of-travel", sentence, remedy)
 
 
-def _at(
-    program: Program, wrong: Bools, limit: int, code: str, sentence: Callable[[int], str], remedy: str
-) -> list[Diagnostic]:
-    """Return one error per line that has a wrong segment, at most `limit`."""
-    rows = np.flatnonzero(wrong)
-    if not len(rows):
-        return []
-    lines, first = np.unique(program.segment_lines[rows], return_index=True)
-    return [
-        Diagnostic(Severity.ERROR, int(line), 0, code, sentence(int(rows[at])), remedy)
-        for line, at in zip(lines[:limit].tolist(), first[:limit].tolist(), strict=True)
-    ]
+def _fits(program: Program, least: Floats, most: Floats) -> bool:
+    """Return whether all motions lie in a box of work coordinates, by a quick look that needs no memory a segment."""
+    segments = program.segments
+    if not len(segments) or segments.machine_frame.any():
+        return not len(segments)
+    low, high = segments.end.min(axis=0), segments.end.max(axis=0)
+    if len(segments.arc):
+        arc_low, arc_high = arc_extents(segments)
+        low, high = np.minimum(low, arc_low.min(axis=0)), np.maximum(high, arc_high.max(axis=0))
+    # A number that is none fits nowhere.
+    return bool((low >= least - _TOUCH).all() and (high <= most + _TOUCH).all())
 
 
 def _whole(program: Program) -> list[Diagnostic]:

@@ -37,13 +37,14 @@ def tool_of(program: Program, tools: Mapping[int, Tool] | None) -> tuple[Ints, t
     In a program that changes tools by M6 the last T counts from the next M6 on, in any other at once. A number that is
     not in `tools` has the shape of DEFAULT_TOOL. Number 0 stands for the tool of a program that has named none yet.
     """
-    wire = program.segments.wire
     at, number = _changes(program)
-    current = np.concatenate([[0], number])[np.searchsorted(at, wire, side="right")]
-    used, index = np.unique(current, return_inverse=True)
-    if not len(used):
-        used = np.zeros(1, dtype=np.int64)
-    return index.astype(np.int64), tuple(tool_named(int(one), tools) for one in used.tolist())
+    numbers, event = np.unique(np.concatenate([[0], number]), return_inverse=True)
+    current = event[np.searchsorted(at, program.segments.wire, side="right")]
+    used = np.bincount(current, minlength=len(numbers)) > 0
+    if not used.any():
+        used[event[-1]] = True
+    index = (np.cumsum(used) - 1)[current]
+    return index, tuple(tool_named(one, tools) for one in numbers[used].tolist())
 
 
 def tool_named(number: int, tools: Mapping[int, Tool] | None) -> Tool:
@@ -62,7 +63,7 @@ def spindle_turns(program: Program) -> Bools:
     at, code, ends = at[counts], code[counts], ends[counts]
     on = np.concatenate([[False], (code == 3) | (code == 4)])
     turning = on[np.searchsorted(at + ends, wire, side="right")]
-    at, speed = _words(program, "S")
+    at, speed = speed_words(program)
     fast = np.concatenate([[False], speed > 0])[np.searchsorted(at, wire, side="right")]
     both: Bools = turning & fast
     return both
@@ -106,10 +107,20 @@ def _bounded(values: Floats) -> Floats:
     return bounded
 
 
-def _changes(program: Program) -> tuple[Ints, Ints]:
-    """Return (wire line, tool number) of each change of the tool in the spindle."""
+def tool_words(program: Program) -> tuple[Ints, Ints]:
+    """Return (index of the wire line, number) of every T of the program."""
     at, number = _words(program, "T")
-    numbers = number.astype(np.int64)
+    return at, number.astype(np.int64)
+
+
+def speed_words(program: Program) -> tuple[Ints, Floats]:
+    """Return (index of the wire line, rev/min) of every S of the program."""
+    return _words(program, "S")
+
+
+def _changes(program: Program) -> tuple[Ints, Ints]:
+    """Return (index of the wire line, number) of each change of the tool in the spindle."""
+    at, numbers = tool_words(program)
     lines, code = _words(program, "M")
     changes = lines[code == 6]
     if not len(changes) or not len(at):

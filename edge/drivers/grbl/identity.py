@@ -30,6 +30,7 @@ _REPORT_INCHES = 13
 _HOMING_ENABLED = 22
 _HOMING_DIRECTIONS = 23
 _MAX_SPINDLE = 30
+_MIN_SPINDLE = 31
 _STEPS = (100, 101, 102)
 _MAX_RATES = (110, 111, 112)
 _ACCELERATIONS = (120, 121, 122)
@@ -127,6 +128,7 @@ class Identity:
             high=Position(high[0], high[1], high[2]),
             max_feed=max(rates.x, rates.y, rates.z),
             max_spindle=spindle,
+            min_spindle=self._number(_MIN_SPINDLE) or 0.0,
         )
 
     def reaches(self, place: Position) -> bool:

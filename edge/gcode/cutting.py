@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tools and material do not take: rapids through it, plunges too fast, cuts too deep, a spindle that is off.
+
+Where the block is given, what breaks a tool is an error; where it is only guessed, all is a warning, for then it may be
+the guess that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.domain.block import Block
+from edge.domain.machine import Position
+from edge.domain.tool import Tool, ToolShape
+from edge.gcode.arcs import extents
+from edge.gcode.diagnostics import Diagnostic, Severity
+from edge.gcode.findings import first_of, per_line
+from edge.gcode.model import Bools, Floats, Ints, Kind, Program, Segments
+from edge.gcode.planner import in_one_frame
+from edge.gcode.stock import mill
+from edge.gcode.tooling import guess_block, spindle_turns, tool_of, tool_words
+
+TOUCH_MM = 0.02
+"""How deep in the material a move may be before it counts: the thickness of a scratch."""
+_SCRATCH_MM = 0.1
+"""A rapid that takes less than a disc of the tool of this thickness has found what rounding left."""
+_COARSE_CELLS = 160
+MOST_MOVES = 200_000
+"""Segments up to which the material is cut move by move to see what a rapid meets."""
+_AT_MOST = 20
+_STEEP = 1.0
+"""Way down over way across from which a move counts as a plunge."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cuts:
+    """What the rules look at: the segments, and which of them are in the material.
+
+    segments are in the program's frame; rows: (k,) those that reach deeper than TOUCH_MM into the block; bottom: (k,)
+    the lowest Z of each; tool: (n,) index into tools; serious is the severity of what breaks a tool.
+    """
+
+    program: Program
+    segments: Segments
+    block: Block
+    rows: Ints
+    bottom: Floats
+    tool: Ints
+    tools: tuple[Tool, ...]
+    table: Mapping[int, Tool]
+    serious: Severity
+
+    def feeds(self) -> Bools:
+        """Return which of the rows cut at a feed; a probe that looks for the material does not."""
+        program = self.program
+        feeds: Bools = program.segments.kind[self.rows] != Kind.RAPID
+        probes = [item.line for item in program.commands if item.name.startswith("G38")]
+        if probes:
+            feeds &= ~np.isin(program.segment_lines[self.rows], probes)
+        return feeds
+
+
+def check_cutting(
+    program: Program, tools: Mapping[int, Tool], block: Block | None, work_offset: Position | None
+) -> list[Diagnostic]:
+    """Return what the tools of a table and a block do not take, in no order; block is guessed where it is None.
+
+    tools may be empty, where nobody has described any: then the shape of the commonest one is taken. work_offset (mm)
+    places what the program gives in machine coordinates; without it such moves are passed over.
+    """
+    findings = _unknown_tools(program, tools)
+    index, used = tool_of(program, tools)
+    if any(tool.shape is ToolShape.TURNING for tool in used) or not len(program.segments):
+        return findings
+    cuts = _cuts(program, index, used, tools, block, work_offset)
+    findings += _rapids(cuts, work_offset)
+    findings += _spindle_off(cuts)
+    for number, tool in enumerate(used):
+        if tool.number in tools:
+            findings += _too_deep(cuts, number, tool)
+            findings += _plunges(cuts, number, tool)
+    return findings
+
+
+def _unknown_tools(program: Program, tools: Mapping[int, Tool]) -> list[Diagnostic]:
+    """Return the first use of each number that a table does not have; a table of the tool 0 alone numbers none."""
+    described = sorted(number for number in tools if number > 0)
+    if not described:
+        return []
+    findings: list[Diagnostic] = []
+    wire, number = tool_words(program)
+    numbers, first = np.unique(number, return_index=True)
+    shown = ", ".join(f"T{one}" for one in described[:10]) + (", ..." if len(described) > 10 else "")
+    for one, at in zip(numbers.tolist(), wire[first].tolist(), strict=True):
+        if one == 0 or one in tools:
+            continue
+        line = program.text.source_lines[at]
+        column = next((item.column for item in program.commands if item.name == "T" and item.line == line), 0)
+        findings.append(
+            Diagnostic(
+                Severity.ERROR,
+                line,
+                column,
+                "tool-not-in-table",
+                f"The tool T{one} is not in the machine's table, which has {shown}.",
+                "Use a tool of the table, or describe this one in the laboratory's file.",
+                words=(f"T{one}",),
+            )
+        )
+    return findings
+
+
+def _cuts(
+    program: Program,
+    index: Ints,
+    used: tuple[Tool, ...],
+    table: Mapping[int, Tool],
+    block: Block | None,
+    work_offset: Position | None,
+) -> _Cuts:
+    serious = Severity.WARNING if block is None else Severity.ERROR
+    block = guess_block(program, table) if block is None else block
+    segments = in_one_frame(program.segments, work_offset)
+    low, high = extents(segments)
+    lowest = np.minimum(low[:, 2], segments.start[:, 2])
+    deep = lowest < block.high.z - TOUCH_MM
+    if segments.machine_frame.any():
+        # Without the offset nobody knows where a move to or from a machine coordinate is.
+        frame = segments.machine_frame.any(axis=1)
+        deep &= ~frame & ~np.concatenate([[False], frame[:-1]])
+    rows = np.flatnonzero(deep)
+    radius = np.array([tool.diameter / 2 for tool in used])[index[rows]]
+    inside = np.ones(len(rows), dtype=np.bool_)
+    for axis, (least, most) in enumerate(((block.low.x, block.high.x), (block.low.y, block.high.y))):
+        start = segments.start[rows, axis]
+        inside &= np.minimum(start, low[rows, axis]) - radius < most
+        inside &= np.maximum(start, high[rows, axis]) + radius > least
+    return _Cuts(program, segments, block, rows[inside], lowest[rows][inside], index, used, table, serious)
+
+
+def _rapids(cuts: _Cuts, work_offset: Position | None) -> list[Diagnostic]:
+    program, segments = cuts.program, cuts.segments
+    rapid = segments.kind[cuts.rows] == Kind.RAPID
+    start, end = segments.start[cuts.rows], segments.end[cuts.rows]
+    straight_up = (start[:, :2] == end[:, :2]).all(axis=1) & (end[:, 2] >= start[:, 2])
+    first = _first_height(segments)
+    falls_first = (cuts.rows == first) & (end[:, 2] < start[:, 2])
+    suspect = rapid & ~straight_up & ((cuts.rows > first) | falls_first)
+    if not suspect.any():
+        return []
+    if len(segments) > MOST_MOVES:
+        text = f"The program has over {MOST_MOVES} moves: whether its rapids meet material was not checked."
+        remedy = "Look at its path, or split it into smaller programs."
+        return [Diagnostic(Severity.WARNING, 0, 0, "rapids-unchecked", text, remedy)]
+    taken = mill(program, cuts.table, cuts.block, cells=_COARSE_CELLS, work_offset=work_offset).load[cuts.rows]
+    area = np.array([np.pi / 4 * tool.diameter**2 for tool in cuts.tools])[cuts.tool[cuts.rows]]
+    # The way that leads to the first height begins nobody knows where; where it falls, nothing was cut before it.
+    suspect &= falls_first | (taken > _SCRATCH_MM * area)
+    hits = np.zeros(len(segments), dtype=np.bool_)
+    hits[cuts.rows[suspect]] = True
+    depth = np.zeros(len(segments))
+    depth[cuts.rows] = cuts.block.high.z - cuts.bottom
+    return per_line(
+        program,
+        hits,
+        _AT_MOST,
+        cuts.serious,
+        "rapid-in-stock",
+        lambda row: f"The rapid goes through material, {depth[row]:.2f} mm under its upper face.",
+        "Raise the tool above the material before the G0, or write G1 with a feed.",
+    )
+
+
+def _first_height(segments: Segments) -> int:
+    """Return the first segment that goes to a height which the program has given: before it nobody knows how high."""
+    given = np.flatnonzero((segments.start[:, 2] != segments.end[:, 2]) | (segments.kind != Kind.RAPID))
+    return int(given[0]) if len(given) else len(segments)
+
+
+def _spindle_off(cuts: _Cuts) -> list[Diagnostic]:
+    rows = cuts.rows[cuts.feeds()]
+    if not len(rows):
+        return []
+    rows = rows[~spindle_turns(cuts.program)[rows]]
+    return first_of(
+        cuts.program,
+        rows,
+        cuts.serious,
+        "spindle-off-in-cut",
+        "The tool cuts here, and the program has not turned the spindle on.",
+        "Write M3 and S with the speed before the first cut, and M5 only after the last.",
+    )
+
+
+def _too_deep(cuts: _Cuts, number: int, tool: Tool) -> list[Diagnostic]:
+    depth = cuts.block.high.z - cuts.bottom
+    over = cuts.feeds() & (cuts.tool[cuts.rows] == number) & (depth > tool.flute_length + TOUCH_MM)
+    if not over.any():
+        return []
+    return first_of(
+        cuts.program,
+        cuts.rows[over],
+        cuts.serious,
+        "depth-over-flute",
+        f"{tool.name} goes {depth[over].max():.2f} mm deep, and its flutes are {tool.flute_length:g} mm long.",
+        "Cut less deep, or use a tool with longer flutes.",
+    )
+
+
+def _plunges(cuts: _Cuts, number: int, tool: Tool) -> list[Diagnostic]:
+    if tool.max_plunge is None:
+        return []
+    segments = cuts.segments
+    rows = cuts.rows[cuts.feeds() & (cuts.tool[cuts.rows] == number)]
+    way = segments.end[rows] - segments.start[rows]
+    across = np.hypot(way[:, 0], way[:, 1])
+    # An arc that goes down is a helix, made not to plunge; its chord says nothing of its slope.
+    plunges = (way[:, 2] < 0) & (-way[:, 2] > _STEEP * across) & (segments.kind[rows] == Kind.LINEAR)
+    rows, way, across = rows[plunges], way[plunges], across[plunges]
+    speed = segments.feed[rows] * -way[:, 2] / np.hypot(across, way[:, 2])
+    fast = speed > tool.max_plunge * 1.001
+    if not fast.any():
+        return []
+    return first_of(
+        cuts.program,
+        rows[fast],
+        Severity.WARNING,
+        "plunge-too-fast",
+        f"The plunge goes down at {speed[fast].max():.0f} mm/min; {tool.name} takes {tool.max_plunge:g} mm/min.",
+        "Write a lower F for the plunge.",
+    )
