@@ -20,6 +20,7 @@ from office.config import OfficeSettings, load
 from office.errors import ConfigInvalid, OfficeError
 from office.ledger import Ledger
 from office.ledger.checks import Findings
+from office.library_cli import app as library_app
 from office.reports.plan import load as load_plan
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.add_typer(account_cli.app, name="account")
 app.add_typer(broker_app, name="broker")
 app.add_typer(stick_cli.key, name="key")
+app.add_typer(library_app, name="library")
 app.command("import")(stick_cli.import_sticks)
 _out = Console()
 _errors = Console(stderr=True)

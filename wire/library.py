@@ -138,7 +138,10 @@ def sign_piece(piece: str, files: Mapping[str, bytes], key: Ed25519PrivateKey) -
     if not _PIECE.fullmatch(piece):
         raise BadPiece(Flaw.MALFORMED, "the name of the folder is no id: a-z, 0-9 and single dashes")
     rest = _rest(piece, listing(files), key.public_key().public_bytes_raw().hex())
-    signature = key.sign(SIGNED + canonical(rest)).hex()
+    return _written(rest, key.sign(SIGNED + canonical(rest)).hex())
+
+
+def _written(rest: Mapping[str, Any], signature: str) -> bytes:
     return json.dumps({**rest, "signature": signature}, indent=1).encode() + b"\n"
 
 
@@ -196,7 +199,11 @@ def require_signed(piece: str, files: Mapping[str, bytes], keys: Collection[str]
     said = decode_signature(files[SIGNATURE])
     if said.key not in keys:
         raise BadPiece(Flaw.UNTRUSTED, f"it is signed with the key {said.key[:16]}.., which is none of the office's")
-    message = SIGNED + canonical(_rest(said.piece, said.files, said.key))
+    rest = _rest(said.piece, said.files, said.key)
+    if files[SIGNATURE] != _written(rest, said.signature):
+        # It would mean the same. But then there were bytes in the folder for which nobody stands.
+        raise _malformed("is not written as the office writes it")
+    message = SIGNED + canonical(rest)
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(said.key)).verify(bytes.fromhex(said.signature), message)
     except InvalidSignature as error:
