@@ -129,7 +129,7 @@ def _cuts(
     deep = lowest < block.high.z - TOUCH_MM
     if segments.machine_frame.any():
         # Without the offset nobody knows where a move to or from a machine coordinate is.
-        frame = segments.machine_frame.any(axis=1)
+        frame: Bools = np.asarray(segments.machine_frame.any(axis=1))
         deep &= ~frame & ~np.concatenate([[False], frame[:-1]])
     rows = np.flatnonzero(deep)
     radius = np.array([tool.diameter / 2 for tool in used])[index[rows]]

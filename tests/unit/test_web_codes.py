@@ -74,7 +74,7 @@ def alike(sentences: Iterator[str] | set[str]) -> set[str]:
 
 
 def diagnostics() -> set[str]:
-    place = {"Diagnostic": 3, "_refuse": 0, "_note": 1, "_at": 3}
+    place = {"Diagnostic": 3, "_refuse": 0, "_note": 1, "at_word": 2, "per_line": 4, "first_of": 3}
     found = {
         argument(call, place[name], "code") for name, call in calls("gcode/*.py", "services/*.py") if name in place
     }
