@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.domain.block import Block
 from edge.domain.errors import InfoMobilError
@@ -22,17 +21,16 @@ from edge.domain.machine import Position
 from edge.domain.tool import Tool, ToolShape
 from edge.gcode.arcs import arc_geometry, chord_counts, expand
 from edge.gcode.model import Floats, Ints, Kind, Program, Segments
+from edge.gcode.planner import in_one_frame
+from edge.gcode.sweep import Cutter, Grid, Heights, sweep
 from edge.gcode.tooling import tool_of
-
-Heights = NDArray[np.float32]
 
 CELLS = 512
 """Cells along the longer side of a block where nobody asks for another number."""
 _CHORD_SHARE = 0.05
 """Of a cell: how far a chord may be off its arc."""
 _MOST_CHORDS = 2_000_000
-_NO_WAY = 1e-6
-"""mm: a move whose way in X and Y is shorter goes straight up or down."""
+_MOVES_AT_A_TIME = 1 << 15
 
 
 class NotMaterial(InfoMobilError):
@@ -40,7 +38,7 @@ class NotMaterial(InfoMobilError):
 
 
 class NotMilling(InfoMobilError):
-    """The tool {number} ({name}) is no milling tool: its shape is {shape} and its diameter {diameter} mm."""
+    """The tool {number} ({name}) has no shape to mill with: {shape}, {diameter} mm, {tip_angle} degrees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,95 +89,40 @@ class Erosion:
         x, y, z = block.size
         if not (cells >= 1 and all(math.isfinite(edge) and edge > 0 for edge in (x, y, z))):
             raise NotMaterial(x=x, y=y, z=z, cells=cells)
-        self.cell_mm = max(x, y) / cells
-        self.x0, self.y0 = block.low.x, block.low.y
-        self.bottom, self.top = float(np.float32(block.low.z)), float(np.float32(block.high.z))
-        shape = (max(1, round(y / self.cell_mm)), max(1, round(x / self.cell_mm)))
-        self._heights = np.full(shape, self.top, dtype=np.float32)
+        cell = max(x, y) / cells
+        bottom, top = float(np.float32(block.low.z)), float(np.float32(block.high.z))
+        nx, ny = max(1, round(x / cell)), max(1, round(y / cell))
+        self._grid = Grid(block.low.x, block.low.y, cell, nx, ny, bottom, top)
+        self._heights = np.full((ny, nx), top, dtype=np.float32)
 
     def cut(self, start: Floats, end: Floats, tool: Tool) -> Floats:
         """Move the tip of `tool` from each start to each end (n, 3; mm); return the volumes (n,) in mm3 it takes.
 
         The moves follow each other: what one took, the next does not take again. Raises NotMilling.
         """
-        if tool.shape is ToolShape.TURNING or not tool.diameter > 0:
-            raise NotMilling(number=tool.number, name=tool.name, shape=tool.shape.value, diameter=tool.diameter)
-        taken = np.zeros(len(start))
-        for row in range(len(start)):
-            taken[row] = self._move(start[row], end[row], tool)
+        cutter, taken = _cutter(tool), np.zeros(len(start))
+        for first in range(0, len(start), _MOVES_AT_A_TIME):
+            part = slice(first, first + _MOVES_AT_A_TIME)
+            taken[part] = sweep(self._heights, self._grid, start[part], end[part], cutter)
         return taken
 
     def relief(self) -> Relief:
         """Return what is left now; later cuts do not change it."""
-        return Relief(self._heights.copy(), self.x0, self.y0, self.cell_mm, self.bottom, self.top)
-
-    def _move(self, start: Floats, end: Floats, tool: Tool) -> float:
-        radius = tool.diameter / 2
-        low, high = np.minimum(start, end), np.maximum(start, end)
-        if low[2] >= self.top or not np.isfinite([start, end]).all():
-            return 0.0
-        rows = self._span(low[1] - radius, high[1] + radius, self.y0, 0)
-        columns = self._span(low[0] - radius, high[0] + radius, self.x0, 1)
-        if rows.start >= rows.stop or columns.start >= columns.stop:
-            return 0.0
-        x = self.x0 + (np.arange(columns.start, columns.stop) + 0.5) * self.cell_mm
-        y = self.y0 + (np.arange(rows.start, rows.stop) + 0.5) * self.cell_mm
-        swept = np.maximum(lowest(x[None, :], y[:, None], start, end, tool), self.bottom)
-        before = self._heights[rows, columns].copy()
-        np.fmin(before, swept.astype(np.float32), out=self._heights[rows, columns])
-        return float((before - self._heights[rows, columns]).sum(dtype=np.float64)) * self.cell_mm**2
-
-    def _span(self, low: float, high: float, origin: float, axis: int) -> slice:
-        size = self._heights.shape[axis]
-        first = min(max(math.ceil((low - origin) / self.cell_mm - 0.5), 0), size)
-        last = min(max(math.floor((high - origin) / self.cell_mm - 0.5), -1), size - 1)
-        return slice(first, last + 1)
+        grid = self._grid
+        return Relief(self._heights.copy(), grid.x0, grid.y0, grid.cell_mm, grid.bottom, grid.top)
 
 
-def lowest(x: Floats, y: Floats, start: Floats, end: Floats, tool: Tool) -> Floats:
-    """Return the lowest height that `tool` has above the points x, y on its way; NaN where it does not come by."""
-    if start[2] > end[2]:
-        start, end = end, start
-    radius = tool.diameter / 2
-    way = end - start
-    length = math.hypot(way[0], way[1])
-    if length < _NO_WAY:
-        along, across, length, slope = x - start[0] + 0 * y, y - start[1] + 0 * x, 0.0, 0.0
-    else:
-        east, north, slope = way[0] / length, way[1] / length, way[2] / length
-        along = (x - start[0]) * east + (y - start[1]) * north
-        across = (x - start[0]) * north - (y - start[1]) * east
-    reach = np.sqrt(np.maximum(radius**2 - across**2, 0.0))
-    centre = np.clip(along - _behind(across, reach, slope, tool), 0.0, length)
-    distance = np.hypot(along - centre, across)
-    height: Floats = start[2] + slope * centre + _surface(np.minimum(distance, radius), tool)
-    return np.where(distance <= radius * (1 + 1e-9), height, np.nan)
-
-
-def _behind(across: Floats, reach: Floats, slope: float, tool: Tool) -> Floats:
-    """Return how far behind a point the tool is lowest above it, on a rising way without ends."""
-    if slope == 0.0:
-        return np.zeros_like(reach)
-    if tool.shape is ToolShape.BALL:
-        return reach * slope / math.hypot(1.0, slope)
-    if tool.shape is ToolShape.FLAT:
-        return reach
-    flank = 1.0 / math.tan(math.radians(tool.tip_angle) / 2)
-    flat = np.sqrt(np.maximum((tool.tip_diameter / 2) ** 2 - across**2, 0.0))
-    if slope >= flank:
-        return reach
-    return np.minimum(np.maximum(flat, np.abs(across) * slope / math.sqrt(flank**2 - slope**2)), reach)
-
-
-def _surface(distance: Floats, tool: Tool) -> Floats:
-    """Return the height of the tool's surface over its tip at a distance (mm) from its axis."""
-    radius = tool.diameter / 2
-    if tool.shape is ToolShape.BALL:
-        return radius - np.sqrt(np.maximum(radius**2 - distance**2, 0.0))
-    if tool.shape is ToolShape.FLAT:
-        return np.zeros_like(distance)
-    flank = 1.0 / math.tan(math.radians(tool.tip_angle) / 2)
-    return np.maximum(distance - tool.tip_diameter / 2, 0.0) * flank
+def _cutter(tool: Tool) -> Cutter:
+    pointed = tool.shape is not ToolShape.V or 0 < tool.tip_angle < 180
+    if tool.shape is ToolShape.TURNING or not (0 < tool.diameter < math.inf and tool.tip_diameter >= 0 and pointed):
+        raise NotMilling(
+            number=tool.number,
+            name=tool.name,
+            shape=tool.shape.value,
+            diameter=tool.diameter,
+            tip_angle=tool.tip_angle,
+        )
+    return Cutter.of(tool)
 
 
 def mill(
@@ -198,7 +141,7 @@ def mill(
     """
     erosion = Erosion(block, cells)
     index, used = tool_of(program, tools)
-    start, end, row = _moves(program.segments, work_offset, _CHORD_SHARE * erosion.cell_mm)
+    start, end, row = _moves(program.segments, work_offset, _CHORD_SHARE * max(block.size[:2]) / cells)
     load = np.zeros(len(program.segments))
     edges = np.flatnonzero(np.diff(index[row], prepend=-1, append=-1))
     for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
@@ -212,15 +155,13 @@ def _moves(segments: Segments, work_offset: Position | None, tolerance: float) -
     counts = chord_counts(arc_geometry(segments), tolerance)
     if counts.sum() > _MOST_CHORDS:
         counts = np.maximum(counts * _MOST_CHORDS // counts.sum(), 1)
-    start, end, row = expand(segments, counts)
-    to_machine = segments.machine_frame[row]
-    from_machine = np.vstack([np.zeros((1, 3), dtype=np.bool_), to_machine])[: len(row)]
-    known = row >= _first_known(segments)
+    known = np.arange(len(segments)) >= _first_known(segments)
     if work_offset is None:
-        known &= ~(to_machine | from_machine).any(axis=1)
-    else:
-        offset = np.array([work_offset.x, work_offset.y, work_offset.z])
-        start, end = start - from_machine * offset, end - to_machine * offset
+        to_machine = segments.machine_frame.any(axis=1)
+        known[1:] &= ~to_machine[:-1]
+        known &= ~to_machine
+    start, end, row = expand(in_one_frame(segments, work_offset), counts)
+    known = known[row]
     return start[known], end[known], row[known]
 
 
