@@ -98,7 +98,7 @@ class Follower:
         found = self._place(report, row, share, high)
         if found is None:
             passed = self._advance(row, share)
-            if before is None or not (report.cutting and before.cutting):
+            if before is None or self._begun is None or not (report.cutting and before.cutting):
                 return passed
             return _joined(passed, self._straight(before, report))
         self._begun = report
