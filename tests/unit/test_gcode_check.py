@@ -2,7 +2,7 @@
 import pytest
 
 from edge.domain.machine import Position, Travel
-from edge.gcode import Diagnostic, Severity, check, interpret, path_preview
+from edge.gcode import VISITOR_BANNED, Diagnostic, Dialect, Severity, check, interpret, path_preview
 from edge.gcode.limits import OPERATOR_BANNED
 
 TRAVEL = Travel(Position(-150, -100, -40), Position(0, 0, 0), 2000, 12000)
@@ -103,6 +103,23 @@ def test_what_is_banned_is_for_the_caller_to_say() -> None:
     assert [(item.line, item.severity) for item in check(program, TRAVEL, OFFSET, banned=OPERATOR_BANNED)] == [
         (2, Severity.WARNING)
     ]
+
+
+@pytest.mark.parametrize("word", sorted(VISITOR_BANNED))
+def test_every_banned_word_says_what_to_do_instead(word: str) -> None:
+    line = {"$": "$H", "G10": "G10 L2 P1 X0", "G92": "G92 X0", "G43.1": "G43.1 Z1", "G93": "G93"}.get(word, word)
+    motion = " Z-1 F50" if word.startswith("G38") else " G0 X1" if word == "G53" else ""
+    program = interpret(f"{line}{motion}\n".encode(), dialect=Dialect(tool_change=True))
+    (item,) = [item for item in check(program, TRAVEL, OFFSET) if item.code == "banned-word"]
+    assert item.words == (word,)
+    assert len(item.remedy) > len("Remove it.")
+
+
+def test_a_role_may_have_words_of_its_own() -> None:
+    """Nothing is added to what is banned for visitors only because it is for operators."""
+    assert OPERATOR_BANNED < VISITOR_BANNED
+    (item,) = check(interpret(b"G0 X1\nM8\n"), TRAVEL, OFFSET, banned=frozenset({"M8"}))
+    assert (item.code, item.remedy) == ("banned-word", "Remove it.")
 
 
 def test_what_is_not_known_is_said_and_not_passed_over() -> None:

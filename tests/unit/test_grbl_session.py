@@ -93,7 +93,7 @@ def test_identity_of_a_recorded_controller() -> None:
     travel, motion = identity.travel(), identity.motion()
     assert travel is not None
     assert (travel.low, travel.high) == (Position(-300, -200, -80), Position(0, 0, 0))
-    assert (travel.max_feed, travel.max_spindle) == (3000, 1000)
+    assert (travel.max_feed, travel.max_spindle, travel.min_spindle) == (3000, 1000, 0)
     assert motion is not None
     assert motion.acceleration == Position(200, 200, 200)
     assert motion.stop_delay_s == 0.025
@@ -108,6 +108,18 @@ def test_an_unreadable_setting_leaves_travel_unknown() -> None:
     identity = identity_of("boot_and_queries.jsonl")
     identity.settings[131] = "2\\xff0"
     assert identity.travel() is None
+
+
+def test_a_spindle_has_a_least_speed_where_the_controller_says_one() -> None:
+    identity = identity_of("boot_and_queries.jsonl")
+    identity.settings[31] = "500."
+    travel = identity.travel()
+    assert travel is not None
+    assert travel.min_spindle == 500
+    del identity.settings[31]
+    travel = identity.travel()
+    assert travel is not None
+    assert travel.min_spindle == 0
 
 
 def test_axes_that_home_to_their_minus_end_with_the_origin_there() -> None:

@@ -6,8 +6,10 @@ import pytest
 
 from content import make_programs
 from edge.design import TEMPLATES, compile_piece
+from edge.domain.block import Block
 from edge.domain.machine import Position, Travel
 from edge.domain.piece import Piece
+from edge.domain.tool import ToolShape
 from edge.gcode import MotionSettings, check, interpret, plan
 from edge.store.library import SHIPPED
 from edge.store.pieces import PieceBroken, load_piece, load_pieces
@@ -29,7 +31,7 @@ def test_there_are_three_pieces() -> None:
 @pytest.mark.parametrize("piece", PIECES.values(), ids=list(PIECES))
 def test_a_piece_passes_the_check_and_takes_what_its_card_says(piece: Piece) -> None:
     program = interpret(piece.program)
-    assert check(program, TRAVEL, OFFSET) == []
+    assert check(program, TRAVEL, OFFSET, tools={piece.cutter.number: piece.cutter}, block=piece.block) == []
     assert any(item.name == "M30" for item in program.commands)
     assert piece.program.isascii()
     assert not set(b"!?~%") & set(piece.program)
@@ -56,6 +58,17 @@ def test_words_are_there_in_five_languages_and_claim_nothing(piece: Piece) -> No
     assert "safe" not in " ".join([*piece.description.values(), piece.program.decode(), piece.zero, piece.tool]).lower()
     assert 'stroke="currentColor"' in piece.svg
     assert len(piece.svg) < 10_000
+
+
+def test_the_cutter_and_the_stock_of_a_piece_are_known_as_shapes(gear: Path) -> None:
+    tag = PIECES["name-tag"]
+    assert (tag.cutter.shape, tag.cutter.tip_angle, tag.cutter.tip_diameter) == (ToolShape.V, 60, 0.1)
+    assert (tag.cutter.number, tag.cutter.name) == (0, tag.tool)
+    assert tag.block == Block(Position(0, 0, -3), Position(80, 30, 0))
+    text = (gear / "piece.toml").read_text()
+    (gear / "piece.toml").write_text(text.replace("[cutter]\n", '[cutter]\nnumber = 7\nname = "Mill"\n'))
+    cutter = load_piece(gear).cutter
+    assert (cutter.number, cutter.name, cutter.shape) == (7, "Mill", ToolShape.FLAT)
 
 
 def test_a_ready_made_name_tag_is_what_the_template_makes() -> None:
@@ -118,6 +131,13 @@ def test_a_missing_file_is_named(gear: Path, name: str) -> None:
         ('lv = "Zobrats"', 'fr = "Roue"', "piece.toml, title.fr"),
         ("[65.0, 85.0]", "[85.0, 65.0]", "estimate_s: the first number is over the second"),
         ("[60.0, 60.0, 3.0]", "[60.0, 60.0]", "piece.toml, stock_mm"),
+        ("[cutter]\n", "[cuter]\n", "piece.toml, cutter: Field required"),
+        ("flute_mm = 4.0", "flute_mm = 0", "piece.toml, cutter.flute_mm"),
+        (
+            'shape = "flat"',
+            'shape = "v"',
+            "piece.toml, cutter: tip_angle_deg is missing: a tool",
+        ),
     ],
 )
 def test_a_wrong_entry_is_named_with_its_key(gear: Path, old: str, new: str, words: str) -> None:

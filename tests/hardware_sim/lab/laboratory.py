@@ -271,6 +271,36 @@ z = 12.0
 length = 25.0
 [machine.hand.probe]
 fast = 180.0
+[[machine.tools]]
+number = 1
+name = "Galinė freza 3 mm"
+shape = "flat"
+diameter_mm = 3.0
+flute_mm = 12.0
+max_plunge = 400.0
+[[machine.tools]]
+number = 2
+name = "Sferinė freza 3 mm"
+shape = "ball"
+diameter_mm = 3.0
+flute_mm = 12.0
+max_plunge = 300.0
+[[machine.tools]]
+number = 3
+name = "Graviravimo freza 60°"
+shape = "v"
+diameter_mm = 3.175
+flute_mm = 2.5
+tip_angle_deg = 60.0
+tip_diameter_mm = 0.1
+max_plunge = 400.0
+[[machine.tools]]
+number = 4
+name = "Galinė freza 1 mm"
+shape = "flat"
+diameter_mm = 1.0
+flute_mm = 4.0
+max_plunge = 300.0
 {lathe if self.options.with_lathe else ""}"""
 
     def prepare_router(self) -> None:
