@@ -19,3 +19,9 @@ class LeftOut:
     flaw: str
     file: str
     why: str
+
+    @property
+    def sentence(self) -> str:
+        """Return the reason as a sentence; the name of a file stays as it is written."""
+        named = self.file and self.why.startswith(self.file)
+        return f"{self.why if named else self.why[0].upper() + self.why[1:]}."

@@ -37,6 +37,7 @@ async def require_approved(library: Library, piece_id: str) -> None:
     found = await library.look(piece_id)
     if found is None:
         return
-    why = f"{found.why[0].upper()}{found.why[1:]}."
-    remedy = _RESTART if found.flaw == "newer" else _BRING_AGAIN
-    raise Refused(code="piece-changed", what=f"The piece {piece_id} is not made.", why=why, remedy=remedy)
+    what = f"The piece {piece_id} is not made."
+    if found.flaw == "newer":
+        raise Refused(code="piece-newer", what=what, why=found.sentence, remedy=_RESTART)
+    raise Refused(code="piece-changed", what=what, why=found.sentence, remedy=_BRING_AGAIN)

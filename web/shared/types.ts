@@ -321,6 +321,15 @@ export interface Check {
   diagnostics: Diagnostic[];
 }
 
+/** A piece of the library that is not what was approved; `piece` is empty where the whole library cannot be read. */
+export interface LeftOut {
+  piece: string;
+  flaw: string;
+  file: string;
+  /** A sentence in English. */
+  why: string;
+}
+
 export interface Snapshot {
   lab: string;
   lab_name: string;
@@ -330,6 +339,7 @@ export interface Snapshot {
   visit: Visit | null;
   sync: Sync;
   programs: Program[];
+  left_out: LeftOut[];
   opening: Opening | null;
   opcua_server: OpcUaServer | null;
 }
@@ -350,7 +360,7 @@ export type ConsoleMessage =
   | { type: "visit"; visit: Visit | null }
   | { type: "sync"; sync: Sync }
   | { type: "notice"; notice: Notice }
-  | { type: "programs"; programs: Program[] }
+  | { type: "programs"; programs: Program[]; left_out: LeftOut[] }
   | { type: "opening"; opening: Opening };
 
 export interface VisitPost {

@@ -139,6 +139,8 @@ export const ERROR = {
   "nothing-loaded": { why: "error.nothing-loaded.why", todo: "error.nothing-loaded.todo" },
   "transfer-failed": { why: "error.transfer-failed.why", todo: "error.transfer-failed.todo" },
   "seen-not-told": { why: "error.seen-not-told.why", todo: "error.seen-not-told.todo" },
+  "piece-changed": { why: "error.piece-changed.why", todo: "error.piece-changed.todo" },
+  "piece-newer": { why: "library.newer", todo: "error.piece-newer.todo" },
 } as const satisfies Record<string, Pair>;
 
 /** Refusals whose cause the code does not tell: the service's sentence is shown below the page's own. */
@@ -154,6 +156,7 @@ export const CAUSE_IN_SENTENCE: ReadonlySet<string> = new Set<keyof typeof ERROR
   "probe-failed",
   "transfer-failed",
   "restart",
+  "piece-changed",
   "refused",
   "malformed",
   "invalid",

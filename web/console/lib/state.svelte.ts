@@ -63,6 +63,7 @@ export class Console extends Figures {
   readonly visit = $derived(this.snapshot?.visit ?? null);
   readonly sync = $derived(this.snapshot?.sync ?? null);
   readonly programs = $derived(this.snapshot?.programs ?? []);
+  readonly leftOut = $derived(this.snapshot?.left_out ?? []);
   readonly opening = $derived(this.snapshot?.opening?.needed ? this.snapshot.opening : null);
   readonly operator = $derived(this.snapshot?.operator ?? false);
   readonly chosen = $derived(this.machines.find((m) => m.id === this.#chosen) ?? this.machines[0] ?? null);
@@ -285,7 +286,7 @@ export class Console extends Figures {
     this.hand = null;
     this.#problems.clear();
     this.notices.clear();
-    if (this.snapshot !== null) this.snapshot = { ...this.snapshot, operator: false, jobs: [], visit: null, programs: [], opening: null };
+    if (this.snapshot !== null) this.snapshot = { ...this.snapshot, operator: false, jobs: [], visit: null, programs: [], left_out: [], opening: null };
     await this.#again();
   }
 
@@ -325,7 +326,7 @@ export class Console extends Figures {
         this.notices.add(message.notice);
         break;
       case "programs":
-        this.#put({ programs: message.programs });
+        this.#put({ programs: message.programs, left_out: message.left_out });
         break;
       case "opening":
         this.putOpening(message.opening);
