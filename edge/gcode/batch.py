@@ -1,265 +1,240 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines that only move, many at a time, over raw bytes.
+"""Simple lines, many at a time: whole-array arithmetic on the columns of `lexer`.
 
-`lex` turns clean lines into a table: one row per line, one column per letter. A line is simple when it holds
-nothing but N, one of G0 to G3, X Y Z, I J K, R, F and S, each at most once and well formed. `run_batch` interprets a
-run of simple lines with whole-array arithmetic, up to the first that the controller would refuse; that one is
-left to `modal`, which knows which error it is.
+A run of lines is interpreted up to the first that the controller would refuse; that one is left to `modal`, which
+knows which error it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.gcode.blocks import MAX_LINE_NUMBER
-from edge.gcode.modal import ARC_TOLERANCE, ARC_TOLERANCE_LARGE, ARC_TOLERANCE_SHARE, PLANE_AXES, Modal
-from edge.gcode.model import Bools, Floats, Ints, Kind, StopKind
+from edge.gcode.lexer import Column, Lexed
+from edge.gcode.modal import ARC_TOLERANCE, ARC_TOLERANCE_LARGE, ARC_TOLERANCE_SHARE, PLANE_AXES, SPINDLE_OFF, Modal
+from edge.gcode.model import Bools, Floats, Ints, Kind, StopKind, Stops
 from edge.gcode.segments import SegmentBuilder, SegmentRows
-from edge.gcode.words import MAX_DIGITS, MAX_LINE
 
-_COLUMNS: Final = "XYZFIJKRGNS"
-_X, _F, _I, _R, _G, _N, _S = (_COLUMNS.index(letter) for letter in "XFIRGNS")
-
-# Classes of characters, and which may follow which: letter, sign, digit, point, line feed, anything else.
-_LETTER, _SIGN, _DIGIT, _POINT, _FEED, _OTHER = range(6)
-_CLASS = np.full(256, _OTHER, dtype=np.uint8)
-_CLASS[ord("A") : ord("Z") + 1] = _LETTER
-_CLASS[[ord("+"), ord("-")]] = _SIGN
-_CLASS[ord("0") : ord("9") + 1] = _DIGIT
-_CLASS[ord(".")] = _POINT
-_CLASS[ord("\n")] = _FEED
-_FOLLOWS = np.zeros((6, 6), dtype=np.bool_)
-for _before, _after in (
-    (_LETTER, (_SIGN, _DIGIT, _POINT)),
-    (_SIGN, (_DIGIT, _POINT)),
-    (_DIGIT, (_LETTER, _DIGIT, _POINT, _FEED)),
-    (_POINT, (_LETTER, _DIGIT, _FEED)),
-    (_FEED, (_LETTER,)),
-):
-    _FOLLOWS[_before, _after] = True
-_BROKEN = ~_FOLLOWS.ravel()
-_COLUMN_OF = np.full(256, -1, dtype=np.int8)
-for _column, _letter in enumerate(_COLUMNS):
-    _COLUMN_OF[ord(_letter)] = _column
-_TENS_INT = 10 ** np.arange(MAX_DIGITS, dtype=np.int64)
-_TENS = 10.0 ** np.arange(MAX_LINE + 1)
+_PLANES = np.array(PLANE_AXES)
+_G17 = 17
+_FLOOD = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Lexed:
-    """Table of some lines: values (lines, 11), NaN where a letter is absent; next_hard: (lines + 1,).
+class _Motion:
+    """Of `count` lines: kind and feed in force, whether each moves, and the position after each, one (n,) per axis."""
 
-    first is the index of the first line in the program; next_hard[i] is the first line from i on that is not
-    simple.
-    """
+    count: int
+    kind: NDArray[np.int8]
+    feed: Floats
+    moves: Bools
+    given: tuple[Bools | None, Bools | None, Bools | None]
+    ends: tuple[Floats, Floats, Floats]
 
-    first: int
-    values: Floats
-    next_hard: Ints
-
-    def simple_until(self, line: int) -> int:
-        """Return the first line from `line` on that is not simple."""
-        return self.first + int(self.next_hard[line - self.first])
-
-    def speeds_over(self, speed: float, line: int, count: int) -> list[tuple[int, float]]:
-        """Return (offset from `line`, S) wherever an S of the next `count` lines is the highest so far."""
-        given = self.values[line - self.first : line - self.first + count, _S]
-        rows = np.flatnonzero(given > speed)
-        values = given[rows]
-        before = np.concatenate([[speed], np.maximum.accumulate(values)[:-1]]) if len(rows) else values
-        higher = values > before
-        return list(zip(rows[higher].tolist(), values[higher].tolist(), strict=True))
-
-
-def lex(lines: list[str], first: int) -> Lexed:
-    """Return the table of clean, non-empty lines; `first` is the index of lines[0] in the program."""
-    joined = "\n".join([line if len(line) <= MAX_LINE else "*" for line in lines])
-    text = np.frombuffer(("\n" + joined + "\n").encode("ascii"), dtype=np.uint8)
-    classes = _CLASS[text]
-    feeds = np.flatnonzero(classes == _FEED)
-    count = len(lines)
-    hard = np.zeros(count, dtype=np.bool_)
-
-    def spoil(at: Ints) -> None:
-        hard[np.minimum(np.searchsorted(feeds, at, side="right") - 1, count - 1)] = True
-
-    spoil(np.flatnonzero(_BROKEN[classes[:-1].astype(np.int16) * 6 + classes[1:]]))
-    starts = np.flatnonzero(classes == _LETTER)
-    values, well_formed = _numbers(text, classes, starts)
-    spoil(starts[~well_formed])
-
-    column = _COLUMN_OF[text[starts]].astype(np.int64)
-    spoil(starts[column < 0])
-    line = np.searchsorted(feeds, starts, side="right") - 1
-    known = column >= 0
-    cell = line[known] * len(_COLUMNS) + column[known]
-    spoil(starts[known][np.bincount(cell, minlength=count * len(_COLUMNS))[cell] > 1])
-    cells = np.full(count * len(_COLUMNS), np.nan)
-    cells[cell] = values[known]
-    table: Floats = cells.reshape(count, len(_COLUMNS))
-    with np.errstate(invalid="ignore"):
-        motion = table[:, _G]
-        hard |= ~(np.isnan(motion) | (motion == 0) | (motion == 1) | (motion == 2) | (motion == 3))
-        hard |= (table[:, _F] < 0) | (table[:, _S] < 0) | (table[:, _N] < 0) | (table[:, _N] > MAX_LINE_NUMBER)
-    next_hard = np.append(np.where(hard, np.arange(count), count), count)
-    return Lexed(first, table, np.minimum.accumulate(next_hard[::-1])[::-1])
-
-
-def _numbers(text: NDArray[np.uint8], classes: NDArray[np.uint8], starts: Ints) -> tuple[Floats, Bools]:
-    """Return the value of the word that begins at each of `starts`, and whether its number is one.
-
-    As `words.number_value`: the first eight digits count. Each mantissa is summed as an integer, so that both ways
-    give the same float.
-    """
-    if not len(starts):
-        return np.zeros(0), np.zeros(0, dtype=np.bool_)
-    digits = np.flatnonzero(classes == _DIGIT)
-    points = np.flatnonzero(classes == _POINT)
-    ends = np.append(starts[1:], len(text))
-    first_digit = np.searchsorted(digits, starts)
-    digit_count = np.searchsorted(digits, ends) - first_digit
-    first_point = np.searchsorted(points, starts)
-    point_count = np.searchsorted(points, ends) - first_point
-    well_formed = (digit_count > 0) & (point_count <= 1)
-    kept = np.minimum(digit_count, MAX_DIGITS)
-    whole = digit_count.copy()
-    with_point = np.flatnonzero(point_count)
-    whole[with_point] = np.searchsorted(digits, points[first_point[with_point]]) - first_digit[with_point]
-
-    mantissa = np.zeros(len(starts), dtype=np.int64)
-    for place in range(MAX_DIGITS):
-        rows = np.flatnonzero(kept > place)
-        if not len(rows):
-            break
-        digit = text[digits[first_digit[rows] + place]].astype(np.int64) - ord("0")
-        mantissa[rows] += digit * _TENS_INT[kept[rows] - 1 - place]
-    exponent = whole - kept
-    values = mantissa.astype(np.float64)
-    shrunk, grown = exponent < 0, exponent > 0
-    values[shrunk] /= _TENS[-exponent[shrunk]]
-    values[grown] *= _TENS[np.minimum(exponent[grown], MAX_LINE)]
-    negative = text[np.minimum(starts + 1, len(text) - 1)] == ord("-")
-    values[negative] *= -1.0
-    return values, well_formed
-
-
-def _carry(values: Floats, before: float) -> Floats:
-    """Return `values` with each NaN replaced by the last number before it, or by `before`."""
-    given = ~np.isnan(values)
-    last = np.maximum.accumulate(np.where(given, np.arange(len(values)), -1))
-    return np.where(last >= 0, values[np.maximum(last, 0)], before)
+    def starts(self, rows: Ints, axis: int, modal: Modal) -> Floats:
+        """Return where the lines `rows` begin."""
+        starts = self.ends[axis][rows - 1]
+        starts[rows == 0] = modal.position[axis]
+        return starts
 
 
 def run_batch(lexed: Lexed, at: int, until: int, modal: Modal, builder: SegmentBuilder) -> int:
     """Interpret the simple lines [at, until) up to the first that is refused; return how many were done."""
-    table = lexed.values[at - lexed.first : until - lexed.first]
-    count = len(table)
-    motion = _carry(table[:, _G], float(modal.motion)).astype(np.int8)
-    feed = _carry(table[:, _F] * modal.scale, modal.feed)
-    given: Bools = ~np.isnan(table[:, _X : _X + 3])
-    moves: Bools = np.asarray(given.any(axis=1))
-    ends, frame = _targets(table, given, modal)
-    starts = np.vstack([modal.position, ends[:-1]])
-
-    has_centre = ~np.isnan(table[:, _I : _I + 3])
-    has_radius = ~np.isnan(table[:, _R])
-    commanded = moves | ~np.isnan(table[:, _G])
-    is_arc = motion >= Kind.ARC_CW
-    refused: Bools = np.zeros(count, dtype=np.bool_)
-    refused[commanded & (motion != Kind.RAPID) & (feed == 0.0)] = True
-    refused[~(is_arc & commanded) & (has_centre.any(axis=1) | has_radius)] = True
-    refused[is_arc & commanded & ~moves] = True
-    arcs = np.flatnonzero(is_arc & moves)
-    centres = np.zeros((0, 2))
-    if len(arcs):
-        centres, bad = _arcs(table[arcs], given[arcs], starts[arcs], ends[arcs], motion[arcs], modal)
-        refused[arcs[bad]] = True
-    done = int(np.argmax(refused)) if refused.any() else count
+    first, last = at - lexed.first, until - lexed.first
+    count = until - at
+    words = lexed.motion.between(first, last)
+    motion = _motion(lexed, first, last, words, modal)
+    arcs, centres, planes, bad = _find_arcs(lexed, first, last, motion, modal)
+    done = _first_refused(lexed, first, last, words, motion, arcs[bad], modal)
     if done == 0:
         return 0
-
-    rows = np.flatnonzero(moves[:done])
-    kept_arcs = arcs < done
-    _change_speed(table[:done, _S], rows, at, modal, builder)
+    moving = np.flatnonzero(motion.moves[:done])
+    _change_state(lexed, first, first + done, at, moving, modal, builder)
+    frame = _frames(lexed, first, done, modal)
+    every = len(moving) == count
+    kind = motion.kind if every else motion.kind[moving]
+    feed = motion.feed if every else motion.feed[moving]
+    if not kind.all():
+        feed = np.where(kind == Kind.RAPID, 0.0, feed)
+    kept = arcs < done
+    x, y, z = motion.ends if every else (ends[moving] for ends in motion.ends)
     builder.add_rows(
         SegmentRows(
-            start=starts[rows],
-            end=ends[rows],
-            feed=np.where(motion[rows] == Kind.RAPID, 0.0, feed[rows]),
-            kind=motion[rows],
-            wire=rows + at,
-            machine_frame=frame[rows],
-            arc=np.searchsorted(rows, arcs[kept_arcs]),
-            arc_centre=centres[kept_arcs],
-            arc_plane=np.full(int(kept_arcs.sum()), modal.plane, dtype=np.int8),
+            ends=(x, y, z),
+            feed=feed,
+            kind=kind,
+            wire=moving + at,
+            machine_frame=None if frame is None else frame[moving],
+            arc=np.searchsorted(moving, arcs[kept]),
+            arc_centre=centres[kept],
+            arc_plane=planes[kept],
         )
     )
-    modal.motion = int(motion[done - 1])
-    modal.feed = float(feed[done - 1])
-    modal.position = [float(value) for value in ends[done - 1]]
-    modal.machine_frame = [bool(value) for value in frame[done - 1]]
+    modal.motion = int(motion.kind[done - 1])
+    modal.feed = float(motion.feed[done - 1])
+    modal.position = [float(ends[done - 1]) for ends in motion.ends]
+    if frame is not None:
+        modal.machine_frame = [bool(flag) for flag in frame[done - 1]]
     return done
 
 
-def _change_speed(given: Floats, moving: Ints, at: int, modal: Modal, builder: SegmentBuilder) -> None:
-    """Take over the speeds of a run of lines; with the spindle on each change stops the motion before it."""
-    speeds = _carry(given, modal.speed)
-    if modal.spindle_on:
-        changed = np.flatnonzero(np.diff(speeds, prepend=modal.speed))
-        before = np.searchsorted(moving, changed)
-        for row, ahead in zip(changed.tolist(), before.tolist(), strict=True):
-            builder.stop(at + row, StopKind.SPINDLE, ahead=ahead)
-    modal.speed = float(speeds[-1])
+def _carry(column: Column, count: int, before: float) -> Floats:
+    """Return `count` values: that of the last word up to each row, `before` where there is none."""
+    rows = column.rows
+    if len(rows) == count:
+        return column.values
+    if not len(rows):
+        return np.full(count, before)
+    gaps = np.diff(rows, prepend=0, append=count)
+    carried: Floats = np.repeat(np.concatenate([[before], column.values]), gaps)
+    return carried
 
 
-def _targets(table: Floats, given: Bools, modal: Modal) -> tuple[Floats, Bools]:
-    """Return the position after each line, and per axis whether it is a machine coordinate."""
-    ends = np.empty((len(table), 3))
-    frame = np.empty((len(table), 3), dtype=np.bool_)
-    for axis in range(3):
-        values = table[:, _X + axis] * modal.scale
+def _motion(lexed: Lexed, first: int, last: int, words: Column, modal: Modal) -> _Motion:
+    count = last - first
+    kind = _carry(words, count, float(modal.motion)).astype(np.int8)
+    feeds = lexed.letter("F").between(first, last)
+    feed = _carry(Column(feeds.rows, feeds.values * modal.scale, feeds.places), count, modal.feed)
+    moves = np.zeros(count, dtype=np.bool_)
+    given: list[Bools | None] = []
+    ends: list[Floats] = []
+    for axis, letter in enumerate("XYZ"):
+        column = lexed.letter(letter).between(first, last)
+        values = column.values * modal.scale
         if modal.absolute:
-            ends[:, axis] = _carry(values + modal.shift[axis], modal.position[axis])
-            frame[:, axis] = modal.machine_frame[axis] & ~np.logical_or.accumulate(given[:, axis])
+            values += modal.shift[axis]
+            ends.append(_carry(Column(column.rows, values, column.places), count, modal.position[axis]))
         else:
-            steps = np.where(given[:, axis], values, 0.0)
+            steps = np.zeros(count)
+            steps[column.rows] = values
             steps[0] += modal.position[axis]
-            ends[:, axis] = np.cumsum(steps)
-            frame[:, axis] = modal.machine_frame[axis]
-    return ends, frame
+            ends.append(np.cumsum(steps))
+        flags: Bools | None = None
+        if len(column):
+            flags = np.zeros(count, dtype=np.bool_)
+            flags[column.rows] = True
+            moves |= flags
+        given.append(flags)
+    return _Motion(count, kind, feed, moves, (given[0], given[1], given[2]), (ends[0], ends[1], ends[2]))
 
 
-def _arcs(
-    table: Floats, given: Bools, starts: Floats, ends: Floats, motion: NDArray[np.int8], modal: Modal
-) -> tuple[Floats, Bools]:
-    """Return the centre of each arc in the plane's axes, and which arcs the controller refuses."""
-    first, second, _ = PLANE_AXES[modal.plane]
-    in_plane = [first, second]
-    here = starts[:, in_plane]
-    x, y = (ends[:, in_plane] - here).T
-    radius = table[:, _R] * modal.scale
+def _first_refused(
+    lexed: Lexed, first: int, last: int, words: Column, motion: _Motion, bad_arcs: Ints, modal: Modal
+) -> int:
+    """Return the first line that the controller would refuse, or the number of lines."""
+    refused = [bad_arcs[:1]]
+    if modal.feed == 0.0 or not motion.feed.all():
+        commanded = motion.moves.copy()
+        commanded[words.rows] = True
+        refused.append(np.flatnonzero(commanded & (motion.kind != Kind.RAPID) & (motion.feed == 0.0))[:1])
+    centred = [lexed.letter(letter).between(first, last).rows for letter in "IJKR"]
+    # Centre and radius belong to arcs; an arc needs an axis.
+    for rows in centred:
+        if len(rows):
+            refused.append(rows[~(motion.moves[rows] & (motion.kind[rows] >= Kind.ARC_CW))][:1])
+    turns = words.rows[words.values >= Kind.ARC_CW]
+    refused.append(turns[~motion.moves[turns]][:1])
+    found = np.concatenate(refused)
+    return int(found.min()) if len(found) else motion.count
+
+
+def _find_arcs(
+    lexed: Lexed, first: int, last: int, motion: _Motion, modal: Modal
+) -> tuple[Ints, Floats, NDArray[np.int8], Bools]:
+    """Return rows, centres in the plane's axes and planes of the arcs, and which of them the controller refuses.
+
+    How far a circle may be off is `modal`'s.
+    """
+    arcs = np.flatnonzero((motion.kind >= Kind.ARC_CW) & motion.moves)
+    if not len(arcs):
+        return arcs, np.zeros((0, 2)), np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.bool_)
+    plane = _carry(lexed.plane.between(first, last), motion.count, modal.plane + _G17)[arcs].astype(np.int64) - _G17
+    axes = _PLANES[plane]
+    start = np.stack([motion.starts(arcs, axis, modal) for axis in range(3)], axis=1)
+    end = np.stack([ends[arcs] for ends in motion.ends], axis=1)
+    given = np.stack([flags[arcs] if flags is not None else np.zeros(len(arcs), bool) for flags in motion.given], 1)
+    centre = np.stack([lexed.letter(letter).between(first, last).at(arcs) for letter in "IJK"], axis=1) * modal.scale
+    radius = lexed.letter("R").between(first, last).at(arcs) * modal.scale
+    here = np.take_along_axis(start, axes[:, :2], axis=1)
+    x, y = (np.take_along_axis(end, axes[:, :2], axis=1) - here).T
     by_radius = ~np.isnan(radius)
-    offsets = table[:, [_I + first, _I + second]] * modal.scale
+    offsets = np.take_along_axis(centre, axes[:, :2], axis=1)
+    bad = ~np.take_along_axis(given, axes[:, :2], axis=1).any(axis=1)
     no_centre = np.isnan(offsets).all(axis=1)
     offsets = np.nan_to_num(offsets, nan=0.0)
-    bad = ~given[:, in_plane].any(axis=1)
-
-    off = np.abs(np.hypot(x - offsets[:, 0], y - offsets[:, 1]) - (start_radius := np.hypot(*offsets.T)))
+    i, j = offsets.T
+    start_radius = np.hypot(i, j)
+    off = np.abs(np.hypot(x - i, y - j) - start_radius)
     agree = (off <= ARC_TOLERANCE) | ((off <= ARC_TOLERANCE_LARGE) & (off <= ARC_TOLERANCE_SHARE * start_radius))
     bad |= ~by_radius & (no_centre | ~agree)
+    if by_radius.any():
+        # A radius with I, J or K beside it is error:36; no chord is error:33; a radius too short for it is error:34.
+        chord = np.hypot(x, y)
+        square = 4.0 * radius * radius - x * x - y * y
+        bad |= by_radius & (~np.isnan(centre).all(axis=1) | (chord == 0.0) | ~(square >= 0.0))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            h = -np.sqrt(square) / chord
+            h *= np.where(motion.kind[arcs] == Kind.ARC_CCW, -1.0, 1.0) * np.where(radius < 0, -1.0, 1.0)
+            from_radius = np.stack([0.5 * (x - y * h), 0.5 * (y + x * h)], axis=1)
+        offsets = np.where(by_radius[:, None], from_radius, offsets)
+    return arcs, here + offsets, plane.astype(np.int8), bad
 
-    # A radius with I, J or K beside it is error:36; no chord is error:33; a radius too short for it is error:34.
-    chord = np.hypot(x, y)
-    square = 4.0 * radius * radius - x * x - y * y
-    extra = ~np.isnan(table[:, _I : _I + 3]).all(axis=1)
-    bad |= by_radius & (extra | (chord == 0.0) | ~(square >= 0.0))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        h = -np.sqrt(square) / chord
-    h *= np.where(motion == Kind.ARC_CCW, -1.0, 1.0) * np.where(radius < 0, -1.0, 1.0)
-    with np.errstate(invalid="ignore"):
-        from_radius = np.stack([0.5 * (x - y * h), 0.5 * (y + x * h)], axis=1)
-    return here + np.where(by_radius[:, None], from_radius, offsets), bad
+
+def _frames(lexed: Lexed, first: int, done: int, modal: Modal) -> Bools | None:
+    """Return per line and axis whether the position after it is a machine coordinate; None where none is."""
+    if not any(modal.machine_frame):
+        return None
+    frame = np.zeros((done, 3), dtype=np.bool_)
+    for axis, letter in enumerate("XYZ"):
+        if modal.machine_frame[axis]:
+            rows = lexed.letter(letter).between(first, first + done).rows
+            frame[: rows[0] if modal.absolute and len(rows) else done, axis] = True
+    return frame
+
+
+def _change_state(
+    lexed: Lexed, first: int, last: int, at: int, moving: Ints, modal: Modal, builder: SegmentBuilder
+) -> None:
+    """Take over plane, speed, spindle and coolant of a run of lines, and the stops that they and dwells make."""
+    count = last - first
+    planes = lexed.plane.between(first, last)
+    if len(planes):
+        modal.plane = int(planes.values[-1]) - _G17
+    stops: list[tuple[Ints, StopKind, Floats]] = []
+    speeds, spindles = lexed.letter("S").between(first, last), lexed.spindle.between(first, last)
+    if len(speeds) or len(spindles):
+        speed = _carry(speeds, count, modal.speed)
+        spindle = _carry(spindles, count, float(modal.spindle))
+        other = np.diff(spindle, prepend=modal.spindle) != 0
+        was_on = np.concatenate([[modal.spindle_on], spindle[:-1] != SPINDLE_OFF])
+        rows = np.flatnonzero(other | (was_on & (np.diff(speed, prepend=modal.speed) != 0)))
+        stops.append((rows, StopKind.SPINDLE, np.zeros(len(rows))))
+        modal.speed, modal.spindle = float(speed[-1]), int(spindle[-1])
+    coolants = lexed.coolant.between(first, last)
+    if len(coolants):
+        flood = coolants.values == _FLOOD
+        was = np.concatenate([[modal.flood], flood[:-1]])
+        mist = np.zeros(len(flood), dtype=np.bool_)
+        # M8 leaves the mist as it is, and M9 ends both.
+        mist[0] = modal.mist
+        mist[1:] = modal.mist & np.logical_and.accumulate(flood)[:-1]
+        rows = coolants.rows[(flood != was) | (mist & ~flood)]
+        stops.append((rows, StopKind.COOLANT, np.zeros(len(rows))))
+        modal.flood, modal.mist = bool(flood[-1]), modal.mist and bool(flood.all())
+    dwells = lexed.dwell.between(first, last).rows
+    if len(dwells):
+        stops.append((dwells, StopKind.DWELL, lexed.letter("P").between(first, last).at(dwells)))
+    if stops:
+        builder.add_stops(_in_order(stops, at, moving))
+
+
+def _in_order(stops: list[tuple[Ints, StopKind, Floats]], at: int, moving: Ints) -> Stops:
+    """Return stops by line; of one line in the order of `stops`, which is that in which the controller does them."""
+    rows = np.concatenate([part for part, _, _ in stops])
+    kind = np.concatenate([np.full(len(part), kind, dtype=np.int8) for part, kind, _ in stops])
+    seconds = np.concatenate([part for _, _, part in stops])
+    order = np.argsort(rows, kind="stable")
+    rows = rows[order]
+    return Stops(np.searchsorted(moving, rows), rows + at, kind[order], seconds[order])

@@ -17,7 +17,7 @@ AXES = "XYZ"
 _VALUE_WORDS = frozenset("FIJKLNPRSTXYZ")
 _NO_NEGATIVE = frozenset("FNPST")
 MAX_LINE_NUMBER = 10_000_000
-_MAX_TOOL = 255
+MAX_TOOL = 255
 
 MOTION_OFF = 80
 PROBE = 138
@@ -25,12 +25,16 @@ _PLANES = {17: 0, 18: 1, 19: 2}
 
 
 class BlockError(Exception):
-    """A line that the controller refuses: GRBL's error number and the index of the culprit in the clean line."""
+    """A line that the controller refuses: GRBL's error number and the index of the culprit in the clean line.
 
-    def __init__(self, number: int, index: int = 0) -> None:
-        super().__init__(number, index)
+    others are the indexes of the words that the culprit collides with.
+    """
+
+    def __init__(self, number: int, index: int = 0, *others: int) -> None:
+        super().__init__(number, index, *others)
         self.number = number
         self.index = index
+        self.others = others
 
 
 @dataclass(slots=True)
@@ -196,7 +200,7 @@ def _take_m(block: Block, groups: set[str], value: float, at: int, *, has_mist: 
 def _take_value(block: Block, letter: str, value: float, at: int) -> None:
     if letter not in _VALUE_WORDS:
         raise BlockError(20, at)
-    if letter == "T" and value > _MAX_TOOL:
+    if letter == "T" and value > MAX_TOOL:
         raise BlockError(38, at)
     if letter in block.values:
         raise BlockError(25, at)

@@ -8,6 +8,7 @@ come before the first change: a refused line changes nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from edge.gcode.blocks import AXES, MAX_LINE_NUMBER, MOTION_OFF, PROBE, Block, BlockError
 from edge.gcode.model import Dialect, Kind, StopKind
@@ -242,12 +243,11 @@ class Modal:
     def _move(
         self, target: Triple, frame: Flags, feed: float, motion: int, wire: int, centre: tuple[float, float] | None
     ) -> None:
-        start = (self.position[0], self.position[1], self.position[2])
+        start = self.position
         kind = Kind.LINEAR if motion == PROBE else Kind(motion)
         if self.inverse_time and kind is not Kind.RAPID:
             feed *= math.dist(start, target) if centre is None else _arc_length(start, target, centre, kind, self.plane)
         self.builder.add(
-            start,
             target,
             feed=0.0 if kind is Kind.RAPID else feed,
             kind=kind,
@@ -290,7 +290,7 @@ def ends_agree(end_radius: float, start_radius: float) -> bool:
     return off <= ARC_TOLERANCE or (off <= ARC_TOLERANCE_LARGE and off <= ARC_TOLERANCE_SHARE * start_radius)
 
 
-def _arc_length(start: Triple, end: Triple, centre: tuple[float, float], kind: Kind, plane: int) -> float:
+def _arc_length(start: Sequence[float], end: Triple, centre: tuple[float, float], kind: Kind, plane: int) -> float:
     first, second, linear = PLANE_AXES[plane]
     radius = math.hypot(start[first] - centre[0], start[second] - centre[1])
     angle = math.atan2(end[second] - centre[1], end[first] - centre[0]) - math.atan2(

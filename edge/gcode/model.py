@@ -8,8 +8,10 @@ coordinates (G53, G28, G30) is flagged per axis in `Segments.machine_frame`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +97,80 @@ class Stop:
     seconds: float = 0.0
 
 
+class Stops(Sequence[Stop]):
+    """Stops in order, of which a program that changes the speed in each line has millions: one row per stop.
+
+    before, wire: (n,); kind: (n,) of StopKind; seconds: (n,). Equal to any sequence of the same stops.
+    """
+
+    __slots__ = ("before", "kind", "seconds", "wire")
+
+    def __init__(self, before: Ints, wire: Ints, kind: NDArray[np.int8], seconds: Floats) -> None:
+        self.before = before
+        self.wire = wire
+        self.kind = kind
+        self.seconds = seconds
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[int, int, int, float]]) -> Stops:
+        """Return stops from rows of (before, wire, kind, seconds)."""
+        columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
+        return cls(
+            np.array(columns[0], dtype=np.int64),
+            np.array(columns[1], dtype=np.int64),
+            np.array(columns[2], dtype=np.int8),
+            np.array(columns[3], dtype=np.float64),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Stops]) -> Stops:
+        """Return the stops of all parts, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = [cls.of(()), *parts]
+        return cls(
+            np.concatenate([part.before for part in whole]),
+            np.concatenate([part.wire for part in whole]),
+            np.concatenate([part.kind for part in whole]),
+            np.concatenate([part.seconds for part in whole]),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of stops."""
+        return len(self.before)
+
+    @overload
+    def __getitem__(self, index: int) -> Stop: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Stops: ...
+
+    def __getitem__(self, index: int | slice) -> Stop | Stops:
+        """Return one stop, or those of a slice."""
+        if isinstance(index, slice):
+            return Stops(self.before[index], self.wire[index], self.kind[index], self.seconds[index])
+        return Stop(
+            int(self.before[index]), int(self.wire[index]), StopKind(self.kind[index]), float(self.seconds[index])
+        )
+
+    def __iter__(self) -> Iterator[Stop]:
+        """Yield the stops."""
+        columns = (self.before.tolist(), self.wire.tolist(), self.kind.tolist(), self.seconds.tolist())
+        for before, wire, kind, seconds in zip(*columns, strict=True):
+            yield Stop(before, wire, StopKind(kind), seconds)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Stops):
+            return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in self.__slots__)
+        if isinstance(other, Sequence) and not isinstance(other, (str, bytes)):
+            return tuple(self) == tuple(other)
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        """Return the hash of the tuple of the same stops, for it is equal to it."""
+        return hash(tuple(self))
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One use of a word that is not a plain motion: `G92`, `M3`, `T1`, `$H`, `S` (value: the speed)."""
@@ -124,7 +200,7 @@ class Program:
 
     text: ProgramText
     segments: Segments
-    stops: tuple[Stop, ...]
+    stops: Stops
     commands: tuple[Command, ...]
     diagnostics: tuple[Diagnostic, ...]
     total_lines: int

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from copy import copy
 
-import numpy as np
-
-from edge.gcode.batch import lex, run_batch
-from edge.gcode.blocks import PROBE, Block, BlockError, parse_block
+from edge.domain.lines import Lines
+from edge.gcode.batch import run_batch
+from edge.gcode.blocks import AXES, PROBE, Block, BlockError, parse_block
+from edge.gcode.lexer import lex
 from edge.gcode.modal import Modal
-from edge.gcode.model import Bools, Dialect
+from edge.gcode.model import Dialect
 from edge.gcode.segments import SegmentBuilder
 
 _CHUNK = 1 << 14
@@ -85,23 +85,25 @@ def standing_before(lines: Sequence[str], index: int, dialect: Dialect) -> Stand
     state = Standing(dialect)
     for first in range(0, index, _CHUNK):
         last = min(first + _CHUNK, index)
-        _run_chunk(state, list(lines[first:last]), first, dialect)
+        _run_chunk(state, Lines.of(lines[first:last]), first, dialect)
         # Nobody looks at the motions: only the state counts.
         state.builder = SegmentBuilder()
     return state
 
 
-def _run_chunk(state: Standing, lines: list[str], first: int, dialect: Dialect) -> None:
-    lexed = lex(lines, first)
+def _run_chunk(state: Standing, lines: Lines, first: int, dialect: Dialect) -> None:
+    lexed = lex(lines.text, first)
     at, last = first, first + len(lines)
     while at < last:
-        until = min(lexed.simple_until(at), last)
+        until = lexed.simple_until(at, state)
         if state.batchable and until - at >= _SMALLEST_BATCH:
             done = run_batch(lexed, at, until, state, state.builder)
-            if state.absolute and done:
-                given: Bools = ~np.isnan(lexed.values[at - first : at - first + done, :3])
-                absent = [not given[:, axis].any() for axis in range(3)]
-                state.known = [known or not absent[axis] for axis, known in enumerate(state.known)]
+            if state.absolute:
+                state.known = [
+                    known or lexed.gives(axis, at, done) for axis, known in zip(AXES, state.known, strict=True)
+                ]
+            tools = lexed.letter("T").between(at - first, at - first + done).values
+            state.tool = int(tools[-1]) if len(tools) else state.tool
             at += done
             if at == until:
                 continue

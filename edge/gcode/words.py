@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 BOM = b"\xef\xbb\xbf"
@@ -18,27 +17,16 @@ MAX_LINE = 79
 """Characters that fit GRBL's line buffer, without spaces and comments (trace line_too_long)."""
 
 _REALTIME = re.compile(rb"[!~?\x18\x80-\xff]")
-_SLASHED = re.compile(rb"^[ \t]*/", re.MULTILINE)
+_REALTIME_ASCII = (b"!", b"~", b"?", b"\x18")
+_SLASHED = re.compile(rb"\n[ \t]*/")
 _COMMENT = re.compile(rb"\([^)\n]*\)?|;[^\n]*")
+_FEW_COMMENTS = 2_000
+"""Bytes for one comment, from which on it is quicker to look for each than to look at each byte."""
 _UPPER = bytes(range(256)).upper()
 _DROPPED = bytes(c for c in range(0x21) if c != 0x0A) + b"/!~?" + bytes(range(0x80, 0x100))
 _WORD = re.compile(rb"([A-Z])([+-]?)(\d*)(\.?)(\d*)")
 MAX_DIGITS = 8
 """Digits of a number that GRBL keeps, leading zeros included."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cleaned:
-    """A program without what the controller ignores.
-
-    text holds one clean line per source line, upper case, separated by line feeds; tape_marks are the source
-    lines (1-based) of a leading and a trailing `%`, which are blank in `text`; bom says that a mark of UTF-8 was
-    dropped at the beginning.
-    """
-
-    text: bytes
-    tape_marks: tuple[int, ...]
-    bom: bool
 
 
 def unify_line_ends(source: bytes) -> bytes:
@@ -49,31 +37,40 @@ def unify_line_ends(source: bytes) -> bytes:
     return source
 
 
-def clean(unified: bytes, *, bom: bool = False) -> Cleaned:
-    """Return the clean form of a text whose line ends are unified."""
-    if b"(" in unified or b";" in unified:
-        unified = _COMMENT.sub(b"", unified)
-    text = unified.translate(_UPPER, _DROPPED)
-    tape_marks: list[int] = []
-    if b"%" in text:
-        text, tape_marks = _without_tape_marks(text)
-    return Cleaned(text, tuple(tape_marks), bom)
+def clean(unified: bytes) -> bytes:
+    """Return a text without what the controller ignores, upper case, line for line; its line ends are unified."""
+    return _without_comments(unified).translate(_UPPER, _DROPPED)
 
 
-def _without_tape_marks(text: bytes) -> tuple[bytes, list[int]]:
-    """Blank a `%` that is the first or last thing of a tape; one in the middle stays and is error:1."""
-    lines = text.split(b"\n")
-    marks: list[int] = []
-    for order in (range(len(lines)), range(len(lines) - 1, -1, -1)):
-        first = next((n for n in order if lines[n]), None)
-        if first is not None and lines[first] == b"%":
-            lines[first] = b""
-            marks.append(first + 1)
-    return b"\n".join(lines), sorted(marks)
+def _without_comments(text: bytes) -> bytes:
+    count = text.count(b"(") + text.count(b";")
+    if not count:
+        return text
+    if count * _FEW_COMMENTS > len(text):
+        return _COMMENT.sub(b"", text)
+    pieces: list[bytes] = []
+    at = 0
+    bracket, semicolon = _place(text, b"(", 0), _place(text, b";", 0)
+    while (begin := min(bracket, semicolon)) < len(text):
+        pieces.append(text[at:begin])
+        end = _place(text, b"\n", begin)
+        closed = text.find(b")", begin, end) if begin == bracket else -1
+        at = closed + 1 if closed >= 0 else end
+        bracket = _place(text, b"(", at) if bracket < at else bracket
+        semicolon = _place(text, b";", at) if semicolon < at else semicolon
+    return b"".join([*pieces, text[at:]])
+
+
+def _place(text: bytes, sign: bytes, at: int) -> int:
+    """Return where `sign` comes next from `at` on; the end where it does not."""
+    place = text.find(sign, at)
+    return place if place >= 0 else len(text)
 
 
 def realtime_bytes(unified: bytes, limit: int) -> Iterator[tuple[int, int, int]]:
     """Yield (line, column, byte) of the first `limit` bytes that the controller would act on at once."""
+    if unified.isascii() and not any(byte in unified for byte in _REALTIME_ASCII):
+        return
     for match, line in _numbered(unified, _REALTIME, limit):
         at = match.start()
         yield line, at - unified.rfind(b"\n", 0, at), unified[at]
@@ -82,7 +79,8 @@ def realtime_bytes(unified: bytes, limit: int) -> Iterator[tuple[int, int, int]]
 def slashed_lines(unified: bytes, limit: int) -> Iterator[int]:
     """Yield the first `limit` lines that begin with a slash, which other controllers can skip and GRBL does not."""
     if b"/" in unified:
-        for _, line in _numbered(unified, _SLASHED, limit):
+        # The line end before the slash belongs to the line before; so the first line gets one too.
+        for _, line in _numbered(b"\n" + unified, _SLASHED, limit):
             yield line
 
 
@@ -135,3 +133,11 @@ def source_column(source_line: bytes, index: int) -> int:
                 return column + 1
             index -= 1
     return len(source_line)
+
+
+def word_at(line: str, index: int) -> str:
+    """Return the word of a clean line that begins at `index`, or the characters there up to the next letter."""
+    end = index + 1
+    while end < len(line) and not "A" <= line[end] <= "Z":
+        end += 1
+    return line[index:end]

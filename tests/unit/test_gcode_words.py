@@ -73,4 +73,4 @@ def test_a_place_of_the_clean_line_is_found_in_the_source(source: bytes, index: 
 
 
 def test_a_comment_does_not_run_over_the_line_end() -> None:
-    assert clean(unify_line_ends(b"G0 X1 (a\rG0 X2")).text == b"G0X1\nG0X2"
+    assert clean(unify_line_ends(b"G0 X1 (a\rG0 X2")) == b"G0X1\nG0X2"
