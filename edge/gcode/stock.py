@@ -20,7 +20,7 @@ from edge.domain.errors import InfoMobilError
 from edge.domain.machine import Position
 from edge.domain.tool import Tool, ToolShape
 from edge.gcode.arcs import arc_geometry, chord_counts, expand
-from edge.gcode.model import Floats, Ints, Kind, Program, Segments
+from edge.gcode.model import Bools, Floats, Ints, Kind, Program, Segments
 from edge.gcode.planner import in_one_frame
 from edge.gcode.sweep import Cutter, Grid, Heights, sweep
 from edge.gcode.tooling import tool_of
@@ -142,11 +142,12 @@ def mill(
     erosion = Erosion(block, cells)
     index, used = tool_of(program, tools)
     start, end, row = _moves(program.segments, work_offset, _CHORD_SHARE * max(block.size[:2]) / cells)
-    load = np.zeros(len(program.segments))
+    taken = np.zeros(len(row))
     edges = np.flatnonzero(np.diff(index[row], prepend=-1, append=-1))
     for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        taken = erosion.cut(start[first:last], end[first:last], used[int(index[row[first]])])
-        load += np.bincount(row[first:last], taken, len(load))
+        taken[first:last] = erosion.cut(start[first:last], end[first:last], used[int(index[row[first]])])
+    load = np.zeros(len(program.segments))
+    load += np.bincount(row, taken, len(load))
     return Milled(erosion.relief(), load)
 
 
@@ -155,9 +156,10 @@ def _moves(segments: Segments, work_offset: Position | None, tolerance: float) -
     counts = chord_counts(arc_geometry(segments), tolerance)
     if counts.sum() > _MOST_CHORDS:
         counts = np.maximum(counts * _MOST_CHORDS // counts.sum(), 1)
-    known = np.arange(len(segments)) >= _first_known(segments)
+    known = np.ones(len(segments), dtype=np.bool_)
+    known[: _first_known(segments)] = False
     if work_offset is None:
-        to_machine = segments.machine_frame.any(axis=1)
+        to_machine: Bools = np.logical_or.reduce(segments.machine_frame, axis=1)
         known[1:] &= ~to_machine[:-1]
         known &= ~to_machine
     start, end, row = expand(in_one_frame(segments, work_offset), counts)

@@ -125,7 +125,8 @@ def sweep(heights: Heights, grid: Grid, start: Floats, end: Floats, cutter: Cutt
         groups = []
         while edges[group] < stop:
             chosen = order[edges[group] : edges[group + 1]]
-            swept = lowest(pieces, chosen, grid, cutter)
+            with np.errstate(invalid="ignore"):
+                swept = lowest(pieces, chosen, grid, cutter)
             groups.append(_Group(chosen, swept, np.empty_like(swept)))
             group += 1
         _lower(heights, pieces, first, stop, groups)
@@ -133,7 +134,9 @@ def sweep(heights: Heights, grid: Grid, start: Floats, end: Floats, cutter: Cutt
             after = np.fmin(before, swept, out=swept)
             taken[chosen] = np.subtract(before, after, out=before).reshape(len(chosen), -1).sum(axis=1)
         first = stop
-    return np.bincount(pieces.move, taken, len(start)) * grid.cell_mm**2
+    volumes = np.zeros(len(start))
+    volumes += np.bincount(pieces.move, taken, len(start))
+    return volumes * grid.cell_mm**2
 
 
 def _lower(heights: Heights, pieces: Pieces, first: int, stop: int, groups: list[_Group]) -> None:
@@ -275,7 +278,7 @@ def _level(ahead: Heights, across: Heights, z: Heights, cutter: Cutter, limit: n
     ahead *= ahead
     across *= across
     if cutter.shape is ToolShape.BALL:
-        return _ball(np.float32(cutter.radius**2) - across, ahead, z, cutter)
+        return _ball(np.float32(cutter.radius**2) - across, ahead, z + np.float32(cutter.radius))
     distance = ahead + across
     if cutter.shape is ToolShape.FLAT:
         return _flat(distance, z, limit)
@@ -309,20 +312,23 @@ def _ramp(
     ahead = along - place
     ahead *= ahead
     place *= _single(slope)
-    place += z
+    place += z + np.float32(cutter.radius) if cutter.shape is ToolShape.BALL else z
     if cutter.shape is ToolShape.BALL:
-        return _ball(square, ahead, place, cutter)
+        return _ball(square, ahead, place)
     if cutter.shape is ToolShape.FLAT:
         return _flat(ahead + beside, place, limit)
     return _cone(ahead + beside, place, cutter, limit)
 
 
-def _ball(square: Heights, ahead: Heights, tip: Heights, cutter: Cutter) -> Heights:
-    """Return the underside of a ball; square: R^2 less the squared distance beside, ahead: squared distance ahead."""
-    below = square - ahead
-    with np.errstate(invalid="ignore"):
-        np.sqrt(below, out=below)
-    return np.subtract(tip + np.float32(cutter.radius), below, out=below)
+def _ball(square: Heights, ahead: Heights, middle: Heights) -> Heights:
+    """Return the underside of a ball with its middle so high; square: R^2 less the squared distance beside.
+
+    ahead: the squared distance ahead. Beyond the ball it is NaN, by the root of a negative number.
+    """
+    below: Heights = square - ahead
+    np.sqrt(below, out=below)
+    np.subtract(middle, below, out=below)
+    return below
 
 
 def _flat(distance: Heights, tip: Heights, limit: np.float32) -> Heights:
