@@ -12,13 +12,16 @@ from array import array
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.domain.lines import Lines
 from edge.domain.ports import ProgramText
 from edge.gcode.blocks import code_number
 from edge.gcode.words import WordError, split_words, unify_line_ends
 
 _COMMENT = re.compile(rb"\(([^)\n]*)\)?|;([^\n]*)")
-_MAYBE = re.compile(r"M[+-]?(?:[06.]|\d{3})")
+_MAYBE = re.compile(rb"M[+-]?(?:[06.]|\d{3})")
 _MAX_TEXT = 120
 _STOP, _TOOL = 0, 6
 
@@ -42,36 +45,60 @@ def take_out_stops(text: ProgramText, source: bytes) -> tuple[ProgramText, tuple
     """Return `text` without M0 and M6, and the stops they were; `source` is the program that `text` was made of.
 
     What else stands in the line of an M6 comes after the tool change, what stands in the line of an M0 before the
-    stop (RS274/NGC, order of execution).
+    stop (RS274/NGC, order of execution). The effort grows with the stops and tools, and hardly with the lines.
     """
-    if not any(_MAYBE.search(line) for line in text.lines):
+    lines = text.lines if isinstance(text.lines, Lines) else Lines.of(text.lines)
+    concerned = _concerned(lines)
+    if not len(concerned):
         return text, ()
-    lines: list[str] = []
-    numbers: list[int] = []
+    starts = np.asarray(lines.starts)
+    parts: list[bytes] = []
     stops: list[ProgramStop] = []
+    gone: list[int] = []
     comments: _Comments | None = None
     tool: int | None = None
-    for line, number in zip(text.lines, text.source_lines, strict=True):
-        if "M" not in line and "T" not in line:
-            lines.append(line)
-            numbers.append(number)
-            continue
-        words = _words(line)
+    copied = 0
+    for index in concerned.tolist():
+        words = _words(lines[index])
         tools = [int(value) for letter, value, _ in words if letter == "T"]
         tool = tools[0] if tools else tool
         kept, found = _without(words)
-        if found:
-            comments = comments or _Comments(source)
-        if _TOOL in found and comments is not None:
-            stops.append(ProgramStop(len(lines), number, "tool", tool, comments.beside(number)))
-        if not found or kept:
-            lines.append("".join(kept) if found else line)
-            numbers.append(number)
-        if _STOP in found and comments is not None:
-            stops.append(ProgramStop(len(lines), number, "stop", tool, comments.beside(number)))
+        if not found:
+            continue
+        comments = comments or _Comments(source)
+        number = text.source_lines[index]
+        parts.append(lines.text[copied : starts[index]])
+        copied = int(starts[index + 1])
+        if _TOOL in found:
+            stops.append(ProgramStop(index - len(gone), number, "tool", tool, comments.beside(number)))
+        if kept:
+            parts.append("".join(kept).encode("ascii") + b"\n")
+        else:
+            gone.append(index)
+        if _STOP in found:
+            stops.append(ProgramStop(index + 1 - len(gone), number, "stop", tool, comments.beside(number)))
     if not stops:
         return text, ()
-    return ProgramText(text.program_id, Lines.of(lines), array("I", numbers)), tuple(stops)
+    numbers = np.delete(np.asarray(text.source_lines, dtype=np.uint32), gone)
+    rest = _packed(b"".join([*parts, lines.text[copied:]]))
+    return ProgramText(text.program_id, rest, array("I", numbers.tobytes())), tuple(stops)
+
+
+def _concerned(lines: Lines) -> NDArray[np.int64]:
+    """Return the lines that may stop, and where one may, also those that name a tool."""
+    at = [match.start() for match in _MAYBE.finditer(lines.text)]
+    if not at:
+        return np.zeros(0, dtype=np.int64)
+    tools = np.flatnonzero(np.frombuffer(lines.text, dtype=np.uint8) == ord("T"))
+    both = np.concatenate([np.array(at, dtype=np.int64), tools])
+    concerned: NDArray[np.int64] = np.unique(np.searchsorted(np.asarray(lines.starts), both, side="right") - 1)
+    return concerned
+
+
+def _packed(text: bytes) -> Lines:
+    """Return the lines of a buffer in which each ends in a line feed."""
+    ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n")).astype(np.uint32) + np.uint32(1)
+    return Lines(text, array("I", b"\0\0\0\0" + ends.tobytes()))
 
 
 def _words(line: str) -> list[tuple[str, float, str]]:
