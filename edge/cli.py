@@ -20,6 +20,7 @@ from edge.opcua_cli import opcua
 from edge.services.hand_settings import HandSettings
 from edge.services.opening import Item
 from edge.stick_cli import export, key
+from edge.store.library import PieceLibrary, pieces_dir
 from edge.store.pin import write_pin
 from edge.store.recordings import load as load_recording
 from edge.store_cli import store
@@ -114,6 +115,15 @@ def _tools(machine: MachineSettings) -> str:
     return ", ".join(rows) or "none described, so what a program's tools can do is not known"
 
 
+def _library(settings: EdgeSettings) -> list[str]:
+    """Return what the library holds, and what is left out of it."""
+    folder, keys = pieces_dir(settings.lab.content_dir), settings.library.keys
+    found = PieceLibrary(folder, keys)
+    signed = f"keys of the office: {', '.join(f'{one[:16]}..' for one in keys) or 'none'}"
+    pieces = f"library: {folder}, {', '.join(found.pieces) or 'no piece'}; {signed}"
+    return [pieces, *(f"  left out: {item.piece_id}: {item.sentence}" for item in found.left_out.values())]
+
+
 class FileUnusable(InfoMobilError):
     """Machine {machine}: {reason}."""
 
@@ -169,6 +179,8 @@ def check_config(config: ConfigFile) -> None:
             _say(f"    tools: {_tools(machine)}")
         if machine.is_commanded:
             _say(f"    after a drive: {_checklist(machine)}")
+    for line in _library(settings):
+        _say(line)
     office = f"{settings.sync.host}:{settings.sync.port}" if settings.sync else "none: facts stay in the outbox"
     _say(f"office broker: {office}")
     server = settings.opcua_server

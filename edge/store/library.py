@@ -23,10 +23,19 @@ SHIPPED = Path(__file__).with_name("shipped_pieces.json")
 
 It is part of the program and not of the content: who may change it may change the program.
 """
+PACKAGED_CONTENT = Path(__file__).parents[1] / "content"
+_CHECKOUT_CONTENT = Path(__file__).parents[2] / "content"
+
+
+def pieces_dir(content_dir: Path | None) -> Path:
+    """Return the folder of the pieces: of the configured content, of the installed wheel, or of the checkout."""
+    if content_dir is None:
+        content_dir = PACKAGED_CONTENT if PACKAGED_CONTENT.is_dir() else _CHECKOUT_CONTENT
+    return content_dir / "programs"
 
 
 class PieceLibrary:
-    """The pieces in the folders of `folder`. What nobody has approved is left out, and said once.
+    """The pieces in the folders of `folder`. What nobody has approved is left out.
 
     keys are the office's public keys, 64 hexadecimal digits. Reading blocks.
     """
@@ -38,14 +47,20 @@ class PieceLibrary:
         self.pieces: dict[str, Piece] = {}
         self.left_out: dict[str, LeftOut] = {}
         for name in self._names():
-            self._note(name, self._take(name))
+            if found := self._take(name):
+                self.left_out[name] = found
+
+    def log_left_out(self) -> None:
+        """Say in the log what is left out; what changes after that is logged when it is looked at."""
+        for found in self.left_out.values():
+            _log(found)
 
     def _names(self) -> list[str]:
         try:
             places = [place for place in self._folder.iterdir() if place.is_dir()]
         except OSError as error:
             why = f"the library {self._folder} cannot be read: {error.strerror}"
-            self._note("", LeftOut("", Flaw.UNREADABLE, "", why))
+            self.left_out[""] = LeftOut("", Flaw.UNREADABLE, "", why)
             return []
         return sorted(place.name for place in places if not place.name.startswith((".", "_")))
 
@@ -91,9 +106,13 @@ class PieceLibrary:
         if found is not None:
             self.left_out[name] = found
         if found is not None and found != before:
-            log.error("Left out: %s: %s.", f"the piece {name}" if name else "all pieces", found.why)
+            _log(found)
         elif found is None and before is not None:
             log.info("The piece %s is again what was approved.", name)
+
+
+def _log(found: LeftOut) -> None:
+    log.error("Left out: %s: %s", f"the piece {found.piece_id}" if found.piece_id else "all pieces", found.sentence)
 
 
 @cache

@@ -6,7 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from wire.library import is_key
 
 
 class StoreSettings(BaseModel):
@@ -34,7 +36,19 @@ class StoreSettings(BaseModel):
         return self.path if self.path is not None else data_dir / "infomobil.db"
 
 
-PublicKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FEWEST_DIGITS = 8
+
+
+def _require_key(text: str) -> str:
+    if not is_key(text):
+        raise ValueError("a public key has 64 hexadecimal digits, in small letters")
+    if len(set(text)) < FEWEST_DIGITS:
+        # Such as 64 zeros: a point for which anybody can sign.
+        raise ValueError("this stands for a key, and is none")
+    return text
+
+
+PublicKey = Annotated[str, AfterValidator(_require_key)]
 
 
 class LibrarySettings(BaseModel):

@@ -15,10 +15,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "web" / "dist"
 
 ASK = """
-from edge.app import PACKAGED_CONTENT
 from edge.http.pages import pages_dir
-from edge.store.pieces import load_pieces
-print(sorted(load_pieces(PACKAGED_CONTENT / "programs")))
+from edge.store.library import PACKAGED_CONTENT, PieceLibrary
+print(list(PieceLibrary(PACKAGED_CONTENT / "programs", ()).pieces))
 print(pages_dir("kiosk"), pages_dir("console"))
 """
 

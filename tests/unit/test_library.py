@@ -71,6 +71,7 @@ def test_one_byte_is_enough_at_the_start(tmp_path: Path, name: str, caplog: pyte
     flip(add_piece(tmp_path) / name)
     flip(tmp_path / "gear" / name)
     library = PieceLibrary(tmp_path, [KEY])
+    library.log_left_out()
     assert list(library.pieces) == ["bolt", "name-tag"]
     for piece in ("gear", "wheel"):
         found = library.left_out[piece]
@@ -155,9 +156,10 @@ def test_a_broken_piece_is_left_out_and_the_others_are_there(tmp_path: Path) -> 
 
 def test_a_library_that_is_not_there_is_said_and_is_empty(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     library = PieceLibrary(tmp_path / "nowhere", [KEY])
+    library.log_left_out()
     assert library.pieces == {}
     assert library.left_out[""].why == f"the library {tmp_path / 'nowhere'} cannot be read: No such file or directory"
-    assert "Left out: all pieces: the library" in caplog.text
+    assert "Left out: all pieces: The library" in caplog.text
 
 
 def pipe(place: Path) -> None:
