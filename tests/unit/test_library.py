@@ -13,8 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from content.make_programs import PROGRAMS
+from edge.cli import cli
+from edge.config import ConfigError, parse_settings
 from edge.store.library import PieceLibrary
 from wire.library import (
     MAX_FILES,
@@ -114,7 +117,7 @@ async def test_what_is_harmed_later_is_seen_when_it_is_looked_at_and_its_mending
     assert await library.look("wheel") is None
     assert library.left_out == {}
     assert [record.message for record in caplog.records] == [
-        f"Left out: the piece wheel: {why}.",
+        f"Left out: the piece wheel: {found.sentence}",
         "The piece wheel is again what was approved.",
     ]
 
@@ -286,3 +289,38 @@ def test_a_signature_is_none_of_another_piece_or_key_and_its_form_counts(signed:
     assert str(refused(body, indent=None)) == "piece.sig is not written as the office writes it"
     with pytest.raises(BadPiece, match="no id: a-z"):
         sign_piece("Über Rad", signed, OFFICE)
+
+
+LAB = '[lab]\nid = "van-1"\nname = "Van"\ndata_dir = "data"\n\n[operator]\npin_file = "pin"\n\n'
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("00", "a public key has 64 hexadecimal digits, in small letters"),
+        (KEY.upper(), "a public key has 64 hexadecimal digits, in small letters"),
+        ("0" * 64, "this stands for a key, and is none"),
+        ("01" + "0" * 62, "this stands for a key, and is none"),
+    ],
+)
+def test_what_is_no_key_is_answered_with_its_line(key: str, why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_settings(f'{LAB}[library]\nkeys = ["{KEY}", "{key}"]\n', Path("edge.toml"))
+    assert str(caught.value) == f"edge.toml, line 10: library.keys.2: {why} (it says {key!r})."
+
+
+def test_check_config_says_what_the_library_holds_and_what_is_left_out(tmp_path: Path) -> None:
+    library = tmp_path / "content" / "programs"
+    add_piece(library)
+    flip(add_piece(library, "cog") / "program.nc")
+    config = tmp_path / "edge.toml"
+    config.write_text(
+        f'[library]\nkeys = ["{KEY}"]\n{LAB}'.replace("[operator]", 'content_dir = "content"\n\n[operator]')
+    )
+    told = CliRunner().invoke(cli, ["check-config", str(config)])
+    assert told.exit_code == 0
+    assert f"library: {library}, wheel; keys of the office: {KEY[:16]}.." in told.output
+    assert "  left out: cog: program.nc was changed after the piece was approved." in told.output
+    config.write_text(LAB)
+    told = CliRunner().invoke(cli, ["check-config", str(config)])
+    assert "programs, bolt, gear, name-tag; keys of the office: none" in told.output
