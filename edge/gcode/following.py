@@ -57,7 +57,7 @@ class Follower:
     def __init__(self, scene: Scene, *, held_blocks: int = HELD_BLOCKS) -> None:
         """Begin before the first motion; held_blocks is how many motions the controller holds that are not done."""
         self._points = scene.points.astype(np.float64)
-        self._tool = scene.tool
+        self._tool, self._line = scene.tool, scene.line
         self._held = held_blocks
         self._seconds = np.concatenate([[0.0], scene.seconds.astype(np.float64)])
         moving = np.flatnonzero((self._points[1:] != self._points[:-1]).any(axis=1))
@@ -104,9 +104,10 @@ class Follower:
         self._begun = report
         return self._advance(*found)
 
-    def finish(self) -> Moves:
-        """Return what is left of the path: the program has run to its end."""
-        return self._advance(len(self._tool), 0.0)
+    def finish(self, before: int | None = None) -> Moves:
+        """Return what is left of the path up to the source line `before`, None for its end: the machine has done it."""
+        row = len(self._tool) if before is None else int(np.searchsorted(self._line, before, side="left"))
+        return self._advance(row, 0.0)
 
     def _window(self, line: int | None) -> tuple[int, int]:
         """Return the first motion that may not be done, and the end of those that may have begun.

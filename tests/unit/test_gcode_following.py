@@ -149,6 +149,15 @@ def test_a_job_that_goes_on_from_a_later_line_has_been_cut_up_to_there() -> None
     assert made.seconds[11] - 0.01 <= follower.seconds <= made.seconds[15]
 
 
+def test_what_comes_before_a_stop_is_done_when_the_machine_waits_there() -> None:
+    made = scene(SLOTS)
+    follower = Follower(made)
+    moves = [follower.follow(Report((2.0, 0.0, -1.0), 5, 1.0)), follower.finish(8)]
+    assert made.line[np.flatnonzero(made.seconds <= follower.seconds + 1e-6)[-1]] == 7
+    assert moves[-1].end[-1].tolist() == [40.0, 0.0, -1.0]
+    assert not len(follower.finish(6))
+
+
 def test_the_rapids_before_the_first_known_height_cut_nothing() -> None:
     made = scene("G21 G90\nG0 X50 Y50\nG0 Z5\nG1 Z-1 F300\nG1 X60\nM30\n")
     moves = Follower(made).finish()
