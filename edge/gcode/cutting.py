@@ -21,7 +21,7 @@ from edge.gcode.findings import first_of, per_line
 from edge.gcode.model import Bools, Floats, Ints, Kind, Program, Segments
 from edge.gcode.planner import in_one_frame
 from edge.gcode.stock import mill
-from edge.gcode.tooling import guess_block, spindle_turns, tool_of, tool_words
+from edge.gcode.tooling import guess_block, lowest_z, spindle_turns, tool_of, tool_words
 
 TOUCH_MM = 0.02
 """How deep in the material a move may be before it counts: the thickness of a scratch."""
@@ -124,45 +124,52 @@ def _cuts(
     serious = Severity.WARNING if block is None else Severity.ERROR
     block = guess_block(program, table) if block is None else block
     segments = in_one_frame(program.segments, work_offset)
-    low, high = extents(segments)
-    lowest = np.minimum(low[:, 2], segments.start[:, 2])
+    lowest = lowest_z(segments)
     deep = lowest < block.high.z - TOUCH_MM
     if segments.machine_frame.any():
         # Without the offset nobody knows where a move to or from a machine coordinate is.
         frame: Bools = np.asarray(segments.machine_frame.any(axis=1))
         deep &= ~frame & ~np.concatenate([[False], frame[:-1]])
     rows = np.flatnonzero(deep)
-    radius = np.array([tool.diameter / 2 for tool in used])[index[rows]]
+    if serious is Severity.ERROR:
+        # A block that is guessed holds every cut as it is.
+        rows = rows[_over(segments, rows, np.array([tool.diameter / 2 for tool in used])[index[rows]], block)]
+    return _Cuts(program, segments, block, rows, lowest[rows], index, used, table, serious)
+
+
+def _over(segments: Segments, rows: Ints, radius: Floats, block: Block) -> Bools:
+    """Return which of the segments `rows` come over the block, as far as the boxes around them tell."""
+    low, high = extents(segments)
     inside = np.ones(len(rows), dtype=np.bool_)
     for axis, (least, most) in enumerate(((block.low.x, block.high.x), (block.low.y, block.high.y))):
         start = segments.start[rows, axis]
         inside &= np.minimum(start, low[rows, axis]) - radius < most
         inside &= np.maximum(start, high[rows, axis]) + radius > least
-    return _Cuts(program, segments, block, rows[inside], lowest[rows][inside], index, used, table, serious)
+    return inside
 
 
 def _rapids(cuts: _Cuts, work_offset: Position | None) -> list[Diagnostic]:
     program, segments = cuts.program, cuts.segments
-    rapid = segments.kind[cuts.rows] == Kind.RAPID
-    start, end = segments.start[cuts.rows], segments.end[cuts.rows]
+    rapid = np.flatnonzero(segments.kind[cuts.rows] == Kind.RAPID)
+    rows, bottom = cuts.rows[rapid], cuts.bottom[rapid]
+    start, end = segments.start[rows], segments.end[rows]
     straight_up = (start[:, :2] == end[:, :2]).all(axis=1) & (end[:, 2] >= start[:, 2])
-    first = _first_height(segments)
-    falls_first = (cuts.rows == first) & (end[:, 2] < start[:, 2])
-    suspect = rapid & ~straight_up & ((cuts.rows > first) | falls_first)
+    first = _first_height(segments) if len(rows) else 0
+    falls_first = (rows == first) & (end[:, 2] < start[:, 2])
+    suspect = ~straight_up & ((rows > first) | falls_first)
     if not suspect.any():
         return []
     if len(segments) > MOST_MOVES:
         text = f"The program has over {MOST_MOVES} moves: whether its rapids meet material was not checked."
         remedy = "Look at its path, or split it into smaller programs."
         return [Diagnostic(Severity.WARNING, 0, 0, "rapids-unchecked", text, remedy)]
-    taken = mill(program, cuts.table, cuts.block, cells=_COARSE_CELLS, work_offset=work_offset).load[cuts.rows]
-    area = np.array([np.pi / 4 * tool.diameter**2 for tool in cuts.tools])[cuts.tool[cuts.rows]]
+    taken = mill(program, cuts.table, cuts.block, cells=_COARSE_CELLS, work_offset=work_offset).load[rows]
+    area = np.array([np.pi / 4 * tool.diameter**2 for tool in cuts.tools])[cuts.tool[rows]]
     # The way that leads to the first height begins nobody knows where; where it falls, nothing was cut before it.
     suspect &= falls_first | (taken > _SCRATCH_MM * area)
     hits = np.zeros(len(segments), dtype=np.bool_)
-    hits[cuts.rows[suspect]] = True
-    depth = np.zeros(len(segments))
-    depth[cuts.rows] = cuts.block.high.z - cuts.bottom
+    hits[rows[suspect]] = True
+    depth = dict(zip(rows.tolist(), (cuts.block.high.z - bottom).tolist(), strict=True))
     return per_line(
         program,
         hits,

@@ -17,8 +17,8 @@ from edge.domain.block import Block
 from edge.domain.lines import Lines
 from edge.domain.machine import Position
 from edge.domain.tool import Tool, ToolShape
-from edge.gcode.arcs import extents
-from edge.gcode.model import Bools, Floats, Ints, Kind, Program
+from edge.gcode.arcs import arc_extents
+from edge.gcode.model import Bools, Floats, Ints, Kind, Program, Segments
 
 DEFAULT_TOOL = Tool(0, "End mill 3.175 mm", ToolShape.FLAT, diameter=3.175, flute_length=12.0)
 """What is taken for a tool that nobody has described: as thick as the shank of a small router's cutters (1/8 inch)."""
@@ -39,12 +39,12 @@ def tool_of(program: Program, tools: Mapping[int, Tool] | None) -> tuple[Ints, t
     """
     at, number = _changes(program)
     numbers, event = np.unique(np.concatenate([[0], number]), return_inverse=True)
-    current = event[np.searchsorted(at, program.segments.wire, side="right")]
-    used = np.bincount(current, minlength=len(numbers)) > 0
+    spans = _spans(program, at)
+    used = np.bincount(event, spans, len(numbers)) > 0
     if not used.any():
         used[event[-1]] = True
-    index = (np.cumsum(used) - 1)[current]
-    return index, tuple(tool_named(one, tools) for one in numbers[used].tolist())
+    index = (np.cumsum(used) - 1)[event]
+    return np.repeat(index, spans), tuple(tool_named(one, tools) for one in numbers[used].tolist())
 
 
 def tool_named(number: int, tools: Mapping[int, Tool] | None) -> Tool:
@@ -55,18 +55,23 @@ def tool_named(number: int, tools: Mapping[int, Tool] | None) -> Tool:
 
 def spindle_turns(program: Program) -> Bools:
     """Return for each segment (n,) whether the spindle was told to turn, at a speed over 0."""
-    wire = program.segments.wire
     at, code = _words(program, "M")
     # M2 and M30 act after the motion of their line, the others before it.
     ends = (code == 2) | (code == 30)
     counts = ends | ((code >= 3) & (code <= 5))
     at, code, ends = at[counts], code[counts], ends[counts]
     on = np.concatenate([[False], (code == 3) | (code == 4)])
-    turning = on[np.searchsorted(at + ends, wire, side="right")]
+    turning = np.repeat(on, _spans(program, at + ends))
     at, speed = speed_words(program)
-    fast = np.concatenate([[False], speed > 0])[np.searchsorted(at, wire, side="right")]
-    both: Bools = turning & fast
+    both: Bools = turning & np.repeat(np.concatenate([[False], speed > 0]), _spans(program, at))
     return both
+
+
+def _spans(program: Program, at: Ints) -> Ints:
+    """Return how many segments there are before the first of the wire lines `at`, and from each on to the next."""
+    wire = program.segments.wire
+    spans: Ints = np.diff(np.searchsorted(wire, at, side="left"), prepend=0, append=len(wire))
+    return spans
 
 
 def guess_block(program: Program, tools: Mapping[int, Tool] | None) -> Block:
@@ -76,30 +81,63 @@ def guess_block(program: Program, tools: Mapping[int, Tool] | None) -> Block:
     below it, as with a zero on top of the stock, and else the highest cut. A program that cuts nothing has 1 mm3.
     """
     segments = program.segments
-    cuts = (segments.kind != Kind.RAPID) & ~segments.machine_frame.any(axis=1)
+    cuts = segments.kind != Kind.RAPID
+    if segments.machine_frame.any():
+        cuts &= ~segments.machine_frame.any(axis=1)
     if not cuts.any():
         return Block(Position(0.0, 0.0, -1.0), Position(1.0, 1.0, 0.0))
-    low, high = extents(segments)
-    start, low, high = segments.start[cuts], low[cuts], high[cuts]
-    low, high = np.minimum(start, low), np.maximum(start, high)
     index, used = tool_of(program, tools)
-    radius = np.array([tool.diameter / 2 for tool in used])[index[cuts]]
-    x0, y0 = (float(_bounded(low[:, axis] - radius).min()) for axis in (0, 1))
-    x1, y1 = (float(_bounded(high[:, axis] + radius).max()) for axis in (0, 1))
-    bottom = float(_bounded(low[:, 2]).min())
-    top = _upper_face(start, segments.end[cuts], low[:, 2])
+    boxes = []
+    for number, tool in enumerate(used):
+        own = cuts & (index == number) if len(used) > 1 else cuts
+        if own.any():
+            low, high = _box(segments, own)
+            aside = np.array([tool.diameter / 2, tool.diameter / 2, 0.0])
+            boxes.append((_bounded(low - aside), _bounded(high + aside)))
+    x0, y0, bottom = np.min([low for low, _ in boxes], axis=0).tolist()
+    x1, y1, _ = np.max([high for _, high in boxes], axis=0).tolist()
+    top = _upper_face(segments, cuts)
     return Block(Position(x0, y0, bottom - _BELOW_MM), Position(max(x1, x0 + 1.0), max(y1, y0 + 1.0), top))
 
 
-def _upper_face(start: Floats, end: Floats, lowest: Floats) -> float:
+def _box(segments: Segments, own: Bools) -> tuple[Floats, Floats]:
+    """Return (low, high), (3,) each, of some segments, their beginnings included."""
+    low, high = segments.end[own], segments.end[own]
+    # Where a segment begins the one before it has ended, so that only the beginnings of runs are looked at.
+    begins = own & ~np.concatenate([[False], own[:-1]])
+    starts = segments.start[begins]
+    parts_low, parts_high = [low.min(axis=0), starts.min(axis=0)], [high.max(axis=0), starts.max(axis=0)]
+    arcs = own[segments.arc]
+    if arcs.any():
+        arc_low, arc_high = arc_extents(segments)
+        parts_low.append(arc_low[arcs].min(axis=0))
+        parts_high.append(arc_high[arcs].max(axis=0))
+    return np.min(parts_low, axis=0), np.max(parts_high, axis=0)
+
+
+def _upper_face(segments: Segments, cuts: Bools) -> float:
     """Return the Z of the upper face: moves that go up and down only do not tell it unless there are no others."""
-    level = np.nan_to_num(np.hypot(end[:, 0] - start[:, 0], end[:, 1] - start[:, 1]), posinf=_FARTHEST_MM)
-    level += 1e-9
+    way = np.zeros(len(segments))
+    for axis in (0, 1):
+        way += np.abs(segments.end[:, axis] - segments.start[:, axis])
+    way = np.minimum(np.nan_to_num(way, nan=_FARTHEST_MM), _FARTHEST_MM)
+    lowest = lowest_z(segments)
     below = lowest < 0
-    if level[below].sum() >= level[~below].sum():
+    # A program of holes has no way across: then each hole counts alike.
+    weight = (way + 1e-9) * cuts
+    if weight[below].sum() >= weight.sum() / 2:
         return 0.0
-    across = level > 1e-6
-    return float(_bounded(lowest[across] if across.any() else lowest).max())
+    across = cuts & (way > 1e-6)
+    return float(_bounded(lowest[across] if across.any() else lowest[cuts]).max())
+
+
+def lowest_z(segments: Segments) -> Floats:
+    """Return the lowest Z (n,) of each segment, its beginning included."""
+    lowest = np.minimum(segments.start[:, 2], segments.end[:, 2])
+    if segments.arc_plane.any():
+        low, _ = arc_extents(segments)
+        lowest[segments.arc] = np.minimum(lowest[segments.arc], low[:, 2])
+    return lowest
 
 
 def _bounded(values: Floats) -> Floats:
