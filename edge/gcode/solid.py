@@ -9,15 +9,17 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.gcode.model import Bools, Floats
 from edge.gcode.stock import Relief
+from edge.gcode.sweep import Heights
+from edge.gcode.turning import Profile
 
 Pixels = NDArray[np.uint8]
-Corners = NDArray[np.float32]
 
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 _LIGHT = np.array([-0.5, 0.5, 0.7071])
@@ -26,16 +28,22 @@ _UPPER = np.array([222.0, 196.0, 160.0])
 _LOWER = np.array([112.0, 84.0, 58.0])
 """The colours of the upper face and of the bottom: wood, so that depth is told by brightness, too."""
 _AMBIENT = 0.35
+_FACETS = 96
+"""Flat sides of a turned part."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPE = {1: 0, 3: 2, 4: 6}
 
 
-def stl_bytes(relief: Relief) -> bytes:
+def stl_bytes(part: Relief | Profile) -> bytes:
     """Return a binary STL of what is left, mm: closed, triangles counter-clockwise from outside.
 
-    The surface runs through the middles of the cells and straight out to the edges of the block. Where the block is
-    cut through there is nothing. The header does not begin with `solid`, by which readers tell the other form.
+    The surface runs through the middles of the cells and straight out to the edges of the block or the ends of the bar,
+    whose Z becomes X here, as it lies on the machine. Where the block is cut through there is nothing.
     """
+    return stl_of(_revolved(part) if isinstance(part, Profile) else _block(part))
+
+
+def _block(relief: Relief) -> Heights:
     grid = _grid(relief)
     floor = grid.copy()
     floor[..., 2] = relief.bottom
@@ -44,12 +52,26 @@ def stl_bytes(relief: Relief) -> bytes:
     parts = [_quads(grid, there)]
     parts.append(_quads(floor, there)[:, ::-1] if not thick.all() else _fan(_rim(floor)))
     parts.append(_walls(_rim(grid), _rim(floor)))
-    corners = np.concatenate(parts)
-    return stl_of(corners)
+    return np.concatenate(parts)
 
 
-def stl_of(corners: Corners) -> bytes:
-    """Return a binary STL of triangles (n, 3, 3), mm; triangles without an area are left out."""
+def _revolved(profile: Profile) -> Heights:
+    """Return the triangles of a part that turns about X; its ends are flat."""
+    count = len(profile.radii)
+    x = np.concatenate([[0.0, 0.0], np.arange(count) + 0.5, [count, count]]) * profile.cell_mm + profile.z0
+    radius = np.concatenate([[0.0], profile.radii[:1], profile.radii, profile.radii[-1:], [0.0]])
+    angle = np.arange(_FACETS) * (2 * np.pi / _FACETS)
+    angle = np.concatenate([angle, angle[:1]])[:, None]
+    rings = np.empty((_FACETS + 1, count + 4, 3), dtype=np.float32)
+    rings[..., 0], rings[..., 1], rings[..., 2] = x, radius * -np.cos(angle), radius * np.sin(angle)
+    return _quads(rings, np.ones((_FACETS, count + 3), dtype=np.bool_))
+
+
+def stl_of(corners: Heights) -> bytes:
+    """Return a binary STL of triangles (n, 3, 3), mm; those with two corners in one place are left out.
+
+    The header does not begin with `solid`, by which readers tell the other form.
+    """
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     length = np.sqrt((normal * normal).sum(axis=1))
     real = length > 0
@@ -59,7 +81,7 @@ def stl_of(corners: Corners) -> bytes:
     return b"InfoMobil, mm".ljust(80) + struct.pack("<I", len(triangles)) + triangles.tobytes()
 
 
-def _grid(relief: Relief) -> Corners:
+def _grid(relief: Relief) -> Heights:
     """Return the points of the surface (ny + 2, nx + 2, 3): the middles of the cells and the edges of the block."""
     ny, nx = relief.heights.shape
     x = np.concatenate([[0.0], np.arange(nx) + 0.5, [nx]]) * relief.cell_mm + relief.x0
@@ -69,30 +91,31 @@ def _grid(relief: Relief) -> Corners:
     return grid
 
 
-def _quads(grid: Corners, there: Bools) -> Corners:
+def _quads(grid: Heights, there: Bools) -> Heights:
     """Return two triangles for each mesh of `grid` that is `there`, counter-clockwise from above."""
     a, b, c, d = grid[:-1, :-1][there], grid[:-1, 1:][there], grid[1:, 1:][there], grid[1:, :-1][there]
     return np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
 
 
-def _rim(grid: Corners) -> Corners:
+def _rim(grid: Heights) -> Heights:
     """Return the outermost points once around, counter-clockwise from above, the first again at the end."""
     return np.concatenate([grid[0, :-1], grid[:-1, -1], grid[-1, :0:-1], grid[:0:-1, 0], grid[:1, 0]])
 
 
-def _walls(upper: Corners, lower: Corners) -> Corners:
+def _walls(upper: Heights, lower: Heights) -> Heights:
     a, b, c, d = lower[:-1], lower[1:], upper[1:], upper[:-1]
     return np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
 
 
-def _fan(rim: Corners) -> Corners:
+def _fan(rim: Heights) -> Heights:
     """Return triangles from the middle to the rim, seen from below."""
     middle = np.broadcast_to((rim.min(axis=0) + rim.max(axis=0)) / 2, rim[:-1].shape)
     return np.stack([middle, rim[1:], rim[:-1]], axis=1)
 
 
-def png_bytes(relief: Relief, *, scale: int = 1) -> bytes:
-    """Return a PNG of the relief from above, `scale` pixels a cell, the back at the top; cut through is transparent."""
+def png_bytes(part: Relief | Profile, *, scale: int = 1) -> bytes:
+    """Return a PNG of a part from above, `scale` pixels a cell, the back at the top; where nothing is, transparent."""
+    relief = part.lying() if isinstance(part, Profile) else part
     return png_of(shaded(relief).repeat(scale, axis=0).repeat(scale, axis=1))
 
 
@@ -129,16 +152,8 @@ def png_of(pixels: Pixels) -> bytes:
     )
 
 
-def npz_bytes(relief: Relief) -> bytes:
-    """Return an NPZ with the arrays heights (ny, nx), x0, y0, cell_mm, bottom and top, mm."""
+def npz_bytes(part: Relief | Profile) -> bytes:
+    """Return an NPZ with the fields of `part`, each an array of its name, mm."""
     file = io.BytesIO()
-    np.savez_compressed(
-        file,
-        heights=relief.heights,
-        x0=relief.x0,
-        y0=relief.y0,
-        cell_mm=relief.cell_mm,
-        bottom=relief.bottom,
-        top=relief.top,
-    )
+    np.savez_compressed(file, **{field.name: getattr(part, field.name) for field in fields(part)})
     return file.getvalue()

@@ -27,7 +27,7 @@ from edge.gcode.tooling import tool_of
 
 CELLS = 512
 """Cells along the longer side of a block where nobody asks for another number."""
-_CHORD_SHARE = 0.05
+CHORD_SHARE = 0.05
 """Of a cell: how far a chord may be off its arc."""
 _MOST_CHORDS = 2_000_000
 _MOVES_AT_A_TIME = 1 << 15
@@ -141,7 +141,7 @@ def mill(
     """
     erosion = Erosion(block, cells)
     index, used = tool_of(program, tools)
-    start, end, row = _moves(program.segments, work_offset, _CHORD_SHARE * max(block.size[:2]) / cells)
+    start, end, row = straight_moves(program.segments, CHORD_SHARE * max(block.size[:2]) / cells, work_offset)
     taken = np.zeros(len(row))
     edges = np.flatnonzero(np.diff(index[row], prepend=-1, append=-1))
     for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
@@ -151,13 +151,19 @@ def mill(
     return Milled(erosion.relief(), load)
 
 
-def _moves(segments: Segments, work_offset: Position | None, tolerance: float) -> tuple[Floats, Floats, Ints]:
-    """Return (start, end, row) of all straight moves whose place is known: (k, 3), (k, 3), (k,) row of the segment."""
+def straight_moves(
+    segments: Segments, tolerance: float, work_offset: Position | None = None, *, depth: int = 2
+) -> tuple[Floats, Floats, Ints]:
+    """Return (start, end, row) of all moves whose place is known: (k, 3), (k, 3), (k,) row of the segment.
+
+    Arcs become chords at most `tolerance` mm off. depth: the axis along which the tool goes into the material; how far
+    it is in is not known before the program has moved it. work_offset as in `mill`.
+    """
     counts = chord_counts(arc_geometry(segments), tolerance)
     if counts.sum() > _MOST_CHORDS:
         counts = np.maximum(counts * _MOST_CHORDS // counts.sum(), 1)
     known = np.ones(len(segments), dtype=np.bool_)
-    known[: _first_known(segments)] = False
+    known[: _first_known(segments, depth)] = False
     if work_offset is None:
         to_machine: Bools = np.logical_or.reduce(segments.machine_frame, axis=1)
         known[1:] &= ~to_machine[:-1]
@@ -167,10 +173,10 @@ def _moves(segments: Segments, work_offset: Position | None, tolerance: float) -
     return start[known], end[known], row[known]
 
 
-def _first_known(segments: Segments) -> int:
-    """Return the first segment that begins at a height which the program has given."""
-    moves_in_z = segments.start[:, 2] != segments.end[:, 2]
-    fixed = np.flatnonzero(moves_in_z | (segments.kind != Kind.RAPID))
+def _first_known(segments: Segments, axis: int) -> int:
+    """Return the first segment that begins at a place of `axis` which the program has given."""
+    moves = segments.start[:, axis] != segments.end[:, axis]
+    fixed = np.flatnonzero(moves | (segments.kind != Kind.RAPID))
     if not len(fixed):
         return len(segments)
     return int(fixed[0]) + int(segments.kind[fixed[0]] == Kind.RAPID)
