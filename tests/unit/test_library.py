@@ -19,6 +19,7 @@ from content.make_programs import PROGRAMS
 from edge.cli import cli
 from edge.config import ConfigError, parse_settings
 from edge.store.library import PieceLibrary
+from tests.support.library import KEY, OFFICE, add_piece, flip, sign
 from wire.library import (
     MAX_FILES,
     SIGNATURE,
@@ -30,28 +31,8 @@ from wire.library import (
     sign_piece,
 )
 
-OFFICE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-KEY = OFFICE.public_key().public_bytes_raw().hex()
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(32, 64)))
 Harm = Callable[[Path], object]
-
-
-def add_piece(folder: Path, name: str = "wheel", *, key: Ed25519PrivateKey | None = OFFICE) -> Path:
-    """Put a piece into a library that no software ships, signed with `key`."""
-    place = Path(shutil.copytree(PROGRAMS / "gear", folder / name))
-    described = (place / "piece.toml").read_text("utf-8").replace('id = "gear"', f'id = "{name}"')
-    (place / "piece.toml").write_text(described, "utf-8")
-    if key is not None:
-        (place / SIGNATURE).write_bytes(sign_piece(name, read_folder(place), key))
-    return place
-
-
-def flip(path: Path, at: int = -1) -> None:
-    """Change one byte of a file, and nothing else that a listing of the folder would show."""
-    before, content = path.stat(), bytearray(path.read_bytes())
-    content[at] ^= 1
-    path.write_bytes(content)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_what_ships_with_the_software_needs_no_key_and_what_the_office_signed_needs_its_own(tmp_path: Path) -> None:
@@ -135,8 +116,7 @@ async def test_another_version_that_the_office_has_signed_waits_for_a_restart(tm
     place = add_piece(tmp_path)
     library = PieceLibrary(tmp_path, [KEY])
     (place / "program.nc").write_bytes(b"G21 G90\nG0 X1\nM30\n")
-    (place / SIGNATURE).unlink()
-    (place / SIGNATURE).write_bytes(sign_piece("wheel", read_folder(place), OFFICE))
+    sign(place)
     found = await library.look("wheel")
     assert found is not None
     assert found.flaw == "newer"
@@ -147,7 +127,7 @@ def test_a_broken_piece_is_left_out_and_the_others_are_there(tmp_path: Path) -> 
     add_piece(tmp_path)
     broken = add_piece(tmp_path, "broken", key=None)
     (broken / "piece.toml").write_text("id = ")
-    (broken / SIGNATURE).write_bytes(sign_piece("broken", read_folder(broken), OFFICE))
+    sign(broken)
     renamed = add_piece(tmp_path, "renamed")
     renamed.rename(tmp_path / "other")
     library = PieceLibrary(tmp_path, [KEY])
