@@ -16,6 +16,7 @@ from edge.domain.block import Block
 from edge.domain.machine import Position
 from edge.domain.tool import Tool, ToolShape
 from edge.gcode.arcs import extents
+from edge.gcode.blocks import MAX_TOOL
 from edge.gcode.diagnostics import Diagnostic, Severity
 from edge.gcode.findings import first_of, per_line
 from edge.gcode.model import Bools, Floats, Ints, Kind, Program, Segments
@@ -95,7 +96,7 @@ def _unknown_tools(program: Program, tools: Mapping[int, Tool]) -> list[Diagnost
     numbers, first = np.unique(number, return_index=True)
     shown = ", ".join(f"T{one}" for one in described[:10]) + (", ..." if len(described) > 10 else "")
     for one, at in zip(numbers.tolist(), wire[first].tolist(), strict=True):
-        if one == 0 or one in tools:
+        if one in tools or not 0 < one <= MAX_TOOL:
             continue
         line = program.text.source_lines[at]
         column = next((item.column for item in program.commands if item.name == "T" and item.line == line), 0)
@@ -178,6 +179,7 @@ def _rapids(cuts: _Cuts, work_offset: Position | None) -> list[Diagnostic]:
         "rapid-in-stock",
         lambda row: f"The rapid goes through material, {depth[row]:.2f} mm under its upper face.",
         "Raise the tool above the material before the G0, or write G1 with a feed.",
+        lambda _: "ZXY",
     )
 
 
@@ -199,6 +201,7 @@ def _spindle_off(cuts: _Cuts) -> list[Diagnostic]:
         "spindle-off-in-cut",
         "The tool cuts here, and the program has not turned the spindle on.",
         "Write M3 and S with the speed before the first cut, and M5 only after the last.",
+        "ZXY",
     )
 
 
@@ -214,6 +217,7 @@ def _too_deep(cuts: _Cuts, number: int, tool: Tool) -> list[Diagnostic]:
         "depth-over-flute",
         f"{tool.name} goes {depth[over].max():.2f} mm deep, and its flutes are {tool.flute_length:g} mm long.",
         "Cut less deep, or use a tool with longer flutes.",
+        "Z",
     )
 
 
@@ -238,4 +242,5 @@ def _plunges(cuts: _Cuts, number: int, tool: Tool) -> list[Diagnostic]:
         "plunge-too-fast",
         f"The plunge goes down at {speed[fast].max():.0f} mm/min; {tool.name} takes {tool.max_plunge:g} mm/min.",
         "Write a lower F for the plunge.",
+        "FZ",
     )

@@ -13,7 +13,7 @@ from edge.domain.tool import Tool
 from edge.gcode.arcs import arc_extents, extents
 from edge.gcode.cutting import check_cutting
 from edge.gcode.diagnostics import Diagnostic, Severity
-from edge.gcode.findings import at_word, first_of, per_line
+from edge.gcode.findings import at_word, first_of, per_line, with_columns
 from edge.gcode.model import Floats, Kind, Program
 from edge.gcode.tooling import speed_words
 
@@ -61,6 +61,7 @@ def check(
     banned: frozenset[str] = VISITOR_BANNED,
     tools: Mapping[int, Tool] | None = None,
     block: Block | None = None,
+    source: bytes | None = None,
     max_diagnostics: int = MAX_DIAGNOSTICS,
 ) -> list[Diagnostic]:
     """Return what is wrong with `program` on a machine, in order of the lines.
@@ -69,8 +70,9 @@ def check(
     known, what depends on it is not checked and a warning says so. A word of `banned` is an error (`G10`, `M6`, `$`
     for any line that begins with one). tools is the machine's table by T number, empty where nobody has described any
     and None for a machine that cuts with no tool: then neither tools nor material are checked. Without a block it is
-    guessed, and what depends on it is no more than a warning. The program is refused when any of the findings is an
-    error; findings over `max_diagnostics` are left out, errors last.
+    guessed, and what depends on it is no more than a warning. source is what the program was made of: without it the
+    findings about motions have words, but no columns. The program is refused when any of the findings is an error;
+    findings over `max_diagnostics` are left out, errors last.
     """
     findings = list(program.diagnostics)
     findings += _words(program, banned)
@@ -89,6 +91,8 @@ def check(
     findings += _whole(program)
     if len(findings) > max_diagnostics:
         findings = sorted(findings, key=lambda finding: (_RANK[finding.severity], finding.line))[:max_diagnostics]
+    if source is not None:
+        findings = with_columns(findings, source)
     return sorted(findings, key=lambda finding: (finding.line, finding.column))
 
 
@@ -143,12 +147,13 @@ def _feeds(program: Program, travel: Travel, limit: int) -> list[Diagnostic]:
             "feed-over-limit",
             lambda row: f"The feed F{feed[row]:g} mm/min is over the machine's {travel.max_feed:g} mm/min.",
             "Use a lower F.",
+            lambda _: "F",
         )
     under = np.flatnonzero((feed > 0) & (feed < LEAST_FEED))
     if len(under):
         text = f"The feed is {feed[under].min():g} mm/min, and the controller moves at {LEAST_FEED:g} mm/min at least."
         remedy = "Check the unit of F: mm/min after G21 and G94, inch/min after G20."
-        findings += first_of(program, under, Severity.WARNING, "feed-under-limit", text, remedy)
+        findings += first_of(program, under, Severity.WARNING, "feed-under-limit", text, remedy, "F")
     return findings
 
 
@@ -166,19 +171,29 @@ def _reach(program: Program, travel: Travel, work_offset: Position, limit: int) 
     finite = np.isfinite(low).all(axis=1) & np.isfinite(high).all(axis=1)
     outside = ~finite | (under > _TOUCH).any(axis=1) | (over > _TOUCH).any(axis=1)
 
-    def sentence(row: int) -> str:
+    def farthest(row: int) -> tuple[int, float]:
         beyond = np.nan_to_num(np.maximum(under[row], over[row]), nan=np.inf)
         axis = int(np.argmax(beyond))
+        return axis, float(beyond[axis])
+
+    def sentence(row: int) -> str:
+        axis, beyond = farthest(row)
         is_under = under[row, axis] >= over[row, axis]
         reached = low[row, axis] if is_under else high[row, axis]
         bound = least[axis] if is_under else most[axis]
         return (
-            f"The move goes to machine {'XYZ'[axis]} {reached:.3f} mm, {beyond[axis]:.3f} mm beyond the travel, "
+            f"The move goes to machine {'XYZ'[axis]} {reached:.3f} mm, {beyond:.3f} mm beyond the travel, "
             f"which ends at {bound:.3f} mm."
         )
 
     remedy = "Set the zero elsewhere or make the piece smaller."
-    return per_line(program, outside, limit, Severity.ERROR, "out-of-travel", sentence, remedy)
+
+    def letters(row: int) -> str:
+        # An arc may leave the travel on an axis that its line does not name.
+        axis, _ = farthest(row)
+        return "XYZ"[axis] + ("IJKR" if segments.kind[row] >= Kind.ARC_CW else "")
+
+    return per_line(program, outside, limit, Severity.ERROR, "out-of-travel", sentence, remedy, letters)
 
 
 def _fits(program: Program, least: Floats, most: Floats) -> bool:

@@ -84,6 +84,25 @@ def test_travel_counts_from_the_work_offset() -> None:
     assert "Y 5.000 mm, 5.000 mm beyond" in found.text
 
 
+def test_with_the_text_every_finding_has_its_column() -> None:
+    text = (
+        b"\xef\xbb\xbfG1 (F) X5 F 9999\r\n X6\r\nG1 X5 F0.1\r\nG2 X5 I60\r\n(X1) n5 g0 x1 (X3) Y 999\r\nG0 Y0\r\nG0 Z99"
+    )
+    program = interpret(text)
+    found = [item for item in check(program, TRAVEL, OFFSET, source=text) if item.code != "byte-order-mark"]
+    assert [(item.line, item.column, item.code, item.words) for item in found] == [
+        (1, 11, "feed-over-limit", ("F9999",)),
+        (2, 0, "feed-over-limit", ()),
+        (3, 7, "feed-under-limit", ("F0.1",)),
+        (4, 7, "out-of-travel", ("I60",)),
+        (5, 20, "out-of-travel", ("Y999",)),
+        (7, 4, "out-of-travel", ("Z99",)),
+    ]
+    without = [item for item in check(program, TRAVEL, OFFSET) if item.code != "byte-order-mark"]
+    assert [item.words for item in without] == [item.words for item in found]
+    assert {item.column for item in without} == {0}
+
+
 def test_an_arc_counts_by_its_true_extent() -> None:
     inside = b"G0 X10 Y5\nG2 X20 Y5 I5 J0 F100\n"
     outside = b"G0 X10 Y-8\nG3 X20 Y-8 I5 J0 F100\n"

@@ -44,6 +44,7 @@ class TestRapids:
         (item,) = findings(text)
         assert item.text == "The rapid goes through material, 1.00 mm under its upper face."
         assert item.remedy.startswith("Raise the tool")
+        assert item.words == ("X30",)
 
     def test_of_a_block_that_is_guessed_it_is_a_warning(self) -> None:
         text = HEAD + b"G0 X10 Y10\nG1 Z-1 F150\nG1 Y20 F600\nG0 X30\nG1 Y10\nG0 Z5\n"
