@@ -87,6 +87,7 @@ export const DIAGNOSTIC = {
   "realtime-byte": "diag.realtime-byte",
   "too-many-errors": "diag.too-many-errors",
   "too-many-lines": "diag.too-many-lines",
+  "too-large": "diag.too-large",
   "byte-order-mark": "diag.byte-order-mark",
   "tape-mark": "diag.tape-mark",
 } as const satisfies Record<string, Key>;
@@ -108,6 +109,7 @@ export const NAMED_IN_MESSAGE: ReadonlySet<string> = new Set<keyof typeof DIAGNO
   "out-of-travel",
   "realtime-byte",
   "too-many-lines",
+  "too-large",
 ]);
 
 /** Refusals of a call, by the code of the error body. */
@@ -129,6 +131,7 @@ export const ERROR = {
   "queue-full": { why: "error.queue-full.why", todo: "error.queue-full.todo" },
   "no-session": { why: "error.no-session.why", todo: "error.no-session.todo" },
   "too-large": { why: "error.too-large.why", todo: "error.too-large.todo" },
+  "no-twin": { why: "error.no-twin.why", todo: "error.no-twin.todo" },
   busy: { why: "error.busy.why", todo: "error.busy.todo" },
   login: { why: "error.login.why", todo: "error.login.todo" },
   pin: { why: "error.pin.why", todo: "error.pin.todo" },
