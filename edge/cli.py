@@ -17,6 +17,7 @@ from edge.config import NO_TOOLS, EdgeSettings, MachineSettings, load_settings
 from edge.domain.errors import InfoMobilError
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.opcua_cli import opcua
+from edge.program_cli import program
 from edge.services.hand_settings import HandSettings
 from edge.services.opening import Item
 from edge.stick_cli import export, key
@@ -29,6 +30,7 @@ from edge.story.tell import story
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Edge controller of one mobile laboratory.")
 cli.add_typer(opcua, name="opcua")
+cli.add_typer(program, name="program")
 cli.add_typer(store, name="store")
 cli.command()(export)
 cli.command()(key)

@@ -4,7 +4,7 @@
 from edge.gcode.diagnostics import Diagnostic, Severity
 from edge.gcode.limits import VISITOR_BANNED, check
 from edge.gcode.planner import MotionSettings, Plan, plan
-from edge.gcode.preview import PreviewPoint, path_preview
+from edge.gcode.preview import PreviewPoint, path_png, path_preview
 from edge.gcode.program import Bounds, Dialect, Program, Segments, interpret
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Severity",
     "check",
     "interpret",
+    "path_png",
     "path_preview",
     "plan",
 ]

@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`infomobil-edge program`: whether a program fits a machine, how long it takes, what it looks like and what it leaves.
+
+Nothing is sent to a machine and no service is needed. Everything ends with 0 where it was done, 1 where the program
+itself is the obstacle (`check`: it has an error), 2 where it was asked wrongly or a file cannot be read or written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from edge.domain.errors import InfoMobilError
+from edge.domain.machine import Position
+from edge.files import write_whole
+from edge.gcode import Diagnostic, Dialect, Plan, Program, Severity, check, interpret, path_png, plan
+from edge.gcode.limits import OPERATOR_BANNED
+from edge.gcode.model import Kind
+from edge.gcode.program import too_large
+from edge.gcode.solid import npz_bytes, png_bytes, stl_bytes
+from edge.gcode.stock import CELLS, Relief, mill
+from edge.gcode.tooling import guess_block, tool_of
+from edge.program_machine import CONFIG, Target, from_dump, of_machine
+
+program = typer.Typer(no_args_is_help=True, help="Programs: what one will do, before it does it.")
+out = Console()
+err = Console(stderr=True)
+
+MOST_LINE_SECONDS = 100_000
+"""Lines up to which `check --json` tells the seconds of each; `time --json` always does."""
+_ORDER = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+
+FileArgument = Annotated[Path, typer.Argument(help="The program.", metavar="FILE")]
+MachineOption = Annotated[
+    str | None, typer.Option("--machine", metavar="ID", help="A machine of this lab: its tools and kept settings.")
+]
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", metavar="DUMP", help="A file with what a controller answers to $$.")
+]
+OffsetOption = Annotated[
+    str | None, typer.Option("--offset", metavar="X,Y,Z", help="The program's zero in machine coordinates, mm.")
+]
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The laboratory's TOML file, for --machine.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer as one JSON object.")]
+
+
+@program.callback()
+def _group() -> None:
+    """Ask what a program will do."""
+
+
+@program.command("check")
+def check_program(
+    file: FileArgument,
+    machine: MachineOption = None,
+    settings: SettingsOption = None,
+    offset: OffsetOption = None,
+    config: ConfigOption = CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Say whether a program fits a machine: its words, its reach, its tools. Ends with 1 where it has an error."""
+    target, zero = _target(machine, settings, config), _offset(offset)
+    refusal = too_large(_size(file))
+    if refusal is not None:
+        # Unread: a file that no machine would be given must not take this computer's memory either.
+        read = interpret(b"")
+        findings, planned = [refusal], plan(read, target.motion)
+    else:
+        with _stages("Reading", "Looking at limits and tools", "Planning the time") as stage:
+            stage()
+            read = _read(file, target)
+            stage()
+            findings = check(read, target.travel, zero, banned=_banned(target), tools=target.tools)
+            stage()
+            planned = plan(read, target.motion, zero)
+    checked = _Checked(read, planned, findings, target)
+    if as_json:
+        _print_json(checked.as_json())
+    else:
+        _tell(checked)
+    if checked.has_errors:
+        raise typer.Exit(1)
+
+
+@program.command("time")
+def time_of_program(
+    file: FileArgument,
+    machine: MachineOption = None,
+    settings: SettingsOption = None,
+    offset: OffsetOption = None,
+    config: ConfigOption = CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Say how long a program takes on a machine. Lines that the controller refuses take no time."""
+    target, zero = _target(machine, settings, config), _offset(offset)
+    _require_size(file)
+    with _stages("Reading", "Planning the time") as stage:
+        stage()
+        read = _read(file, target)
+        stage()
+        planned = plan(read, target.motion, zero)
+    parts = _parts(read, planned)
+    refused = sum(item.severity is Severity.ERROR for item in read.diagnostics)
+    if as_json:
+        found = {name: round(seconds, 3) for name, seconds in parts.items()}
+        lines = [round(seconds, 4) for seconds in planned.line_seconds.tolist()]
+        _print_json({"seconds": round(planned.seconds, 3), **found, "refused": refused, "line_seconds": lines})
+        return
+    _say(f"{planned.seconds:.1f} s ({_duration(planned.seconds)})")
+    for name, seconds in parts.items():
+        _say(f"  {name.removesuffix('_s').replace('_', ' ')}: {seconds:.1f} s")
+    if refused:
+        _warn(f"{refused} line{'s' * (refused != 1)} would be refused and take no time: see program check.")
+
+
+@program.command("preview")
+def preview_program(
+    file: FileArgument, output: Annotated[Path, typer.Option("--output", "-o", help="The picture, out.png.")]
+) -> None:
+    """Draw the path of a program from above: cuts by their depth, rapids in grey."""
+    _require_suffix(output, ".png")
+    _require_size(file)
+    with _stages("Reading", "Drawing") as stage:
+        stage()
+        read = _read(file, Target())
+        if not len(read.segments):
+            _fail(f"{file} never moves: there is nothing to draw.", 1)
+        stage()
+        picture = path_png(read)
+    _write(output, picture)
+
+
+@program.command("stock")
+def stock_of_program(
+    file: FileArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="out.stl, out.npz or out.png.")],
+    machine: MachineOption = None,
+    offset: OffsetOption = None,
+    config: ConfigOption = CONFIG,
+    cells: Annotated[int, typer.Option(min=8, max=4096, help="Cells along the longer side.")] = CELLS,
+) -> None:
+    """Cut a block of material as the program does, and write what is left. The block is that around the cuts."""
+    suffix = _require_suffix(output, ".stl", ".npz", ".png")
+    target, zero = _target(machine, None, config), _offset(offset)
+    _require_size(file)
+    with _stages("Reading", "Cutting", "Writing") as stage:
+        stage()
+        read = _read(file, target)
+        stage()
+        tools = target.tools or {}
+        try:
+            relief = mill(read, tools, guess_block(read, tools), cells=cells, work_offset=zero).relief
+        except InfoMobilError as error:
+            _fail(str(error), 1)
+        stage()
+        _write(output, {".stl": stl_bytes, ".npz": npz_bytes, ".png": png_bytes}[suffix](relief))
+    _tell_relief(relief)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What is known of a program after its check."""
+
+    program: Program
+    plan: Plan
+    findings: list[Diagnostic]
+    target: Target
+
+    @property
+    def has_errors(self) -> bool:
+        return any(item.severity is Severity.ERROR for item in self.findings)
+
+    @property
+    def tools(self) -> list[int]:
+        """Return the numbers of the tools that cut, 0 for one without a number."""
+        if not len(self.program.segments):
+            return []
+        return [tool.number for tool in tool_of(self.program, self.target.tools)[1]]
+
+    @property
+    def bounds(self) -> dict[str, list[float]] | None:
+        """Return the least and the greatest coordinate reached by each axis, mm from the program's zero."""
+        bounds = self.plan.bounds
+        if bounds is None:
+            return None
+        return {axis: [_number(getattr(end, axis)) for end in (bounds.low, bounds.high)] for axis in ("x", "y", "z")}
+
+    def as_json(self) -> dict[str, object]:
+        """Return what a machine reads. `code` is GRBL's own where it has one; notes are left out."""
+        found: dict[str, object] = {
+            "lines": self.program.total_lines,
+            "errors": [_finding(item) for item in self.findings if item.severity is not Severity.NOTE],
+            "seconds": round(self.plan.seconds, 3),
+            "distance_mm": _number(self.plan.distance_mm),
+            "cut_mm": _number(self.plan.cut_mm),
+            "bounds": self.bounds,
+            "tools": self.tools,
+        }
+        if self.program.total_lines <= MOST_LINE_SECONDS:
+            found["line_seconds"] = [round(seconds, 4) for seconds in self.plan.line_seconds.tolist()]
+        return found
+
+
+def _finding(item: Diagnostic) -> dict[str, object]:
+    return {
+        "line": item.line,
+        "column": item.column,
+        "code": item.code if item.grbl is None else f"error:{item.grbl}",
+        "severity": item.severity.value,
+        "message": item.text,
+        "name": item.code,
+        "words": list(item.words),
+        "remedy": item.remedy,
+    }
+
+
+def _parts(read: Program, planned: Plan) -> dict[str, float]:
+    """Return the seconds of a program by what they are for."""
+    rapid = read.segments.kind == Kind.RAPID
+    rapids = float(planned.segment_seconds[rapid].sum())
+    cuts = float(planned.segment_seconds.sum()) - rapids
+    stops = max(0.0, planned.seconds - cuts - rapids)
+    return {"at_feed_s": cuts, "rapids_s": rapids, "stops_and_dwells_s": stops}
+
+
+def _tell(checked: _Checked) -> None:
+    for item in checked.findings:
+        _say(f"{item.severity.value}: {item}", style=_ORDER[item.severity])
+    planned = checked.plan
+    _say(f"{checked.program.total_lines} lines, {_duration(planned.seconds)} ({planned.seconds:.1f} s)")
+    _say(f"way {planned.distance_mm:.1f} mm, {planned.cut_mm:.1f} mm of it at a feed")
+    if checked.bounds is not None:
+        reach = ", ".join(f"{axis.upper()} {low:g} to {high:g}" for axis, (low, high) in checked.bounds.items())
+        _say(f"reaches {reach} mm from the program's zero")
+    if checked.tools:
+        _say(f"tools: {', '.join(f'T{number}' if number else 'one without a number' for number in checked.tools)}")
+    counts = [sum(item.severity is one for item in checked.findings) for one in (Severity.ERROR, Severity.WARNING)]
+    if checked.has_errors:
+        _say(f"{counts[0]} error{'s' * (counts[0] != 1)}: the program is refused.", style="red")
+    else:
+        warnings = f", {counts[1]} warning{'s' * (counts[1] != 1)}" if counts[1] else ""
+        _say(f"No error{warnings}.", style="green")
+
+
+def _tell_relief(relief: Relief) -> None:
+    ny, nx = relief.heights.shape
+    size = f"{nx * relief.cell_mm:.2f} x {ny * relief.cell_mm:.2f} x {relief.top - relief.bottom:.2f} mm"
+    _say(f"block {size}, cells of {relief.cell_mm:.3f} mm")
+    _say(f"removed {relief.removed_mm3:.1f} mm3, {relief.remaining_mm3:.1f} mm3 left")
+    _say(f"lowest cut {relief.top - float(relief.heights.min()):.2f} mm under the upper face")
+
+
+def _target(machine: str | None, settings: Path | None, config: Path) -> Target:
+    if machine is not None and settings is not None:
+        _fail("Name a machine or give its settings, not both.", 2)
+    try:
+        if settings is not None:
+            return from_dump(settings)
+        return Target() if machine is None else of_machine(config, machine)
+    except InfoMobilError as error:
+        _fail(str(error), 2)
+
+
+def _offset(text: str | None) -> Position | None:
+    if text is None:
+        return None
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError:
+        _fail(f"{text!r} is no offset: write three numbers, as in --offset -150,-100,-40.", 2)
+    if not all(math.isfinite(value) for value in (x, y, z)):
+        _fail(f"{text!r} is no offset: each number has to be finite.", 2)
+    return Position(x, y, z)
+
+
+def _banned(target: Target) -> frozenset[str]:
+    return OPERATOR_BANNED - ({"M6"} if target.tool_change else set())
+
+
+def _size(file: Path) -> int:
+    try:
+        if not file.is_file():
+            _fail(f"There is no file {file}.", 2)
+        return file.stat().st_size
+    except OSError as error:
+        _fail(f"{file} cannot be read: {error.strerror or error}.", 2)
+
+
+def _require_size(file: Path) -> None:
+    refusal = too_large(_size(file))
+    if refusal is not None:
+        _fail(f"{refusal.text} {refusal.remedy}", 1)
+
+
+def _read(file: Path, target: Target) -> Program:
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        _fail(f"{file} cannot be read: {error.strerror or error}.", 2)
+    return interpret(text, dialect=Dialect(tool_change=target.tool_change))
+
+
+def _require_suffix(output: Path, *suffixes: str) -> str:
+    suffix = output.suffix.lower()
+    if suffix not in suffixes:
+        _fail(f"{output} does not end in {' or '.join(suffixes)}, which says what is written.", 2)
+    return suffix
+
+
+def _write(output: Path, content: bytes) -> None:
+    try:
+        write_whole(output, content, 0o644)
+    except OSError as error:
+        _fail(f"{output} cannot be written: {error.strerror or error}.", 2)
+
+
+class _Stage:
+    """Calls move a progress bar on to the next of its stages."""
+
+    def __init__(self, progress: Progress, names: Iterable[str]) -> None:
+        self._progress = progress
+        self._names = list(names)
+        self._task = progress.add_task(self._names[0], total=len(self._names))
+        self._next = 0
+
+    def __call__(self) -> None:
+        self._progress.update(self._task, description=self._names[self._next], completed=self._next)
+        self._next += 1
+
+
+@contextmanager
+def _stages(*names: str) -> Iterator[_Stage]:
+    """Show on a terminal which of some stages is under way, until the work is done; then it is gone."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        yield _Stage(progress, names)
+
+
+def _number(value: float) -> float:
+    """Return a length as JSON can say it: micrometres, and what is no number as the greatest one."""
+    return round(value, 3) if math.isfinite(value) else math.copysign(1e30, value)
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
+    shown = [f"{value} {unit}" for value, unit in parts if value]
+    return " ".join(shown) or "0 s"
+
+
+def _print_json(found: dict[str, object]) -> None:
+    typer.echo(json.dumps(found, allow_nan=False))
+
+
+def _say(line: str, style: str | None = None) -> None:
+    """Print a line as it is: a path that a narrow terminal cuts is of no use."""
+    out.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def _warn(line: str) -> None:
+    err.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def _fail(why: str, code: int) -> NoReturn:
+    err.print(why, style="red", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(code)
