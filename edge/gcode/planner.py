@@ -26,6 +26,8 @@ _LONGEST_STEP = 0xFFFF * 8 / 16e6
 """s: the longest time between two steps that the 16-bit step timer reaches at 16 MHz; slower feeds run faster."""
 _STRAIGHT, _REVERSAL = -0.999999, 0.999999
 _FREE = 1e30
+_DWELL_STEP = 0.05
+_DWELL_STEPS = 1 << 16
 _MOST_CHORDS = 2_000_000
 
 
@@ -48,22 +50,22 @@ class MotionSettings:
         """Return the settings of a `$$` dump ({"$110": "3000.000", ...}); a missing one has its default."""
         default = cls()
 
-        def number(key: str, otherwise: float) -> float:
+        def number(key: str, otherwise: float, least: float = 1e-6) -> float:
             try:
                 value = float(settings.get(key, otherwise))
             except ValueError:
                 return otherwise
-            return value if np.isfinite(value) and value > 0 else otherwise
+            return value if np.isfinite(value) and value >= least else otherwise
 
         def axes(first: int, otherwise: tuple[float, float, float]) -> tuple[float, float, float]:
             x, y, z = (number(f"${first + axis}", otherwise[axis]) for axis in range(3))
             return x, y, z
 
-        delay = number("$1", default.stop_delay_s * 1000)
+        delay = number("$1", default.stop_delay_s * 1000, 0.0)
         return cls(
             max_rate=axes(110, default.max_rate),
             acceleration=axes(120, default.acceleration),
-            junction_deviation=number("$11", default.junction_deviation),
+            junction_deviation=number("$11", default.junction_deviation, 0.0),
             arc_tolerance=number("$12", default.arc_tolerance),
             stop_delay_s=0.0 if delay >= 255 else delay / 1000,
             steps_per_mm=axes(100, default.steps_per_mm),
@@ -74,8 +76,9 @@ class MotionSettings:
 class Plan:
     """What a program takes.
 
-    seconds in all; line_seconds: (total lines,) seconds of each line of the source; distance_mm; bounds in work
-    coordinates (mm), None without motion; segment_seconds: (segments,) seconds of each motion, without the stops.
+    seconds in all; line_seconds: (total lines,) seconds of each line of the source; distance_mm, and cut_mm of it at a
+    feed; bounds in work coordinates (mm), None without motion; segment_seconds: (segments,) seconds of each motion,
+    without the stops.
     """
 
     seconds: float
@@ -83,6 +86,7 @@ class Plan:
     distance_mm: float
     bounds: Bounds | None
     segment_seconds: Floats
+    cut_mm: float
 
     def progress(self) -> Floats:
         """Return per source line the share of the time (0..1) that has passed when it is done."""
@@ -116,11 +120,27 @@ def plan(program: Program, settings: MotionSettings, work_offset: Position | Non
     halted = 0
     for stop, halt in zip(program.stops, halts.tolist(), strict=True):
         line = program.text.source_lines[stop.wire] - 1
-        line_seconds[line] += stop.seconds
+        line_seconds[line] += dwell_seconds(stop.seconds)
         if halt > halted and stop.kind is not StopKind.PAUSE:
             line_seconds[line] += settings.stop_delay_s
         halted = halt
-    return Plan(float(line_seconds.sum()), line_seconds, float(distance.sum()), _bounds(segments), segment_seconds)
+    return Plan(
+        seconds=float(line_seconds.sum()),
+        line_seconds=line_seconds,
+        distance_mm=float(distance.sum()),
+        bounds=_bounds(segments),
+        segment_seconds=segment_seconds,
+        cut_mm=float(distance[segments.kind[row] != Kind.RAPID].sum()),
+    )
+
+
+def dwell_seconds(seconds: float) -> float:
+    """Return how long GRBL dwells for `G4 P seconds`: whole steps of 50 ms, counted in 16 bits, in single precision.
+
+    Source: the trace `dwell`, and delay_sec() as the manual's build options describe it (DWELL_TIME_STEP).
+    """
+    steps = np.ceil(np.float32(seconds) * np.float32(1 / _DWELL_STEP))
+    return float(steps % _DWELL_STEPS * _DWELL_STEP)
 
 
 def in_one_frame(segments: Segments, work_offset: Position | None) -> Segments:
