@@ -164,6 +164,7 @@ def snapshot(**changes: Any) -> Json:
         "visit": visit(),
         "sync": sync(),
         "programs": programs(),
+        "left_out": [],
         "opening": None,
         "opcua_server": None,
     }
