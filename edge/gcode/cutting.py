@@ -126,7 +126,11 @@ def _cuts(
     block = guess_block(program, table) if block is None else block
     segments = in_one_frame(program.segments, work_offset)
     lowest = lowest_z(segments)
+    first = _first_height(segments)
+    if first < len(segments):
+        lowest[first] = segments.end[first, 2]
     deep = lowest < block.high.z - TOUCH_MM
+    deep[:first] = False
     if segments.machine_frame.any():
         # Without the offset nobody knows where a move to or from a machine coordinate is.
         frame: Bools = np.asarray(segments.machine_frame.any(axis=1))
@@ -157,7 +161,7 @@ def _rapids(cuts: _Cuts, work_offset: Position | None) -> list[Diagnostic]:
     straight_up = (start[:, :2] == end[:, :2]).all(axis=1) & (end[:, 2] >= start[:, 2])
     first = _first_height(segments) if len(rows) else 0
     falls_first = (rows == first) & (end[:, 2] < start[:, 2])
-    suspect = ~straight_up & ((rows > first) | falls_first)
+    suspect = falls_first | ~(straight_up | (rows == first))
     if not suspect.any():
         return []
     if len(segments) > MOST_MOVES:

@@ -163,6 +163,12 @@ class TestSpindle:
         assert found(HEAD + cut) == [(8, "spindle-off-in-cut", "error")]
         assert found(b"T1 M3\nG0 Z5\nG0 X10 Y10\nG1 Z-1 F150\nG0 Z5\n") == [(4, "spindle-off-in-cut", "error")]
 
+    def test_the_way_to_the_first_height_begins_nobody_knows_where(self) -> None:
+        text = b"T1\nG1 Z12 F500\nM3 S9000\nG1 Z4 F100\nX50\nG0 Z12\n"
+        on_the_table = Block(Position(0, 0, 0), Position(60, 40, 10))
+        assert found(text, on_the_table) == []
+        assert found(text, None) == []
+
     def test_a_way_through_the_air_needs_none(self) -> None:
         assert findings(b"T1\nG0 Z5\nG1 X10 F500\nG0 Z9\n") == []
 
