@@ -29,7 +29,7 @@ TOUCH_MM = 0.02
 _SCRATCH_MM = 0.1
 """A rapid that takes less than a disc of the tool of this thickness has found what rounding left."""
 _COARSE_CELLS = 160
-MOST_MOVES = 200_000
+MOST_MOVES = 400_000
 """Segments up to which the material is cut move by move to see what a rapid meets."""
 _AT_MOST = 20
 _STEEP = 1.0
