@@ -77,9 +77,10 @@ def check_program(
     else:
         with _stages("Reading", "Looking at limits and tools", "Planning the time") as stage:
             stage()
-            read = _read(file, target)
+            text = _text(file)
+            read = _interpret(text, target)
             stage()
-            findings = check(read, target.travel, zero, banned=_banned(target), tools=target.tools)
+            findings = check(read, target.travel, zero, banned=_banned(target), tools=target.tools, source=text)
             stage()
             planned = plan(read, target.motion, zero)
     checked = _Checked(read, planned, findings, target)
@@ -302,10 +303,17 @@ def _require_size(file: Path) -> None:
 
 
 def _read(file: Path, target: Target) -> Program:
+    return _interpret(_text(file), target)
+
+
+def _text(file: Path) -> bytes:
     try:
-        text = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         _fail(f"{file} cannot be read: {error.strerror or error}.", 2)
+
+
+def _interpret(text: bytes, target: Target) -> Program:
     return interpret(text, dialect=Dialect(tool_change=target.tool_change))
 
 

@@ -74,7 +74,7 @@ def with_columns(findings: Iterable[Diagnostic], source: bytes) -> list[Diagnost
     begins = np.concatenate([[0], feeds + 1])
     return [
         replace(finding, column=_column(unified, int(begins[finding.line - 1]), finding.words[0]))
-        if _lacks_column(finding)
+        if _lacks_column(finding) and finding.line <= len(begins)
         else finding
         for finding in findings
     ]
