@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from edge.domain.errors import NotFound
+from edge.domain.machine import Capability, MachineInfo, Position
 from edge.services.bus import EventBus
 from edge.services.hand import MachineHand
 from edge.services.jobs import JobService
@@ -16,9 +18,11 @@ from edge.services.operators import OperatorDesk
 from edge.services.probing import WorkZero
 from edge.services.profile import SettingsProfile
 from edge.services.programs import ProgramCatalog
+from edge.services.scenes import NOBODY, Scenes
 from edge.services.supervisor import MachineSupervisor
 from edge.services.survey import Survey
 from edge.services.transfer import FileShelf, ProgramTransfer
+from edge.services.twin import Twins
 from edge.services.visits import VisitCounter
 from edge.story.export import Recording
 
@@ -132,4 +136,19 @@ class Lab:
     files: FileShelf
     observation: Observation
     survey: Survey
+    scenes: Scenes
+    twins: Twins
     opcua_server: OpcUaServer | None = None
+
+    def standing(self, machine_id: str | None = None) -> tuple[MachineInfo, Position | None]:
+        """Return a machine and its work offset, as it stands, for which a program is drawn; raises NotFound.
+
+        Without a name it is the first that runs programs; where there is none, nobody's.
+        """
+        if machine_id is not None and machine_id not in self.machines:
+            raise NotFound(what="machine", key=machine_id)
+        able = (key for key, item in self.machines.items() if Capability.RUN_PROGRAM in item.info.capabilities)
+        found = machine_id or next(able, None)
+        if found is None:
+            return NOBODY, None
+        return self.machines[found].info, self.machines[found].state.work_offset

@@ -3,109 +3,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import pytest
 
 from edge.domain.errors import MotionRefused, Refused
 from edge.domain.hand import Axis
-from edge.domain.inputs import InputRule, InputSample
-from edge.domain.job import Job, JobState
+from edge.domain.job import JobState
 from edge.domain.machine import Execution
-from edge.services.bus import EventBus
-from edge.services.clock import SystemClock
-from edge.services.jobs import JobService
-from edge.services.programs import ProgramCatalog
-from edge.services.recorder import Recorder
-from edge.services.supervisor import MachineSupervisor
-from edge.store.database import Database
-from edge.store.journal import SqliteJournal
-from edge.store.settings import StoreSettings
-from edge.store.shelf import ProgramShelf
-from edge.store.sqlite_store import SqliteStore
-from tests.support.grbl import Simulator, Watched, eventually, running, simulator
+from tests.support.job_bench import bench
 
-P = ParamSpec("P")
-T = TypeVar("T")
-RULE = InputRule("door", "Door", "controller", 10**15, "Close the door.")
 RINGS = "G21 G90\nG0 X-120 Y-60 Z-20\nM3 S700\nG1 Z-30 F800\n" + "".join(
     f"G1 X{-120 + side} F900\nG1 Y{-60 - side}\nG1 X{-120 - side}\nG1 Y{-60 + side}\nG91\nX1\nG90\n"
     for side in range(10, 20, 2)
 )
 PROGRAM = (RINGS + "G0 Z-20\nM5\nG53 G0 X-150 Y-80\nM30\n").encode()
 TOOLS = b"G21 G90\nG0 X-50 Y-50 Z-20\nM3 S700\nG1 Z-25 F800\nX-60\nM6 T2 (v-bit)\nG1 Y-60\nX-50\nG0 Z-20\nM5\nM30\n"
-
-
-async def here(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    return function(*args, **kwargs)
-
-
-@dataclass
-class Bench:
-    sim: Simulator
-    machine: Watched
-    supervisor: MachineSupervisor
-    catalog: ProgramCatalog
-    jobs: JobService
-
-    def door(self, *, closed: bool) -> None:
-        self.supervisor.on_input(InputSample("door", closed, SystemClock().boot_ns(), "controller"))
-
-    async def started(self, program: bytes) -> Job:
-        await self.machine.homed()
-        self.door(closed=True)
-        await self.supervisor.reset()
-        info, offset = self.supervisor.info, self.supervisor.state.work_offset
-        entry, prepared = await self.catalog.upload("a.nc", program, info, offset)
-        assert entry is not None, prepared.diagnostics
-        job = await self.jobs.add(entry.program_id, "router")
-        await self.jobs.approve(job.job_id)
-        return await self.jobs.start(job.job_id, area_clear=True)
-
-    async def comes_to(self, job: Job, state: JobState) -> Job:
-        await eventually(lambda: self.jobs.job(job.job_id).state is state, f"{state} of {self.jobs.job(job.job_id)}")
-        return self.jobs.job(job.job_id)
-
-    def motions(self) -> list[str]:
-        return [line for line in self.sim.received().replace("?", "").split("\n") if line and line[0] in "GXYZSM"]
-
-
-@asynccontextmanager
-async def bench(folder: Path, speed: float = 20.0) -> AsyncIterator[Bench]:
-    bus, clock = EventBus(), SystemClock()
-    database = Database.open(folder / "lab.db", StoreSettings(ballast_mb=0), "boot")
-    try:
-        async with simulator(folder, speed=speed) as sim, running(sim.port) as machine:
-            store = SqliteStore(database)
-            recorder = Recorder(store, clock, lambda: None)
-            supervisor = MachineSupervisor(
-                machine.driver, [RULE], clock=clock, bus=bus, recorder=recorder, guardian=machine.guardian
-            )
-            catalog = ProgramCatalog({}, ProgramShelf(folder / "programs"), here, bus)
-            jobs = JobService(
-                {"router": supervisor},
-                catalog,
-                store=store,
-                journal=SqliteJournal(database),
-                recorder=recorder,
-                bus=bus,
-                clock=clock,
-                visit_id=lambda: None,
-            )
-            tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(jobs.run())]
-            try:
-                yield Bench(sim, machine, supervisor, catalog, jobs)
-            finally:
-                for task in reversed(tasks):
-                    task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
-    finally:
-        database.close()
 
 
 async def test_a_door_in_mid_cut_and_on_from_the_line_that_was_being_cut(tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ async def console() -> AsyncIterator[Console]:
         programs=parts,
         visits=parts,
         survey=parts,
+        scenes=parts,
+        twins=parts,
         desk=desk,
         bus=EventBus(),
         sync_status=lambda: SyncStatus(connected=False, waiting={}),

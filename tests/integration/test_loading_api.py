@@ -80,7 +80,7 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
     observation = Observation(machines, store=store, recorder=recorder, bus=bus, clock=clock)
     desk = OperatorDesk(AnyPin(), clock)
     nothing: Any = SimpleNamespace(
-        running_on=lambda _: None, jobs=list, entries=list, record=None, needed=False, lines=dict
+        running_on=lambda _: None, jobs=list, entries=list, record=None, needed=False, lines=dict, left_out=()
     )
     lab = Lab(
         lab_id="im-01",
@@ -96,6 +96,8 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
         programs=nothing,
         visits=nothing,
         survey=nothing,
+        scenes=nothing,
+        twins=nothing,
         desk=desk,
         bus=bus,
         sync_status=lambda: SyncStatus(connected=False, waiting={}),

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs for the console's eye: the path, what it leaves of the material, and what the machine has cut so far."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+
+from edge.api.access import Services, require_operator
+from edge.api.machines import machine_of
+from edge.http.binary import answer
+from edge.http.errors import body
+from edge.services.lab import Lab
+
+router = APIRouter(dependencies=[Depends(require_operator)])
+
+MachineName = Annotated[str | None, Query(min_length=1, max_length=32)]
+Cells = Annotated[int, Query(ge=64, le=1024)]
+
+
+@router.get("/api/programs/{program_id}/scene")
+async def scene(program_id: str, request: Request, lab: Services, machine: MachineName = None) -> Response:
+    """Return the path of a program."""
+    return await answer(request, await lab.scenes.scene(program_id, *lab.standing(machine)))
+
+
+@router.get("/api/programs/{program_id}/stock")
+async def stock(
+    program_id: str, request: Request, lab: Services, machine: MachineName = None, cells: Cells = 512
+) -> Response:
+    """Return what a program leaves of the material."""
+    return await answer(request, await lab.scenes.stock(program_id, *lab.standing(machine), cells))
+
+
+@router.get("/api/machines/{machine_id}/twin")
+async def twin(machine_id: str, request: Request, lab: Services) -> Response:
+    """Return the material as the machine's reported positions have cut it."""
+    machine_of(lab, machine_id)
+    packed = await lab.twins.relief(machine_id)
+    if packed is None:
+        refusal = body(
+            "no-twin",
+            "There is nothing to show.",
+            "No job has begun on this machine since the service was started.",
+            "Start a job.",
+        )
+        raise HTTPException(404, refusal)
+    return await answer(request, packed)
+
+
+def twin_messages(lab: Lab, machine_id: str) -> list[dict[str, Any]]:
+    """Return what the live view says of a machine's twin: one message, none where there is no twin."""
+    status = lab.twins.status(machine_id)
+    if status is None:
+        return []
+    planned = status.planned_mm3
+    return [
+        {
+            "type": "twin",
+            "machine": machine_id,
+            "removed_mm3": round(status.removed_mm3, 3),
+            "planned_mm3": None if planned is None else round(planned, 3),
+            "version": status.version,
+        }
+    ]

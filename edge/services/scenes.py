@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What screens draw of programs: the path and what is left of the material, made by a worker and remembered packed."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from edge.domain.block import Block
+from edge.domain.machine import MachineInfo, Position
+from edge.domain.tool import Tool
+from edge.gcode import Dialect, Program, interpret, plan
+from edge.gcode.planner import in_one_frame
+from edge.gcode.scene import Scene, relief_bytes, scene_bytes, scene_of
+from edge.gcode.stock import Relief, mill
+from edge.gcode.tooling import guess_block, tool_of
+from edge.services.checking import Basis
+from edge.services.preparing import Wish, motion_settings
+from edge.services.programs import Offload, ProgramCatalog
+
+REMEMBERED = 48 << 20
+"""Bytes of what is remembered, packed."""
+NOBODY = MachineInfo("", "", "", "")
+"""The machine of a program for which there is none: without travel, with the settings of a small router."""
+_LEVEL = 1
+"""Of compression: higher ones take the worker long and save little on coordinates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A binary answer, compressed by gzip; etag names its content."""
+
+    gzipped: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What cuts and what is cut: tools by number, and the block, None where it has to be guessed from the program."""
+
+    tools: tuple[Tool, ...]
+    block: Block | None
+
+    @property
+    def table(self) -> dict[int, Tool]:
+        """Return the tools by their T numbers."""
+        return {tool.number: tool for tool in self.tools}
+
+
+def pack(data: bytes) -> Packed:
+    """Return an answer, compressed. Takes some 20 ms a megabyte: for a worker or a thread."""
+    return Packed(gzip.compress(data, _LEVEL, mtime=0), hashlib.sha256(data).hexdigest()[:32])
+
+
+def _read(data: bytes, basis: Basis) -> Program:
+    return interpret(data, dialect=Dialect(tool_change=basis.tool_change))
+
+
+def draw(data: bytes, basis: Basis, material: Material) -> Scene:
+    """Return the scene of a program. Runs in a worker."""
+    program, table = _read(data, basis), material.table
+    return scene_of(
+        program,
+        in_one_frame(program.segments, basis.offset),
+        plan(program, motion_settings(basis.motion), basis.offset),
+        tool_of(program, table),
+        table,
+        material.block or guess_block(program, table),
+    )
+
+
+def draw_packed(data: bytes, basis: Basis, material: Material) -> Packed:
+    """Return the scene of a program for a screen. Runs in a worker."""
+    return pack(scene_bytes(draw(data, basis, material)))
+
+
+def cut(data: bytes, basis: Basis, material: Material, cells: int) -> Relief:
+    """Return what a program leaves of its material. Runs in a worker. Raises NotMaterial, NotMilling."""
+    program, table = _read(data, basis), material.table
+    block = material.block or guess_block(program, table)
+    return mill(program, table, block, cells=cells, work_offset=basis.offset).relief
+
+
+def cut_packed(data: bytes, basis: Basis, material: Material, cells: int) -> Packed:
+    """Return what a program leaves of its material for a screen. Runs in a worker. Raises as `cut`."""
+    relief = cut(data, basis, material, cells)
+    return pack(relief_bytes(relief, planned_mm3=relief.removed_mm3))
+
+
+def cut_mm3(data: bytes, basis: Basis, material: Material, cells: int) -> float:
+    """Return the volume in mm3 that a program takes away. Runs in a worker. Raises as `cut`."""
+    return cut(data, basis, material, cells).removed_mm3
+
+
+class Scenes:
+    """Pictures of programs, for a machine as it stands. What was asked for twice at once is made once."""
+
+    def __init__(self, catalog: ProgramCatalog, offload: Offload) -> None:
+        self._catalog = catalog
+        self._offload = offload
+        self._made: OrderedDict[tuple[object, ...], Packed] = OrderedDict()
+        self._making: WeakValueDictionary[tuple[object, ...], asyncio.Lock] = WeakValueDictionary()
+
+    def _material(self, program_id: str, basis: Basis) -> Material:
+        piece = self._catalog.pieces.get(program_id)
+        if piece is None:
+            return Material(basis.tools, basis.block)
+        others = tuple(tool for tool in basis.tools if tool.number != piece.cutter.number)
+        return Material((*others, piece.cutter), piece.block)
+
+    async def scene(self, program_id: str, info: MachineInfo, offset: Position | None) -> Packed:
+        """Return the path of a program. Raises NotFound, ProgramRejected, StoreUnavailable."""
+        key, basis, material = self._asked(program_id, info, offset)
+
+        async def make() -> Packed:
+            return await self._offload(draw_packed, await self._catalog.text(program_id), basis, material)
+
+        return await self._once(("scene", *key), make)
+
+    async def stock(self, program_id: str, info: MachineInfo, offset: Position | None, cells: int) -> Packed:
+        """Return what a program leaves, in `cells` cells along the longer side.
+
+        Raises NotFound, ProgramRejected, StoreUnavailable, NotMaterial, NotMilling.
+        """
+        key, basis, material = self._asked(program_id, info, offset)
+
+        async def make() -> Packed:
+            return await self._offload(cut_packed, await self._catalog.text(program_id), basis, material, cells)
+
+        return await self._once(("stock", cells, *key), make)
+
+    def _asked(
+        self, program_id: str, info: MachineInfo, offset: Position | None
+    ) -> tuple[tuple[object, ...], Basis, Material]:
+        """Return what the picture of a program depends on, also as one key."""
+        sha256 = self._catalog.entry(program_id).sha256
+        basis = self._catalog.basis(program_id, info, offset)
+        material = self._material(program_id, basis)
+        return (sha256, basis, material), basis, material
+
+    async def path(self, program_id: str, wish: Wish | None, info: MachineInfo, offset: Position | None) -> Scene:
+        """Return the path that a machine goes, with a visitor's own text. Raises as `scene`, and as edge.design."""
+        data = await self._catalog.data(program_id, wish)
+        basis = self._catalog.basis(program_id, info, offset)
+        return await self._offload(draw, data, basis, self._material(program_id, basis))
+
+    async def removed_mm3(
+        self, program_id: str, wish: Wish | None, info: MachineInfo, offset: Position | None, cells: int
+    ) -> float:
+        """Return the volume in mm3 that a program takes away. Raises as `path` and `stock`."""
+        data = await self._catalog.data(program_id, wish)
+        basis = self._catalog.basis(program_id, info, offset)
+        return await self._offload(cut_mm3, data, basis, self._material(program_id, basis), cells)
+
+    async def _once(self, key: tuple[object, ...], make: Callable[[], Awaitable[Packed]]) -> Packed:
+        lock = self._making.setdefault(key, asyncio.Lock())
+        async with lock:
+            if key in self._made:
+                self._made.move_to_end(key)
+                return self._made[key]
+            made = await make()
+            self._made[key] = made
+            while len(self._made) > 1 and sum(len(one.gzipped) for one in self._made.values()) > REMEMBERED:
+                self._made.popitem(last=False)
+            return made

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pictures of programs over HTTP: console and kiosk, compressed, remembered, and made by a worker process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from gzip import decompress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ParamSpec, TypeVar
+
+import httpx
+import pytest
+
+from edge.api.access import COOKIE
+from edge.api.app import create_app as create_console
+from edge.api.scene import twin_messages
+from edge.domain.machine import MachineInfo, Position
+from edge.domain.tool import Tool, ToolShape
+from edge.kiosk.app import create_app as create_kiosk
+from edge.services import scenes as module
+from edge.services.bus import EventBus
+from edge.services.lab import Lab, SyncStatus
+from edge.services.operators import OperatorDesk
+from edge.services.programs import ProgramCatalog
+from edge.services.recorder import Recorder
+from edge.services.scenes import NOBODY, Packed, Scenes, pack
+from edge.services.supervisor import MachineSupervisor
+from edge.services.twin import TwinStatus
+from edge.services.workers import Workers
+from edge.store.pieces import load_piece
+from edge.store.shelf import ProgramShelf
+from tests.support.fakes import FakeClock, FakeDriver, MemoryStore
+from tests.support.job_bench import here
+from tests.support.scene import Unpacked, unpack
+
+P = ParamSpec("P")
+T = TypeVar("T")
+CONTENT = Path(__file__).parents[2] / "content" / "programs"
+PIECES = {name: load_piece(CONTENT / name) for name in ("gear", "name-tag")}
+TOOLS = {1: Tool(1, "Ball 4 mm", ToolShape.BALL, diameter=4.0, flute_length=12.0)}
+UPLOAD = b"G21 G90\nT1\nM3 S700\nG0 Z5\nG0 X10 Y10\nG1 Z-2 F400\nG1 X50 F900\nG53 G0 Z-1\nM5\nM30\n"
+
+
+class AnyPin:
+    """A PIN that takes everything."""
+
+    def matches(self, pin: str) -> bool:
+        return bool(pin)
+
+
+@dataclass
+class Shown:
+    """A machine's twin as it is told."""
+
+    told: TwinStatus | None = None
+    packed: Packed | None = None
+
+    def status(self, _machine_id: str) -> TwinStatus | None:
+        return self.told
+
+    async def relief(self, _machine_id: str) -> Packed | None:
+        return self.packed
+
+
+@dataclass
+class Place:
+    """Console and kiosk of a laboratory with one router, and what was given to the worker."""
+
+    lab: Lab
+    driver: FakeDriver
+    console: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+    kiosk: httpx.AsyncClient
+    twin: Shown
+    upload: str
+    file: Path
+    made: list[str] = field(default_factory=list)
+
+    async def get(self, path: str, **headers: str) -> Unpacked:
+        answer = await self.console.get(path, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "application/octet-stream"
+        return unpack(answer.content)
+
+
+def _holding(folder: Path, content: bytes) -> Path:
+    """Return the file under `folder` that holds `content`."""
+    return next(file for file in folder.rglob("*") if file.is_file() and file.read_bytes() == content)
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    clock, store, bus, made = FakeClock(), MemoryStore(), EventBus(), []
+    driver, recorder = FakeDriver(clock), Recorder(store, clock, lambda: None)
+    supervisor = MachineSupervisor(driver, [], clock=clock, bus=bus, recorder=recorder, guardian=None)
+
+    async def counted(function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
+        made.append(function.__name__)
+        return await here(function, *arguments, **named)
+
+    catalog = ProgramCatalog(PIECES, ProgramShelf(tmp_path / "programs"), counted, bus, {"router": TOOLS})
+    driver.ready()
+    driver.show(work_offset=Position(-200.0, -150.0, -40.0))
+    entry, prepared = await catalog.upload("a.nc", UPLOAD, driver.info(), Position(-200.0, -150.0, -40.0))
+    assert entry is not None, prepared.diagnostics
+    file = _holding(tmp_path, UPLOAD)
+    made.clear()
+    nothing: Any = SimpleNamespace(running_on=lambda _: None, jobs=list, record=None, needed=False, lines=dict)
+    twin: Any = Shown()
+    desk = OperatorDesk(AnyPin(), clock)
+    lab = Lab(
+        lab_id="im-01",
+        name="InfoMobil",
+        language="lt",
+        machines={"router": supervisor},
+        hands={},
+        zeros={},
+        profiles={},
+        opening=nothing,
+        recordings=nothing,
+        jobs=nothing,
+        programs=catalog,
+        visits=nothing,
+        survey=nothing,
+        scenes=Scenes(catalog, counted),
+        twins=twin,
+        desk=desk,
+        bus=bus,
+        sync_status=lambda: SyncStatus(connected=False, waiting={}),
+        transfers={},
+        files=nothing,
+        observation=nothing,
+    )
+    wire = httpx.ASGITransport(app=create_console(lab))
+    tablet = httpx.ASGITransport(app=create_kiosk(lab))
+    cookies = {COOKIE: await desk.login("123456")}
+    async with (
+        httpx.AsyncClient(transport=wire, base_url="http://lab", cookies=cookies) as console,
+        httpx.AsyncClient(transport=wire, base_url="http://lab") as stranger,
+        httpx.AsyncClient(transport=tablet, base_url="http://lab") as kiosk,
+    ):
+        yield Place(lab, driver, console, stranger, kiosk, twin, entry.program_id, file, made)
+    supervisor._unsubscribe()
+
+
+async def test_the_console_draws_an_upload_with_the_tools_of_the_machine(place: Place) -> None:
+    read = await place.get(f"/api/programs/{place.upload}/scene?machine=router")
+    assert read.letters == "IMSC"
+    assert [(tool["number"], tool["shape"], tool["known"]) for tool in read.header["tools"]] == [(1, "ball", True)]
+    assert read.arrays["points"].reshape(-1, 3)[-1].tolist() == [50.0, 10.0, 39.0]
+    stock = await place.get(f"/api/programs/{place.upload}/stock?machine=router&cells=128")
+    assert stock.letters == "IMRL"
+    assert max(stock.header["nx"], stock.header["ny"]) == 128
+    assert stock.header["removed_mm3"] == stock.header["planned_mm3"] > 100
+    whole = await place.get(f"/api/programs/{place.upload}/stock?machine=router")
+    assert max(whole.header["nx"], whole.header["ny"]) == 512
+
+
+async def test_a_piece_is_cut_out_of_its_own_block_by_its_own_cutter(place: Place) -> None:
+    scene = await place.get("/api/programs/name-tag/scene")
+    assert scene.header["block"] == {"low": [0.0, 0.0, -3.0], "high": [80.0, 30.0, 0.0]}
+    assert [tool["shape"] for tool in scene.header["tools"]] == ["v"]
+    answer = await place.kiosk.get("/api/kiosk/pieces/name-tag/scene")
+    assert unpack(answer.content).header == scene.header
+
+
+async def test_a_kiosk_gets_pieces_and_knows_no_uploads(place: Place) -> None:
+    answer = await place.kiosk.get("/api/kiosk/pieces/gear/stock?cells=100")
+    read = unpack(answer.content)
+    assert (read.header["nx"], read.header["ny"]) == (128, 128)
+    for what in ("scene", "stock"):
+        assert (await place.kiosk.get(f"/api/kiosk/pieces/{place.upload}/{what}")).status_code == 404
+        assert (await place.kiosk.get(f"/api/kiosk/pieces/nothing/{what}")).status_code == 404
+
+
+async def test_a_kiosk_draws_though_no_machine_is_there(place: Place) -> None:
+    place.lab.machines.clear()  # type: ignore[attr-defined]
+    assert place.lab.standing() == (NOBODY, None)
+    assert unpack((await place.kiosk.get("/api/kiosk/pieces/gear/scene")).content).header["segments"] > 100
+
+
+async def test_strangers_see_nothing(place: Place) -> None:
+    for path in (f"programs/{place.upload}/scene", f"programs/{place.upload}/stock", "machines/router/twin"):
+        assert (await place.stranger.get(f"/api/{path}")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("programs/unknown/scene", 404, "not-found"),
+        ("programs/unknown/stock", 404, "not-found"),
+        ("programs/gear/scene?machine=lathe", 404, "not-found"),
+        ("programs/gear/stock?machine=lathe", 404, "not-found"),
+        ("programs/gear/stock?cells=63", 422, "invalid"),
+        ("programs/gear/stock?cells=1025", 422, "invalid"),
+        ("programs/gear/stock?cells=many", 422, "invalid"),
+        ("machines/lathe/twin", 404, "not-found"),
+        ("machines/router/twin", 404, "no-twin"),
+    ],
+)
+async def test_what_is_not_there_is_refused_in_one_form(place: Place, path: str, status: int, code: str) -> None:
+    answer = await place.console.get(f"/api/{path}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+async def test_it_is_compressed_where_the_client_takes_that_and_only_there(place: Place) -> None:
+    path = "/api/programs/gear/stock?cells=256"
+    packed = await place.console.get(path, headers={"accept-encoding": "br, gzip;q=0.8"})
+    plain = await place.console.get(path, headers={"accept-encoding": "identity"})
+    refused = await place.console.get(path, headers={"accept-encoding": "gzip;q=0"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(packed.content) / 3
+    assert "content-encoding" not in plain.headers
+    assert "content-encoding" not in refused.headers
+    assert packed.content == plain.content == refused.content
+    assert packed.headers["vary"] == plain.headers["vary"] == "accept-encoding"
+
+
+async def test_what_the_client_has_already_is_not_sent_again(place: Place) -> None:
+    path = "/api/programs/gear/scene"
+    first = await place.console.get(path)
+    again = await place.console.get(path, headers={"if-none-match": f'"other", W/{first.headers["etag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+    other = await place.console.get(path, headers={"if-none-match": '"other"'})
+    assert other.status_code == 200
+
+
+async def test_a_picture_is_made_once_also_when_many_ask_at_once(place: Place) -> None:
+    await asyncio.gather(*(place.kiosk.get("/api/kiosk/pieces/gear/stock") for _ in range(8)))
+    await place.console.get("/api/programs/gear/stock?machine=router")
+    assert place.made == ["cut_packed"]
+    place.driver.show(work_offset=Position(-100.0, -150.0, -40.0))
+    await place.kiosk.get("/api/kiosk/pieces/gear/stock")
+    assert place.made == ["cut_packed", "cut_packed"]
+
+
+async def test_the_oldest_pictures_are_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED", 10_000)
+    for cells in (512, 256, 512):
+        await place.console.get(f"/api/programs/gear/stock?cells={cells}")
+    assert place.made == ["cut_packed"] * 3
+    assert len(place.lab.scenes._made) <= 2
+
+
+async def test_a_picture_that_could_not_be_made_is_asked_for_again(place: Place) -> None:
+    kept = place.file
+    kept.write_bytes(UPLOAD.replace(b"X50", b"X51"))
+    answer = await place.console.get(f"/api/programs/{place.upload}/scene")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "program")
+    kept.write_bytes(UPLOAD)
+    assert (await place.console.get(f"/api/programs/{place.upload}/scene")).status_code == 200
+
+
+async def test_a_tool_that_does_not_mill_is_said(place: Place) -> None:
+    lathe = Tool(1, "Turning tool", ToolShape.TURNING, diameter=0.8, flute_length=5.0)
+    place.lab.programs._tables["router"] = {1: lathe}
+    answer = await place.console.get(f"/api/programs/{place.upload}/stock?machine=router")
+    assert answer.status_code == 422
+    assert "Turning tool" in answer.json()["error"]["why"]
+
+
+async def test_a_twin_is_shown_with_its_etag(place: Place) -> None:
+    assert twin_messages(place.lab, "router") == []
+    place.twin.told = TwinStatus("router", 12.34567, None, 3)
+    place.twin.packed = pack(b"IMRL what was cut")
+    answer = await place.console.get("/api/machines/router/twin")
+    assert answer.content == b"IMRL what was cut"
+    assert decompress(place.twin.packed.gzipped) == answer.content
+    again = await place.console.get("/api/machines/router/twin", headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304
+    assert twin_messages(place.lab, "router") == [
+        {"type": "twin", "machine": "router", "removed_mm3": 12.346, "planned_mm3": None, "version": 3}
+    ]
+    place.twin.told = replace(place.twin.told, planned_mm3=99.9999)
+    assert twin_messages(place.lab, "router")[0]["planned_mm3"] == 100.0
+
+
+async def test_a_worker_process_makes_the_same_as_this_one(tmp_path: Path) -> None:
+    info = MachineInfo("router", "Router", "router", "grbl")
+    workers, bus = Workers(), EventBus()
+    tables: Mapping[str, Mapping[int, Tool]] = {"router": TOOLS}
+
+    near = Scenes(ProgramCatalog(PIECES, ProgramShelf(tmp_path), here, bus, tables), here)
+    away = Scenes(ProgramCatalog(PIECES, ProgramShelf(tmp_path), workers, bus, tables), workers)
+    try:
+        for one in (await away.scene("gear", info, None), await away.stock("gear", info, None, 128)):
+            unpack(decompress(one.gzipped))
+        assert await away.scene("gear", info, None) == await near.scene("gear", info, None)
+        assert await away.stock("gear", info, None, 128) == await near.stock("gear", info, None, 128)
+        assert len(await away.path("gear", None, info, None)) == len(await near.path("gear", None, info, None))
+        assert await away.removed_mm3("gear", None, info, None, 64) == await near.removed_mm3(
+            "gear", None, info, None, 64
+        )
+    finally:
+        workers.close()
