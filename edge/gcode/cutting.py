@@ -74,7 +74,9 @@ def check_cutting(
     """
     findings = _unknown_tools(program, tools)
     index, used = tool_of(program, tools)
-    if any(tool.shape is ToolShape.TURNING for tool in used) or not len(program.segments):
+    # A table with a turning tool is a lathe's, whose X is no X of a block.
+    turns = any(tool.shape is ToolShape.TURNING for tool in tools.values())
+    if turns or not len(program.segments):
         return findings
     cuts = _cuts(program, index, used, tools, block, work_offset)
     findings += _rapids(cuts, work_offset)

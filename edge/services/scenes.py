@@ -109,8 +109,8 @@ class Scenes:
     def _material(self, program_id: str, basis: Basis) -> Material:
         piece = self._catalog.pieces.get(program_id)
         if piece is None:
-            return Material(basis.tools, basis.block)
-        others = tuple(tool for tool in basis.tools if tool.number != piece.cutter.number)
+            return Material(basis.tools or (), basis.block)
+        others = tuple(tool for tool in basis.tools or () if tool.number != piece.cutter.number)
         return Material((*others, piece.cutter), piece.block)
 
     async def scene(self, program_id: str, info: MachineInfo, offset: Position | None) -> Packed:
