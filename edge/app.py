@@ -50,9 +50,9 @@ from edge.services.workers import Workers
 from edge.store.database import Database
 from edge.store.journal import SqliteJournal
 from edge.store.keeper import RecordKeeper
+from edge.store.library import PieceLibrary, pieces_dir
 from edge.store.machine_files import MachineFiles
 from edge.store.outbox import SqliteOutbox
-from edge.store.pieces import load_pieces
 from edge.store.pin import StoredPin
 from edge.store.recordings import Recordings
 from edge.store.shelf import ProgramShelf
@@ -68,8 +68,6 @@ GARBAGE_S = 30.0
 NEVER = 1_000_000
 M_MMAP_THRESHOLD = -3
 MAPPED_BYTES = 256 * 1024
-PACKAGED_CONTENT = Path(__file__).parent / "content"
-CHECKOUT_CONTENT = Path(__file__).parent.parent / "content"
 
 
 class PartEnded(InfoMobilError):
@@ -87,14 +85,6 @@ def _public_key(data_dir: Path) -> str:
     except KeyUnusable as error:
         log.error("%s Sticks cannot be written.", error)  # noqa: TRY400 - the reason is the sentence
         return ""
-
-
-def pieces_dir(settings: EdgeSettings) -> Path:
-    """Return the folder of the pieces: configured, of the installed wheel, or of the checkout."""
-    content = settings.lab.content_dir
-    if content is None:
-        content = PACKAGED_CONTENT if PACKAGED_CONTENT.is_dir() else CHECKOUT_CONTENT
-    return content / "programs"
 
 
 class Edge:
@@ -115,7 +105,8 @@ class Edge:
         """Open, run until a signal comes, close: everything that was started is awaited, in the reverse order."""
         settings = self._settings
         pin = StoredPin(settings.operator.pin_file)
-        pieces = load_pieces(pieces_dir(settings))
+        library = await asyncio.to_thread(PieceLibrary, pieces_dir(settings.lab.content_dir), settings.library.keys)
+        library.log_left_out()
         async with AsyncExitStack() as stack:
             console_socket = bind(settings.http.host, settings.http.console_port)
             stack.callback(console_socket.close)
@@ -163,7 +154,7 @@ class Edge:
             stack.callback(self._workers.close)
             self._plug_machines(guardian, recorder)
             shelf = ProgramShelf(settings.lab.data_dir / "programs")
-            catalog = ProgramCatalog(pieces, shelf, self._workers, self._bus)
+            catalog = ProgramCatalog(library.pieces, shelf, self._workers, self._bus, library=library)
             visits = VisitCounter(store, recorder, self._bus, self._clock, settings.lab.language)
             survey = Survey(store, recorder, lambda: visits.visit)
             jobs = JobService(

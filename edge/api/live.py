@@ -46,7 +46,9 @@ def _messages(lab: Lab, waiting: list[Message], *, operator: bool) -> list[dict[
             case OpeningChanged() if operator:
                 out.append({"type": "opening", "opening": views.opening(lab.opening)})
             case ProgramsChanged() if operator:
-                out.append({"type": "programs", "programs": [views.program(item) for item in lab.programs.entries()]})
+                listed = [views.program(item) for item in lab.programs.entries()]
+                found = views.left_out(lab.programs.left_out)
+                out.append({"type": "programs", "programs": listed, "left_out": found})
             case _:
                 pass
     return out

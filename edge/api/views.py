@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from edge.domain.job import Job, JobState
+from edge.domain.library import LeftOut
 from edge.domain.machine import Availability, Capability, LinkHealth, MachineInfo, Position
 from edge.domain.transfer import KeptFile, Transfer
 from edge.gcode import PreviewPoint
@@ -217,7 +219,7 @@ def job(item: Job, lab: Lab) -> Json:
         "claim": item.claim,
         "machine": item.machine_id,
         "program": item.program_id,
-        "title": dict(lab.programs.entry(item.program_id).title),
+        "title": dict(lab.programs.title(item.program_id)),
         "origin": item.origin,
         "state": item.state.value,
         "estimate_s": item.estimate_s,
@@ -301,6 +303,11 @@ def program(entry: ProgramEntry) -> Json:
     }
 
 
+def left_out(found: Sequence[LeftOut]) -> list[Json]:
+    """Return the pieces of the library that are not what was approved."""
+    return [{"piece": item.piece_id, "flaw": item.flaw, "file": item.file, "why": item.sentence} for item in found]
+
+
 def check(prepared: Prepared) -> Json:
     """Return the result of a check; at most 200 diagnostics."""
     bounds = prepared.bounds
@@ -373,6 +380,7 @@ def snapshot(lab: Lab, *, operator: bool) -> Json:
         "visit": visit(lab.visits) if operator else None,
         "sync": sync(lab.sync_status()),
         "programs": [program(item) for item in lab.programs.entries()] if operator else [],
+        "left_out": left_out(lab.programs.left_out) if operator else [],
         "opening": opening(lab.opening) if operator else None,
         "opcua_server": _opcua_server(lab.opcua_server) if operator else None,
     }

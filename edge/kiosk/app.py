@@ -107,7 +107,8 @@ async def state(lab: Services, kiosk: Annotated[KioskId, Query()]) -> dict[str, 
 @router.get("/pieces")
 async def pieces(lab: Services) -> list[dict[str, Any]]:
     """Return the pieces to choose from. Their times are not told: the visitor guesses first."""
-    return [views.piece(item) for item in lab.programs.pieces.values()]
+    changed = {item.piece_id for item in lab.programs.left_out}
+    return [views.piece(item) for item in lab.programs.pieces.values() if item.piece_id not in changed]
 
 
 @router.get("/pieces/{piece_id}/path")

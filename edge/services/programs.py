@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge.design import compile_piece
 from edge.domain.errors import NotFound, ProgramRejected
+from edge.domain.library import LeftOut
 from edge.domain.machine import Capability, MachineInfo, MachineState, Motion, Position, Travel
 from edge.domain.piece import Piece
 from edge.domain.ports import ProgramText
@@ -34,6 +35,7 @@ from edge.gcode.limits import OPERATOR_BANNED
 from edge.gcode.resume import HELD_BLOCKS
 from edge.gcode.stops import ProgramStop, take_out_stops
 from edge.services.bus import EventBus, ProgramsChanged
+from edge.services.library import Library, require_approved
 from edge.services.restart import Ask, Place, Restart, first_stretch, restart_text
 
 P = ParamSpec("P")
@@ -196,8 +198,21 @@ def compile_wish(template: str, wish: Wish) -> bytes:
 class ProgramCatalog:
     """All programs by id. What was prepared is remembered for the same bytes, travel, offset and planner settings."""
 
-    def __init__(self, pieces: Mapping[str, Piece], shelf: Shelf, offload: Offload, bus: EventBus) -> None:
+    def __init__(
+        self,
+        pieces: Mapping[str, Piece],
+        shelf: Shelf,
+        offload: Offload,
+        bus: EventBus,
+        library: Library | None = None,
+    ) -> None:
+        """Make the catalogue.
+
+        Before any use of a piece the library is asked whether it is still what was approved; None for pieces that are
+        on no disk.
+        """
         self.pieces = dict(pieces)
+        self._approved = library
         self._shelf = shelf
         self._offload = offload
         self._bus = bus
@@ -229,9 +244,34 @@ class ProgramCatalog:
         except KeyError:
             raise NotFound(what="piece", key=piece_id) from None
 
+    def title(self, program_id: str) -> Mapping[str, str]:
+        """Return the title of a program; its id where it is here no longer, but a job still tells of it."""
+        entry = self._library.get(program_id) or self._uploads.get(program_id)
+        return {"": program_id} if entry is None else entry.title
+
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        """Return the pieces of the library that are not what was approved, as far as that was seen."""
+        return () if self._approved is None else tuple(self._approved.left_out.values())
+
+    async def _require_approved(self, piece_id: str) -> None:
+        """Raise Refused where the disk no longer holds what was approved of a piece."""
+        if self._approved is None:
+            return
+        before = self.left_out
+        try:
+            await require_approved(self._approved, piece_id)
+        finally:
+            if self.left_out != before:
+                self._bus.publish(ProgramsChanged())
+
     async def text(self, program_id: str) -> bytes:
-        """Return the bytes of a program; an upload whose bytes have changed on disk is refused."""
+        """Return the bytes of a program. What has changed on the disk is refused, a piece of the library or an upload.
+
+        Raises NotFound, Refused, ProgramRejected, StoreUnavailable.
+        """
         if program_id in self.pieces:
+            await self._require_approved(program_id)
             return self.pieces[program_id].program
         if program_id not in self._uploads:
             raise NotFound(what="program", key=program_id)
@@ -275,6 +315,7 @@ class ProgramCatalog:
         template = self.piece(program_id).template if wish is not None and wish.personal else None
         if template is None or wish is None:
             return await self.text(program_id)
+        await self._require_approved(program_id)
         return await self._offload(compile_wish, template, wish)
 
     def _changes_tools(self, program_id: str, info: MachineInfo) -> bool:

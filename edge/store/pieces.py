@@ -71,14 +71,6 @@ class _PieceFile(_Strict):
     depths: tuple[str, ...] = ()
 
 
-def load_pieces(folder: Path) -> dict[str, Piece]:
-    """Return the pieces in the folders of `folder` by id, in order of their ids; raises PieceBroken."""
-    if not folder.is_dir():
-        raise PieceBroken(folder=str(folder), reason="there is no such folder")
-    places = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith((".", "_")))
-    return {piece.piece_id: piece for piece in map(load_piece, places)}
-
-
 def load_piece(folder: Path) -> Piece:
     """Return the piece of one folder; raises PieceBroken."""
     try:

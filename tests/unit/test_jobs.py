@@ -29,7 +29,7 @@ from edge.services.jobs import CLAIMS, JobService
 from edge.services.programs import ProgramCatalog, Wish
 from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
-from edge.store.pieces import load_pieces
+from edge.store.library import PieceLibrary
 from edge.store.shelf import ProgramShelf
 from tests.support.fakes import FakeClock, FakeDriver, FakeGuardian, MemoryJournal
 from tests.support.late import LateStore, cancelled_behind_the_commit
@@ -92,7 +92,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     driver, journal = FakeDriver(clock), MemoryJournal()
     recorder = Recorder(store, clock, lambda: None)
     supervisor = MachineSupervisor(driver, [RULE], clock=clock, bus=bus, recorder=recorder, guardian=FakeGuardian())
-    catalog = ProgramCatalog(load_pieces(PIECES), ProgramShelf(tmp_path), here, bus)
+    catalog = ProgramCatalog(PieceLibrary(PIECES, ()).pieces, ProgramShelf(tmp_path), here, bus)
     jobs = JobService(
         {"router": supervisor},
         catalog,

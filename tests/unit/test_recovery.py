@@ -27,7 +27,7 @@ from edge.services.jobs import RESTARTED, WISH_LOST, JobService
 from edge.services.programs import ProgramCatalog, Wish
 from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
-from edge.store.pieces import load_pieces
+from edge.store.library import PieceLibrary
 from edge.store.shelf import ProgramShelf
 from tests.support.fakes import FakeClock, FakeDriver, FakeGuardian, MemoryJournal, MemoryStore
 
@@ -155,7 +155,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     driver = FakeDriver(clock)
     recorder = Recorder(store, clock, lambda: None)
     supervisor = MachineSupervisor(driver, [RULE], clock=clock, bus=bus, recorder=recorder, guardian=FakeGuardian())
-    catalog = ProgramCatalog(load_pieces(PIECES), ProgramShelf(tmp_path), here, bus)
+    catalog = ProgramCatalog(PieceLibrary(PIECES, ()).pieces, ProgramShelf(tmp_path), here, bus)
     shop = Shop(clock, store, journal, driver, supervisor, catalog, None, bus)  # type: ignore[arg-type]
     shop.jobs = shop.service()
     task = asyncio.create_task(shop.jobs.run())
