@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.gcode.lexer import Column, Lexed
-from edge.gcode.modal import ARC_TOLERANCE, ARC_TOLERANCE_LARGE, ARC_TOLERANCE_SHARE, PLANE_AXES, SPINDLE_OFF, Modal
+from edge.gcode.modal import (
+    ARC_TOLERANCE,
+    ARC_TOLERANCE_LARGE,
+    ARC_TOLERANCE_SHARE,
+    PLANE_AXES,
+    ROUNDING,
+    ROUNDING_SHARE,
+    SPINDLE_OFF,
+    Modal,
+)
 from edge.gcode.model import Bools, Floats, Ints, Kind, StopKind, Stops
 from edge.gcode.segments import SegmentBuilder, SegmentRows
 
@@ -166,14 +175,15 @@ def _find_arcs(
     offsets = np.nan_to_num(offsets, nan=0.0)
     i, j = offsets.T
     start_radius = np.hypot(i, j)
-    off = np.abs(np.hypot(x - i, y - j) - start_radius)
+    off = np.abs(np.hypot(x - i, y - j) - start_radius) + (ROUNDING + ROUNDING_SHARE * start_radius)
     agree = (off <= ARC_TOLERANCE) | ((off <= ARC_TOLERANCE_LARGE) & (off <= ARC_TOLERANCE_SHARE * start_radius))
     bad |= ~by_radius & (no_centre | ~agree)
     if by_radius.any():
-        # A radius with I, J or K beside it is error:36; no chord is error:33; a radius too short for it is error:34.
+        # A radius with I, J or K beside it is error:36; no chord is error:33 or a straight move; a radius too short
+        # for it is error:34.
         chord = np.hypot(x, y)
         square = 4.0 * radius * radius - x * x - y * y
-        bad |= by_radius & (~np.isnan(centre).all(axis=1) | (chord == 0.0) | ~(square >= 0.0))
+        bad |= by_radius & (~np.isnan(centre).all(axis=1) | (chord <= ROUNDING) | ~(square >= 0.0))
         with np.errstate(invalid="ignore", divide="ignore"):
             h = -np.sqrt(square) / chord
             h *= np.where(motion.kind[arcs] == Kind.ARC_CCW, -1.0, 1.0) * np.where(radius < 0, -1.0, 1.0)

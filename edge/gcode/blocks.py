@@ -7,6 +7,7 @@ GRBL 1.1 interface manual's error list, held against the recorded trace error_co
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -49,6 +50,7 @@ class Block:
     commands: list[tuple[str, float, int]] = field(default_factory=list)
     motion: int | None = None
     motion_at: int = 0
+    axes_taken_at: int = 0
     non_modal: str = ""
     axis_command: str = ""
     plane: int | None = None
@@ -67,6 +69,17 @@ class Block:
         """Return the axes that the line names, 0 to 2."""
         return [axis for axis, letter in enumerate(AXES) if letter in self.values]
 
+    @property
+    def motion_words(self) -> tuple[int, ...]:
+        """Return the indexes of the words that make the motion: the G word, where the line has one, and the places."""
+        places = [self.where[letter] for letter in (*AXES, *"IJKR") if letter in self.where]
+        named = [self.motion_at] if self.motion is not None else []
+        return (*named, *sorted(places)) or (0,)
+
+    def code_at(self, name: str) -> int:
+        """Return the index of a word that is no plain motion, as `G4`; 0 where it is not there."""
+        return next((at for found, _, at in self.commands if found == name), 0)
+
 
 def parse_block(line: str, dialect: Dialect) -> Block:
     """Return what a clean line says; raises BlockError. The result is shared: do not change it."""
@@ -78,7 +91,7 @@ def parse_block(line: str, dialect: Dialect) -> Block:
 @lru_cache(maxsize=4096)
 def _parse(line: str, has_mist: bool, tool_change: bool) -> Block:  # noqa: FBT001 (key of the cache)
     block = Block()
-    groups: set[str] = set()
+    groups: dict[str, int] = {}
     try:
         for letter, value, at in split_words(line.encode("ascii")):
             if letter == "G":
@@ -92,25 +105,29 @@ def _parse(line: str, has_mist: bool, tool_change: bool) -> Block:  # noqa: FBT0
     return block
 
 
-def _claim(groups: set[str], group: str, at: int) -> None:
+def _claim(groups: dict[str, int], group: str, at: int) -> None:
     if group in groups:
-        raise BlockError(21, at)
-    groups.add(group)
+        raise BlockError(21, at, groups[group])
+    groups[group] = at
 
 
 def _claim_axes(block: Block, by: str, at: int) -> None:
     if block.axis_command:
-        raise BlockError(24, at)
-    block.axis_command = by
+        raise BlockError(24, at, block.axes_taken_at)
+    block.axis_command, block.axes_taken_at = by, at
 
 
 def code_number(value: float) -> tuple[int, int]:
-    """Return whole part and hundredths of a G or M number; the whole part wraps at 256 as in the controller."""
-    whole = int(value)
-    return whole & 0xFF, round(100 * (value - whole))
+    """Return whole part and hundredths of a G or M number, in 8 and 16 bits as the controller keeps them.
+
+    So `G256` is a G0 with a rest, and so is `G-0.5`.
+    """
+    whole = int(value) & 0xFF
+    rest = 100 * (value - whole)
+    return whole, int(math.copysign(math.floor(abs(rest) + 0.5), rest)) & 0xFFFF
 
 
-def _take_g(block: Block, groups: set[str], value: float, at: int) -> None:
+def _take_g(block: Block, groups: dict[str, int], value: float, at: int) -> None:
     whole, hundredths = code_number(value)
     name = f"G{whole}" if not hundredths else f"G{whole}.{hundredths // 10}"
     if whole in (10, 28, 30, 92):
@@ -174,7 +191,7 @@ def _take_g(block: Block, groups: set[str], value: float, at: int) -> None:
         block.commands.append((name, value, at))
 
 
-def _take_m(block: Block, groups: set[str], value: float, at: int, *, has_mist: bool, tool_change: bool) -> None:
+def _take_m(block: Block, groups: dict[str, int], value: float, at: int, *, has_mist: bool, tool_change: bool) -> None:
     whole, hundredths = code_number(value)
     if hundredths > 0:
         raise BlockError(23, at)
@@ -203,7 +220,7 @@ def _take_value(block: Block, letter: str, value: float, at: int) -> None:
     if letter == "T" and value > MAX_TOOL:
         raise BlockError(38, at)
     if letter in block.values:
-        raise BlockError(25, at)
+        raise BlockError(25, at, block.where[letter])
     if letter in _NO_NEGATIVE and value < 0:
         raise BlockError(4, at)
     block.values[letter] = value

@@ -22,6 +22,9 @@ ARC_TOLERANCE = 0.005
 ARC_TOLERANCE_LARGE = 0.5
 ARC_TOLERANCE_SHARE = 0.001
 """mm, mm, share of the radius: by how much start and end radius of an arc may differ (error:33)."""
+ROUNDING = 1e-4
+ROUNDING_SHARE = 2.5e-7
+"""mm, share of the radius: how far the controller's single precision may be off, depending on its zero."""
 SPINDLE_OFF = 5
 _ZEROS = 6
 
@@ -71,41 +74,41 @@ class Modal:
         feed = self._feed(block, motion, axis_command)
         if block.non_modal == "G4":
             if "P" not in block.values:
-                raise BlockError(28)
+                raise BlockError(28, block.code_at("G4"))
             unused.discard("P")
         scale = self.scale if block.inches is None else (INCH if block.inches else 1.0)
         if axis_command == "tool_length" and block.tool_length == "G43.1" and axes != [2]:
-            raise BlockError(37)
+            raise BlockError(37, block.code_at("G43.1"), *(block.where[AXES[axis]] for axis in axes if axis != 2))
         self._check_non_modal(block, unused)
         target, frame = self._target(block, axes, scale)
         if block.non_modal == "G53" and motion not in (0, 1):
-            raise BlockError(30)
+            raise BlockError(30, block.code_at("G53"), *([block.motion_at] if block.motion is not None else []))
         if block.non_modal in ("G28", "G30") and not axes:
             axis_command = ""
         centre: tuple[float, float] | None = None
         plane = self.plane if block.plane is None else block.plane
         if motion == MOTION_OFF:
             if axes:
-                raise BlockError(31, block.where[AXES[axes[0]]])
+                raise BlockError(31, *(block.where[AXES[axis]] for axis in axes))
         elif axis_command == "motion":
             if motion == Kind.RAPID:
                 axis_command = "motion" if axes else ""
             else:
                 if feed == 0.0:
-                    raise BlockError(22, block.motion_at)
+                    raise BlockError(22, *block.motion_words)
                 if motion == Kind.LINEAR:
                     axis_command = "motion" if axes else ""
                 elif motion == PROBE:
                     if not axes:
-                        raise BlockError(26, block.motion_at)
-                    if target == tuple(self.position):
-                        raise BlockError(33, block.motion_at)
+                        raise BlockError(26, *block.motion_words)
+                    if math.dist(target, self.position) <= ROUNDING:
+                        raise BlockError(33, *block.motion_words)
                 else:
                     centre = self._arc_centre(block, motion, plane, target, scale, unused)
         if axis_command:
             unused -= set(AXES)
         if unused:
-            raise BlockError(36, min(block.where[letter] for letter in unused))
+            raise BlockError(36, *sorted(block.where[letter] for letter in unused))
         self._apply(block, wire, feed, scale)
         self._apply_offsets(block, wire, axes, target, frame)
         self.motion = motion
@@ -119,28 +122,32 @@ class Modal:
         given = block.values.get("F")
         if inverse_time:
             if axis_command == "motion" and motion not in (Kind.RAPID, MOTION_OFF) and given is None:
-                raise BlockError(22, block.motion_at)
+                raise BlockError(22, *block.motion_words)
+            return given or 0.0
+        if self.inverse_time:
+            # Coming back from G93 the controller takes an F as mm/min, also in inches.
             return given or 0.0
         if given is not None:
             inches = self.scale != 1.0 if block.inches is None else block.inches
             return given * INCH if inches else given
-        return 0.0 if self.inverse_time else self.feed
+        return self.feed
 
     def _check_non_modal(self, block: Block, unused: set[str]) -> None:
-        axes = block.axis_words
+        axes, at = block.axis_words, block.code_at(block.non_modal)
         if block.non_modal == "G10":
             if not axes:
-                raise BlockError(26)
-            if "P" not in block.values or "L" not in block.values:
-                raise BlockError(28)
-            if int(block.values["P"]) > _ZEROS:
+                raise BlockError(26, at)
+            # Only a line without both misses a word: without P it means P0, without L it is of an unknown kind.
+            if "P" not in block.values and "L" not in block.values:
+                raise BlockError(28, at)
+            if int(block.values.get("P", 0.0)) & 0xFF > _ZEROS:
                 raise BlockError(29, block.where["P"])
-            kind = int(block.values["L"]) & 0xFF
+            kind = int(block.values.get("L", 0.0)) & 0xFF
             if kind not in (2, 20) or (kind == 2 and "R" in block.values):
-                raise BlockError(20, block.where["L"])
+                raise BlockError(20, block.where.get("L", at))
             unused -= {"L", "P"}
         elif block.non_modal == "G92" and not axes:
-            raise BlockError(26)
+            raise BlockError(26, at)
 
     def _target(self, block: Block, axes: list[int], scale: float) -> tuple[Triple, Flags]:
         """Return the end point, and per axis whether it is a machine coordinate."""
@@ -158,32 +165,38 @@ class Modal:
 
     def _arc_centre(
         self, block: Block, motion: int, plane: int, target: Triple, scale: float, unused: set[str]
-    ) -> tuple[float, float]:
-        """Return the centre in the plane's axes; raises BlockError as the controller would answer."""
+    ) -> tuple[float, float] | None:
+        """Return the centre in the plane's axes; raises BlockError as the controller would answer.
+
+        None for an arc by radius that goes along the plane's linear axis only: the controller makes one straight move
+        of it, because no number comes out of its division by the chord.
+        """
         first, second, _ = PLANE_AXES[plane]
-        at = block.motion_at
+        places = block.motion_words
         axes = block.axis_words
         if not axes:
-            raise BlockError(26, at)
+            raise BlockError(26, *places)
         if first not in axes and second not in axes:
-            raise BlockError(32, at)
+            raise BlockError(32, *places)
         here = (self.position[first], self.position[second])
         x, y = target[first] - here[0], target[second] - here[1]
         if "R" in block.values:
             unused.discard("R")
-            if x == 0.0 and y == 0.0:
-                raise BlockError(33, at)
+            if math.dist(target, self.position) <= ROUNDING:
+                raise BlockError(33, *places)
+            if math.hypot(x, y) <= ROUNDING:
+                return None
             offset = radius_offset(x, y, block.values["R"] * scale, clockwise=motion == Kind.ARC_CW)
             if offset is None:
-                raise BlockError(34, block.where["R"])
+                raise BlockError(34, block.where["R"], *(at for at in places if at != block.where["R"]))
             return here[0] + offset[0], here[1] + offset[1]
         letters = ("IJK"[first], "IJK"[second])
         if letters[0] not in block.values and letters[1] not in block.values:
-            raise BlockError(35, at)
+            raise BlockError(35, *places)
         unused -= {"I", "J", "K"}
         i, j = (block.values.get(letter, 0.0) * scale for letter in letters)
         if not ends_agree(math.hypot(x - i, y - j), math.hypot(i, j)):
-            raise BlockError(33, at)
+            raise BlockError(33, *places)
         return here[0] + i, here[1] + j
 
     def _apply(self, block: Block, wire: int, feed: float, scale: float) -> None:
@@ -244,7 +257,8 @@ class Modal:
         self, target: Triple, frame: Flags, feed: float, motion: int, wire: int, centre: tuple[float, float] | None
     ) -> None:
         start = self.position
-        kind = Kind.LINEAR if motion == PROBE else Kind(motion)
+        straight = motion == PROBE or (motion >= Kind.ARC_CW and centre is None)
+        kind = Kind.LINEAR if straight else Kind(motion)
         if self.inverse_time and kind is not Kind.RAPID:
             feed *= math.dist(start, target) if centre is None else _arc_length(start, target, centre, kind, self.plane)
         self.builder.add(
@@ -285,8 +299,8 @@ def radius_offset(x: float, y: float, radius: float, *, clockwise: bool) -> tupl
 
 
 def ends_agree(end_radius: float, start_radius: float) -> bool:
-    """Return whether GRBL takes both ends as being on one circle."""
-    off = abs(end_radius - start_radius)
+    """Return whether GRBL takes both ends as being on one circle, whatever its rounding does."""
+    off = abs(end_radius - start_radius) + ROUNDING + ROUNDING_SHARE * start_radius
     return off <= ARC_TOLERANCE or (off <= ARC_TOLERANCE_LARGE and off <= ARC_TOLERANCE_SHARE * start_radius)
 
 

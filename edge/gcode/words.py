@@ -136,8 +136,11 @@ def source_column(source_line: bytes, index: int) -> int:
 
 
 def word_at(line: str, index: int) -> str:
-    """Return the word of a clean line that begins at `index`, or the characters there up to the next letter."""
-    end = index + 1
-    while end < len(line) and not "A" <= line[end] <= "Z":
+    """Return the word of a clean line that holds the character at `index`, of a long one the beginning."""
+    begin = index = min(index, len(line) - 1)
+    while begin > 0 and not "A" <= line[begin] <= "Z":
+        begin -= 1
+    end = begin + 1
+    while end < len(line) and end - begin < MAX_LINE and not "A" <= line[end] <= "Z":
         end += 1
-    return line[index:end]
+    return line[begin:end]
