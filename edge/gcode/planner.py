@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.domain.machine import Position
+from edge.domain.machine import Overrides, Position
 from edge.gcode.arcs import arc_geometry, chord_counts, expand, extents
 from edge.gcode.model import Bools, Bounds, Floats, Ints, Kind, Program, Segments, StopKind
 
@@ -93,11 +93,17 @@ class Plan:
         return np.cumsum(self.line_seconds) / self.seconds if self.seconds else np.ones(len(self.line_seconds))
 
 
-def plan(program: Program, settings: MotionSettings, work_offset: Position | None = None) -> Plan:
+def plan(
+    program: Program,
+    settings: MotionSettings,
+    work_offset: Position | None = None,
+    *,
+    overrides: Overrides | None = None,
+) -> Plan:
     """Return time, distance and bounds of a program.
 
     work_offset (mm) places what the program gives in machine coordinates; without it machine zero is taken for
-    the program's zero. Pauses (M0) count no time, overrides are 100 %.
+    the program's zero. Pauses (M0) count no time. overrides are those of the whole run, 100 % where none are given.
     """
     segments = in_one_frame(program.segments, work_offset)
     counts = chord_counts(arc_geometry(segments), settings.arc_tolerance)
@@ -113,7 +119,7 @@ def plan(program: Program, settings: MotionSettings, work_offset: Position | Non
     stop_before = np.array([stop.before for stop in program.stops], dtype=np.int64)
     halts = np.searchsorted(row, stop_before)
     if len(row):
-        seconds = _block_seconds(delta, distance, segments, row, halts, settings)
+        seconds = _block_seconds(delta, distance, segments, row, halts, settings, overrides or Overrides())
         segment_seconds += np.bincount(row, seconds, len(segments))
     line_seconds = np.zeros(program.total_lines)
     line_seconds += np.bincount(program.segment_lines - 1, segment_seconds, program.total_lines)
@@ -181,13 +187,20 @@ def _along(limits: tuple[float, float, float], unit: Floats) -> Floats:
 
 
 def _block_seconds(
-    delta: Floats, distance: Floats, segments: Segments, row: Ints, halts: Ints, settings: MotionSettings
+    delta: Floats,
+    distance: Floats,
+    segments: Segments,
+    row: Ints,
+    halts: Ints,
+    settings: MotionSettings,
+    overrides: Overrides,
 ) -> Floats:
-    """Return the seconds of each block. Speeds are mm/s in here."""
+    """Return the seconds of each block. Speeds are mm/s in here. No override takes an axis over its rate."""
     unit = delta / distance[:, None]
     acceleration = _along(settings.acceleration, unit)
     rapid = _along(settings.max_rate, unit)
-    feed = np.where(segments.kind[row] == Kind.RAPID, rapid, np.minimum(segments.feed[row], rapid))
+    feed = np.minimum(segments.feed[row] * (overrides.feed / 100), rapid)
+    feed = np.where(segments.kind[row] == Kind.RAPID, rapid * (overrides.rapid / 100), feed)
     nominal = np.maximum(feed, _SLOWEST) / 60.0
 
     limit = np.zeros(len(unit) + 1)
