@@ -56,14 +56,14 @@ class Follower:
 
     def __init__(self, scene: Scene, *, held_blocks: int = HELD_BLOCKS) -> None:
         """Begin before the first motion; held_blocks is how many motions the controller holds that are not done."""
-        self._points = scene.points.astype(np.float64)
+        self._points = scene.points
         self._tool, self._line = scene.tool, scene.line
         self._held = held_blocks
-        self._seconds = np.concatenate([[0.0], scene.seconds.astype(np.float64)])
+        self._seconds = np.concatenate([np.zeros(1, dtype=np.float32), scene.seconds])
         moving = np.flatnonzero((self._points[1:] != self._points[:-1]).any(axis=1))
         # Of the lines that move something, where each begins on the path; the last entry is the end of all.
         self._lines, first = np.unique(scene.line[moving], return_index=True)
-        self._first = np.append(moving[first], len(scene))
+        self._first = np.append(moving[first], len(scene)).astype(np.int32)
         self._row, self._share = _first_known(scene), 0.0
         self._last: Report | None = None
         self._begun: Report | None = None
@@ -122,7 +122,8 @@ class Follower:
         """Return (motion, share of it) of a report, at or behind `row`, `share`; None where it is off the path."""
         if row >= high:
             return None
-        start, way = self._points[row:high], np.diff(self._points[row : high + 1], axis=0)
+        points = self._points[row : high + 1].astype(np.float64)
+        start, way = points[:-1], np.diff(points, axis=0)
         square = np.maximum((way * way).sum(axis=1), 1e-12)
         shares = np.clip(((np.asarray(report.place) - start) * way).sum(axis=1) / square, 0.0, 1.0)
         shares[0] = max(shares[0], share)
@@ -144,7 +145,7 @@ class Follower:
         return float(begin + (end - begin) * share)
 
     def _point(self, row: int, share: float) -> Floats:
-        begin, end = self._points[row], self._points[min(row + 1, len(self._tool))]
+        begin, end = self._points[row].astype(np.float64), self._points[min(row + 1, len(self._tool))]
         point: Floats = begin + (end - begin) * share
         return point
 

@@ -16,7 +16,7 @@ from edge.domain.machine import MachineInfo, Position
 from edge.domain.tool import Tool
 from edge.gcode import Dialect, Program, interpret, plan
 from edge.gcode.planner import in_one_frame
-from edge.gcode.scene import Scene, relief_bytes, scene_bytes, scene_of
+from edge.gcode.scene import MOST_SEGMENTS, Scene, relief_bytes, scene_bytes, scene_of
 from edge.gcode.stock import Relief, mill
 from edge.gcode.tooling import guess_block, tool_of
 from edge.services.checking import Basis
@@ -27,6 +27,8 @@ REMEMBERED = 48 << 20
 """Bytes of what is remembered, packed."""
 NOBODY = MachineInfo("", "", "", "")
 """The machine of a program for which there is none: without travel, with the settings of a small router."""
+FOLLOWED = 200_000
+"""Motions of a path that is followed: what the service itself keeps of a program of a million lines, 26 bytes each."""
 _LEVEL = 1
 """Of compression: higher ones take the worker long and save little on coordinates."""
 
@@ -61,8 +63,8 @@ def _read(data: bytes, basis: Basis) -> Program:
     return interpret(data, dialect=Dialect(tool_change=basis.tool_change))
 
 
-def draw(data: bytes, basis: Basis, material: Material) -> Scene:
-    """Return the scene of a program. Runs in a worker."""
+def draw(data: bytes, basis: Basis, material: Material, most: int = MOST_SEGMENTS) -> Scene:
+    """Return the scene of a program, with at most so many motions. Runs in a worker."""
     program, table = _read(data, basis), material.table
     return scene_of(
         program,
@@ -71,6 +73,7 @@ def draw(data: bytes, basis: Basis, material: Material) -> Scene:
         tool_of(program, table),
         table,
         material.block or guess_block(program, table),
+        most=most,
     )
 
 
@@ -147,7 +150,7 @@ class Scenes:
         """Return the path that a machine goes, with a visitor's own text. Raises as `scene`, and as edge.design."""
         data = await self._catalog.data(program_id, wish)
         basis = self._catalog.basis(program_id, info, offset)
-        return await self._offload(draw, data, basis, self._material(program_id, basis))
+        return await self._offload(draw, data, basis, self._material(program_id, basis), FOLLOWED)
 
     async def removed_mm3(
         self, program_id: str, wish: Wish | None, info: MachineInfo, offset: Position | None, cells: int
