@@ -75,6 +75,14 @@ def test_a_ready_made_name_tag_is_what_the_template_makes() -> None:
     assert PIECES["name-tag"].program.decode() == compile_piece("name-tag", {"text": "INFOMOBIL", "depth": "normal"})
 
 
+@pytest.mark.parametrize("depth", PIECES["name-tag"].depths)
+@pytest.mark.parametrize("text", ["A", "ŠĄŽINĖ-2.", "ÕNNELIK ÄÖÜ", "MWMWMWMWMWMWMW"])
+def test_a_name_tag_of_any_depth_suits_its_cutter_and_its_stock(depth: str, text: str) -> None:
+    tag = PIECES["name-tag"]
+    program = interpret(compile_piece("name-tag", {"text": text, "depth": depth}).encode())
+    assert check(program, TRAVEL, OFFSET, tools={tag.cutter.number: tag.cutter}, block=tag.block) == []
+
+
 def test_the_generator_makes_what_is_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     programs, shipped = tmp_path / "programs", tmp_path / "shipped"
     for piece in PIECES:
