@@ -21,8 +21,9 @@ from edge.domain.machine import Position
 from edge.domain.tool import Tool, ToolShape
 from edge.gcode.arcs import arc_geometry, chord_counts, expand
 from edge.gcode.model import Bools, Floats, Ints, Kind, Program, Segments
+from edge.gcode.pieces import Cutter, Grid
 from edge.gcode.planner import in_one_frame
-from edge.gcode.sweep import Cutter, Grid, Heights, sweep
+from edge.gcode.sweep import Heights, sweep
 from edge.gcode.tooling import tool_of
 
 CELLS = 512
