@@ -171,6 +171,8 @@ class Estimates:
             async with asyncio.TaskGroup() as group:
                 for machine_id in self._machines:
                     group.create_task(self._tend(machine_id), name=f"estimate {machine_id}")
+                # In a laboratory without machines there is nothing to tend, and this must not end all the same.
+                await asyncio.Event().wait()
         finally:
             unsubscribe()
 
