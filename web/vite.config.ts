@@ -31,6 +31,8 @@ export default defineConfig(({ mode, command }) => {
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
       reportCompressedSize: false,
+      // three.js is one part of 550 kB, fetched only where something is drawn in space.
+      chunkSizeWarningLimit: 700,
     },
     server: {
       host: "127.0.0.1",

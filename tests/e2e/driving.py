@@ -117,6 +117,9 @@ class Van:
         if status == 0:
             route.abort("connectionrefused")
             return
+        if isinstance(value, bytes):
+            route.fulfill(status=status, content_type="application/octet-stream", body=value)
+            return
         route.fulfill(status=status, content_type="application/json", body=json.dumps(value))
 
     def _file(self, route: Route, path: str) -> None:

@@ -46,6 +46,7 @@ export interface CallOptions {
 }
 
 export const TIMEOUT_MS = 8000;
+const NOT_MODIFIED = 304;
 
 function payload(body: unknown): { body?: BodyInit; headers: Record<string, string> } {
   if (body === undefined) return { headers: {} };
@@ -66,6 +67,13 @@ function isErrorBody(value: unknown): value is { error: ErrorBody } {
   );
 }
 
+/** Return the refusal that an answer with this status and this decoded body is. */
+export function refusalOf(status: number, body: unknown): ApiRefusal {
+  if (!isErrorBody(body)) return new ApiRefusal(status, `http_${status}`, "", "", "", null, [], body);
+  const { code, what, why, remedy, retry_after_s, reasons } = body.error;
+  return new ApiRefusal(status, code, what, why, remedy, retry_after_s ?? null, reasons ?? [], body);
+}
+
 async function refusal(response: Response): Promise<ApiRefusal> {
   let body: unknown = null;
   try {
@@ -74,20 +82,21 @@ async function refusal(response: Response): Promise<ApiRefusal> {
     // A proxy or a crashed server answers with something that is not JSON: the status alone has to do.
     if (!(error instanceof SyntaxError)) throw error;
   }
-  if (!isErrorBody(body)) {
-    return new ApiRefusal(response.status, `http_${response.status}`, "", "", "", null, [], body);
-  }
-  const { code, what, why, remedy, retry_after_s, reasons } = body.error;
-  return new ApiRefusal(response.status, code, what, why, remedy, retry_after_s ?? null, reasons ?? [], body);
+  return refusalOf(response.status, body);
 }
 
 /**
- * Send one request and return the decoded answer.
+ * Send one request and return what `read` makes of the answer.
  *
  * Paths are relative to the page, which is served at `/` of its own server. Throws ApiRefusal or ApiUnreachable, or an
  * AbortError when `signal` ends the call.
  */
-export async function call<Answer>(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+async function request<Answer>(
+  method: string,
+  path: string,
+  options: CallOptions,
+  read: (response: Response) => Promise<Answer>,
+): Promise<Answer> {
   const deadline = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
   const controller = new AbortController();
   const abort = (): void => controller.abort();
@@ -104,8 +113,8 @@ export async function call<Answer>(method: string, path: string, options: CallOp
       credentials: "same-origin",
       signal: controller.signal,
     });
-    if (!response.ok) throw await refusal(response);
-    return (response.status === 204 ? undefined : await response.json()) as Answer;
+    if (!response.ok && response.status !== NOT_MODIFIED) throw await refusal(response);
+    return await read(response);
   } catch (error) {
     if (error instanceof ApiRefusal) throw error;
     if (options.signal?.aborted) throw error;
@@ -114,6 +123,26 @@ export async function call<Answer>(method: string, path: string, options: CallOp
     options.signal?.removeEventListener("abort", abort);
     deadline.removeEventListener("abort", abort);
   }
+}
+
+/** Send one request and return the decoded answer. */
+export function call<Answer>(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+  return request(method, path, options, async (response) => (response.status === 204 ? undefined : await response.json()) as Answer);
+}
+
+/** A binary answer, and the mark by which it can be asked for again. */
+export interface Bytes {
+  bytes: ArrayBuffer;
+  etag: string | null;
+}
+
+/** Get a binary answer; null where it is still the one that `etag` marks. */
+export function getBytes(path: string, options: CallOptions & { etag?: string | null } = {}): Promise<Bytes | null> {
+  const { etag, ...rest } = options;
+  const headers = { ...rest.headers, ...(etag ? { "If-None-Match": etag } : {}) };
+  return request("GET", path, { ...rest, headers }, async (response) =>
+    response.status === NOT_MODIFIED ? null : { bytes: await response.arrayBuffer(), etag: response.headers.get("ETag") },
+  );
 }
 
 export const get = <Answer>(path: string, options?: CallOptions): Promise<Answer> => call<Answer>("GET", path, options);

@@ -153,7 +153,8 @@ export type Capability =
   | "override"
   | "settings"
   | "load_program"
-  | "job_control";
+  | "job_control"
+  | "check_mode";
 export type InterlockState = "UNKNOWN" | "TRIPPED" | "PERMITTED";
 export type InputStatus = "HEALTHY" | "OPEN" | "UNKNOWN";
 export type Role = "pupil" | "teacher" | "vet_trainer" | "trainee";
@@ -169,7 +170,8 @@ export type MotionCommand =
   | "override"
   | "settings"
   | "load"
-  | "start_loaded";
+  | "start_loaded"
+  | "second_opinion";
 
 export interface InterlockInput {
   name: string;
@@ -311,14 +313,49 @@ export interface Diagnostic {
   code: string | null;
   severity: "error" | "warning" | "note";
   message: string;
+  /** The words of the program that it is about. */
+  words: string[];
+  remedy: string;
 }
 
 export interface Check {
   lines: number;
   seconds: number;
   distance_mm: number;
+  cut_mm: number;
   bounds: { x: [number, number]; y: [number, number]; z: [number, number] } | null;
+  errors: number;
+  warnings: number;
+  /** Numbers of the tools that the program takes. */
+  tools: number[];
   diagnostics: Diagnostic[];
+}
+
+/** What a controller's own check mode says of a program. */
+export interface SecondOpinion {
+  lines: number;
+  refused: { line: number; error: number; text: string }[];
+  agrees: boolean;
+}
+
+export type CheckStage = "reading" | "limits" | "planning" | "controller";
+
+/** How far a check is; `check` is the name that the page gave it. */
+export interface CheckProgress {
+  type: "check";
+  check: string;
+  stage: CheckStage;
+  /** 0..1 of the stage. */
+  done: number;
+}
+
+/** A machine has cut more of its material; the relief is asked for by its mark. */
+export interface TwinNews {
+  type: "twin";
+  machine: string;
+  removed_mm3: number;
+  planned_mm3: number | null;
+  version: number;
 }
 
 /** A piece of the library that is not what was approved; `piece` is empty where the whole library cannot be read. */
@@ -361,7 +398,9 @@ export type ConsoleMessage =
   | { type: "sync"; sync: Sync }
   | { type: "notice"; notice: Notice }
   | { type: "programs"; programs: Program[]; left_out: LeftOut[] }
-  | { type: "opening"; opening: Opening };
+  | { type: "opening"; opening: Opening }
+  | CheckProgress
+  | TwinNews;
 
 export interface VisitPost {
   school: string;

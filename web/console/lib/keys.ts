@@ -2,6 +2,7 @@
 /** Which words belong to which value: written out, so that every key can be searched for. */
 import type { Tone } from "../../shared/tone";
 import type { InputStatus, InterlockState, JobState, LinkGrade, MotionCommand, OpeningItemName, Role, SchoolType, Sync } from "../../shared/types";
+import type { Stage } from "./checks.svelte";
 import type { Word } from "./machine";
 import type { Theme } from "./theme";
 import type { Key } from "./words";
@@ -101,6 +102,7 @@ export const NOT_DONE = {
   settings: "refusal.what.settings",
   load: "refusal.what.load",
   start_loaded: "refusal.what.start.loaded",
+  second_opinion: "refusal.what.opinion",
 } as const satisfies Record<MotionCommand, Key>;
 
 /** The permissives that the page can tell in its own words; those of inputs are made of the input's own. */
@@ -120,6 +122,15 @@ export const PERMISSIVE = {
   busy: { why: "refusal.why.busy", todo: "refusal.todo.busy" },
   restart: { why: "refusal.why.restart", todo: "refusal.todo.restart" },
 } as const satisfies Record<string, { why: Key; todo: Key }>;
+
+/** What is under way with a program, and its share of the whole: its beginning and its length. */
+export const STAGE = {
+  sending: { words: "upload.stage.sending", from: 0, share: 0.4 },
+  reading: { words: "upload.stage.reading", from: 0.4, share: 0.25 },
+  limits: { words: "upload.stage.limits", from: 0.65, share: 0.15 },
+  planning: { words: "upload.stage.planning", from: 0.8, share: 0.2 },
+  controller: { words: "opinion.stage", from: 0, share: 1 },
+} as const satisfies Record<Stage, { words: Key; from: number; share: number }>;
 
 export const SOURCE = {
   controller: "source.controller",

@@ -8,7 +8,11 @@ import type { Lines, Refusals } from "./refusals";
 export interface Problem {
   lines: Lines;
   tone: Extract<Tone, "red" | "amber">;
+  /** The check that the approval was given for does not hold any more. */
+  outdated?: boolean;
 }
+
+const OUTDATED = "check-outdated";
 
 /**
  * Return the three lines for `error`; anything that is not a failed call is thrown on.
@@ -23,7 +27,8 @@ export function problemOf(error: unknown, what: string, refusals: Refusals, inte
   }
   if (!(error instanceof ApiRefusal)) throw error;
   if (error.reasons.length > 0) {
-    return { tone: "amber", lines: { what, reasons: refusals.reasons(error.reasons, interlock) } };
+    const outdated = error.reasons.some((reason) => reason.permissive === OUTDATED);
+    return { tone: "amber", lines: { what, reasons: refusals.reasons(error.reasons, interlock) }, outdated };
   }
   if (error.what === "" || error.code.startsWith("http-")) {
     return { tone: "red", lines: { what, reasons: [{ why: t("call.status", { status: error.status }), remedy: t("call.todo") }] } };

@@ -10,6 +10,7 @@ export type Sheet =
   | { kind: "decline" | "recovery" | "continue"; job: string }
   | { kind: "zero"; machine: string; axis: AxisName }
   | { kind: "load"; machine: string; view: "files" | "way" }
+  | { kind: "program"; program: string; machine: string; live: boolean }
   | { kind: "menu" | "probe" | "overrides" | "settings" | "recordings"; machine: string }
   | { kind: "programs" | "headcount" | "bell" | "close" | "pack" | "recent" };
 

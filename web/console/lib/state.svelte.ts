@@ -4,7 +4,6 @@ import { SvelteMap, SvelteSet } from "svelte/reactivity";
 import { ApiRefusal, ApiUnreachable, get, post } from "../../shared/api";
 import { Live } from "../../shared/live.svelte";
 import type {
-  Check,
   ConsoleMessage,
   HeadcountPost,
   Job,
@@ -16,12 +15,14 @@ import type {
   VisitPost,
 } from "../../shared/types";
 import { MOTION_TIMEOUT_MS, type Attempt } from "./attempt";
+import { CHECK_TIMEOUT_MS, Checks } from "./checks.svelte";
 import { Figures } from "./figures";
 import { DELIVERY, NOT_DONE } from "./keys";
 import { barMachine } from "./machine";
 import { Notices } from "./notices.svelte";
 import { Paths } from "./paths.svelte";
-import { checkIn, problemOf, type Problem } from "./problem";
+import { Pictures } from "./pictures.svelte";
+import { problemOf, type Problem } from "./problem";
 import { Refusals, type Lines } from "./refusals";
 import type { Asked, Delivery, Sheet, Tab } from "./screen";
 import { Spoken } from "./spoken";
@@ -31,7 +32,6 @@ import { keepLanguage, type Key } from "./words";
 const SILENCE_MS = 3000;
 /** A stop that takes longer than this has to be called undelivered: somebody is waiting with a hand on the machine. */
 const STOP_TIMEOUT_MS = 2000;
-const UPLOAD_TIMEOUT_MS = 60_000;
 const TICK_MS = 250;
 const DELIVERY_MS = 6000;
 
@@ -50,6 +50,8 @@ export class Console extends Figures {
   delivery = $state.raw<Delivery | null>(null);
   readonly notices = new Notices();
   readonly paths = new Paths();
+  readonly pictures = new Pictures();
+  readonly checks = new Checks();
   readonly busy = new SvelteSet<string>();
   live = $state.raw(this.#listen());
 
@@ -203,7 +205,16 @@ export class Console extends Figures {
 
   approve(job: Job): Promise<void> {
     return this.#act(job.id, "refusal.what.approve", async () => {
-      this.putJob(await post<Job>(`api/jobs/${encodeURIComponent(job.id)}/approve`));
+      this.putJob(await post<Job>(`api/jobs/${encodeURIComponent(job.id)}/approve`, undefined, { timeoutMs: CHECK_TIMEOUT_MS }));
+    });
+  }
+
+  /** Check a job's program again for the machine as it stands now, and approve it. */
+  recheck(job: Job): Promise<void> {
+    return this.#act(job.id, "refusal.what.approve", async () => {
+      const path = `api/jobs/${encodeURIComponent(job.id)}`;
+      this.putJob(await post<Job>(`${path}/recheck`, undefined, { timeoutMs: CHECK_TIMEOUT_MS }));
+      this.putJob(await post<Job>(`${path}/approve`, undefined, { timeoutMs: CHECK_TIMEOUT_MS }));
     });
   }
 
@@ -221,17 +232,8 @@ export class Console extends Figures {
     });
   }
 
-  /** Send a program's file; its check comes back whether it was accepted or not. */
-  async upload(file: File, machine: string): Promise<{ check: Check | null; program: Program | null; lines: Lines | null }> {
-    const query = new URLSearchParams({ name: file.name, machine });
-    try {
-      const answer = await post<{ program: Program; check: Check }>(`api/programs?${query}`, file, { timeoutMs: UPLOAD_TIMEOUT_MS });
-      this.#put({ programs: [...this.programs.filter((program) => program.id !== answer.program.id), answer.program] });
-      return { ...answer, lines: null };
-    } catch (error) {
-      const lines = problemOf(error, this.t("refusal.what.upload", { name: file.name }), this.refusals, null).lines;
-      return { check: error instanceof ApiRefusal ? checkIn(error.body) : null, program: null, lines };
-    }
+  putProgram(program: Program): void {
+    this.#put({ programs: [...this.programs.filter((known) => known.id !== program.id), program] });
   }
 
   openVisit(request: VisitPost): Promise<Lines | null> {
@@ -307,6 +309,7 @@ export class Console extends Figures {
       case "snapshot":
         this.snapshot = message.snapshot;
         this.paths.retry();
+        this.pictures.retry();
         this.#visitAt = this.#syncAt = performance.now();
         break;
       case "machine":
@@ -330,6 +333,12 @@ export class Console extends Figures {
         break;
       case "opening":
         this.putOpening(message.opening);
+        break;
+      case "check":
+        this.checks.hear(message);
+        break;
+      case "twin":
+        this.pictures.hear(message);
         break;
     }
     this.touchClock();

@@ -23,6 +23,7 @@ import { Claims } from "./claims.svelte";
 import { display } from "./display.svelte";
 import { Idle } from "./idle.svelte";
 import { spread } from "./path";
+import { Pictures } from "./pictures.svelte";
 import { Survey } from "./survey.svelte";
 import { words } from "./words";
 
@@ -62,6 +63,7 @@ export class Kiosk {
   readonly checkIn = new Attempt();
   readonly asking = new Attempt();
   readonly survey = new Survey();
+  readonly pictures = new Pictures();
 
   screen: Screen = $state("attract");
   /** True for a moment after waking. */

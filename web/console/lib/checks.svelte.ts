@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/** Checks that are under way: an upload on its way, the service's own check, the controller's. */
+import { SvelteMap } from "svelte/reactivity";
+import { ApiRefusal, get, post } from "../../shared/api";
+import type { Check, CheckProgress, CheckStage, Machine, Program, SecondOpinion } from "../../shared/types";
+import { postFile } from "../../shared/upload";
+import { uuid } from "../../shared/uuid";
+import type { Attempt } from "./attempt";
+import { checkIn, problemOf } from "./problem";
+import type { Lines } from "./refusals";
+import type { Console } from "./state.svelte";
+
+/** An approval checks the program again, which may be a long one. */
+export const CHECK_TIMEOUT_MS = 60_000;
+/** A program of two million lines is sent, read, checked and planned. */
+const UPLOAD_TIMEOUT_MS = 180_000;
+/** A controller reads some hundred lines a second. */
+const OPINION_TIMEOUT_MS = 1_800_000;
+
+export type Stage = CheckStage | "sending";
+
+export interface Going {
+  stage: Stage;
+  /** 0..1 of the stage. */
+  done: number;
+}
+
+export class Checks {
+  readonly #going = new SvelteMap<string, Going>();
+
+  /** Return how far a check is, or null where it is not under way. */
+  of(check: string | null): Going | null {
+    return check === null ? null : (this.#going.get(check) ?? null);
+  }
+
+  begin(check: string, stage: Stage): void {
+    this.#going.set(check, { stage, done: 0 });
+  }
+
+  set(check: string, stage: Stage, done: number): void {
+    if (this.#going.has(check)) this.#going.set(check, { stage, done });
+  }
+
+  end(check: string): void {
+    this.#going.delete(check);
+  }
+
+  hear({ check, stage, done }: CheckProgress): void {
+    this.set(check, stage, done);
+  }
+}
+
+export interface Uploaded {
+  check: Check | null;
+  program: Program | null;
+  lines: Lines | null;
+}
+
+/** Send a program's file; its check comes back whether it was accepted or not. `check` names it for its progress. */
+export async function upload(desk: Console, file: File, machine: string, check: string): Promise<Uploaded> {
+  const query = new URLSearchParams({ name: file.name, machine, check });
+  const gone = (share: number): void => desk.checks.set(check, "sending", share);
+  desk.checks.begin(check, "sending");
+  try {
+    const answer = await postFile<{ program: Program; check: Check }>(`api/programs?${query}`, file, gone, UPLOAD_TIMEOUT_MS);
+    desk.putProgram(answer.program);
+    return { ...answer, lines: null };
+  } catch (error) {
+    const { lines } = problemOf(error, desk.t("refusal.what.upload", { name: file.name }), desk.refusals, null);
+    return { check: error instanceof ApiRefusal ? checkIn(error.body) : null, program: null, lines };
+  } finally {
+    desk.checks.end(check);
+  }
+}
+
+/** Ask for the check of a program for a machine as it stands now. */
+export function checked(desk: Console, program: string, machine: Machine): Promise<Attempt<Check>> {
+  const address = `api/programs/${encodeURIComponent(program)}/check?${new URLSearchParams({ machine: machine.id })}`;
+  return desk.attempt("refusal.what.check", machine, () => get<Check>(address, { timeoutMs: CHECK_TIMEOUT_MS }));
+}
+
+/** Let the controller itself read a program; `begun` hears the name under which its progress comes. */
+export async function opinion(desk: Console, program: string, machine: Machine, begun: (check: string) => void): Promise<Attempt<SecondOpinion>> {
+  const check = uuid();
+  desk.checks.begin(check, "controller");
+  begun(check);
+  try {
+    return await desk.attempt("refusal.what.opinion", machine, () =>
+      post<SecondOpinion>(`api/machines/${encodeURIComponent(machine.id)}/second-opinion`, { program, check }, { timeoutMs: OPINION_TIMEOUT_MS }),
+    );
+  } finally {
+    desk.checks.end(check);
+  }
+}

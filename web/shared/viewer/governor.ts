@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/** Keeps a picture fluent: where frames take long it is drawn coarser, and where even that is slow, flat. */
+
+/** Milliseconds for a frame: above it a picture stutters. */
+const SLOW_MS = 42;
+/** Above it the coarsest picture is not worth its battery. */
+const HOPELESS_MS = 180;
+/** So many slow ones in a row are no accident. */
+const SLOW_FRAMES = 5;
+/** A pause is no slow frame: the page had something else to do. */
+const PAUSE_MS = 1000;
+
+export type Verdict = "stay" | "coarser" | "flat";
+
+export class Governor {
+  level = 0;
+
+  #slow = 0;
+  #hopeless = 0;
+
+  /** Judge what the first frame cost; `cost` in milliseconds, the graphics card's part included. */
+  first(cost: number): void {
+    this.level = cost > 4 * SLOW_MS ? 3 : cost > 2 * SLOW_MS ? 2 : cost > SLOW_MS ? 1 : 0;
+    this.#rest();
+  }
+
+  /**
+   * A frame came `took` milliseconds after it was asked for: a browser whose graphics card lags behind grants it late.
+   *
+   * `coarsest` tells whether nothing is left to be spared.
+   */
+  frame(took: number, coarsest: boolean): Verdict {
+    if (took > PAUSE_MS) {
+      this.#rest();
+      return "stay";
+    }
+    this.#slow = took > SLOW_MS ? this.#slow + 1 : 0;
+    this.#hopeless = took > HOPELESS_MS ? this.#hopeless + 1 : 0;
+    if (coarsest) return this.#hopeless >= SLOW_FRAMES ? "flat" : "stay";
+    if (this.#slow < SLOW_FRAMES) return "stay";
+    this.level += 1;
+    this.#rest();
+    return "coarser";
+  }
+
+  #rest(): void {
+    this.#slow = 0;
+    this.#hopeless = 0;
+  }
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/**
+ * The path: broad strokes of quads while it is short, else one strip of thin lines, thinned where drawing is slow.
+ *
+ * It is drawn twice. What is still to come shines through the material, faintly; what is done lies on it, coloured.
+ */
+import {
+  BufferAttribute,
+  BufferGeometry,
+  GLSL3,
+  Group,
+  InstancedBufferGeometry,
+  InstancedInterleavedBuffer,
+  InterleavedBuffer,
+  InterleavedBufferAttribute,
+  Line,
+  Mesh,
+  type Object3D,
+  ShaderMaterial,
+  Vector2,
+  Vector3,
+} from "three";
+import { RAMP, type Palette } from "./colours";
+import type { Colouring, Moment } from "./picture";
+import type { Scene } from "./scene";
+import { feedRange, thinned } from "./timeline";
+
+/** Pulled towards the eye, in parts of the depth: a path at the floor of its own groove is over it. */
+const BIAS = "0.00012";
+
+const STYLE = `
+out float vSeconds;
+flat out float vFeed;
+flat out float vCut;
+`;
+
+const BROAD = `
+uniform vec2 uScreen;
+uniform vec2 uWidth;
+in vec2 corner;
+in vec3 from;
+in vec3 to;
+in float begin;
+in float end;
+in vec2 style;
+${STYLE}
+void main() {
+  vec4 a = projectionMatrix * viewMatrix * vec4(from, 1.0);
+  vec4 b = projectionMatrix * viewMatrix * vec4(to, 1.0);
+  vec2 way = (b.xy / b.w - a.xy / a.w) * uScreen;
+  float length2 = dot(way, way);
+  way = length2 > 1e-6 ? way * inversesqrt(length2) : vec2(1.0, 0.0);
+  vCut = style.y;
+  vFeed = style.x;
+  vSeconds = mix(begin, end, corner.x);
+  float half_ = 0.5 * mix(uWidth.x, uWidth.y, step(0.5, vCut));
+  vec2 out_ = vec2(-way.y, way.x) * corner.y + way * (corner.x * 2.0 - 1.0) * 0.7;
+  vec4 place = mix(a, b, corner.x);
+  place.xy += out_ * half_ * 2.0 / uScreen * place.w;
+  place.z -= ${BIAS} * place.w;
+  gl_Position = place;
+}`;
+
+const THIN = `
+in float time;
+in vec2 style;
+${STYLE}
+void main() {
+  vCut = style.y;
+  vFeed = style.x;
+  vSeconds = time;
+  gl_Position = projectionMatrix * viewMatrix * vec4(position, 1.0);
+  gl_Position.z -= ${BIAS} * gl_Position.w;
+}`;
+
+const FRAGMENT = `
+uniform float uSeconds;
+uniform float uTotal;
+uniform float uMode;
+uniform float uDone;
+uniform vec3 uAhead;
+uniform vec3 uRapid;
+uniform vec3 uPlain;
+uniform vec3 uRamp[${RAMP.length}];
+in float vSeconds;
+flat in float vFeed;
+flat in float vCut;
+out vec4 colour;
+vec3 ramp(float share) {
+  float at = clamp(share, 0.0, 1.0) * float(${RAMP.length - 1});
+  int low = min(int(at), ${RAMP.length - 2});
+  return mix(uRamp[low], uRamp[low + 1], at - float(low));
+}
+void main() {
+  bool done = vSeconds <= uSeconds;
+  if (done != (uDone > 0.5)) discard;
+  bool cut = vCut > 0.5;
+  vec3 made = uMode > 1.5 ? uPlain : ramp(uMode > 0.5 ? vSeconds / uTotal : vFeed);
+  vec3 base = !cut ? uRapid : done ? made : uAhead;
+  colour = vec4(base, cut ? (done ? 1.0 : 0.6) : 0.3);
+}`;
+
+type Uniforms = ReturnType<typeof uniformsOf>;
+
+function uniformsOf() {
+  return {
+    uScreen: { value: new Vector2(1, 1) },
+    uWidth: { value: new Vector2(1, 2) },
+    uSeconds: { value: 0 },
+    uTotal: { value: 1 },
+    uMode: { value: 0 },
+    uAhead: { value: new Vector3() },
+    uRapid: { value: new Vector3() },
+    uPlain: { value: new Vector3() },
+    uRamp: { value: RAMP.map((colour) => new Vector3().fromArray(colour)) },
+  };
+}
+
+/** Values for each point, so that they can be read as those of the segment that ends at it. */
+interface PointValues {
+  points: Float32Array;
+  times: Float32Array;
+  /** For each point two of 0..255: the feed among the program's feeds, and whether the segment to it is a cut. */
+  styles: Uint8Array;
+}
+
+const STYLE_STRIDE = 4;
+
+function valuesOf(scene: Scene, chosen: Uint32Array | null): PointValues {
+  const count = chosen === null ? scene.segments + 1 : chosen.length;
+  const points = chosen === null ? scene.points : new Float32Array(3 * count);
+  const times = new Float32Array(count);
+  const styles = new Uint8Array(STYLE_STRIDE * count);
+  const [low, high] = feedRange(scene) ?? [0, 1];
+  const scale = high > low ? 255 / (high - low) : 0;
+  for (let at = 0; at < count; at += 1) {
+    const point = chosen === null ? at : (chosen[at] as number);
+    if (chosen !== null) for (let k = 0; k < 3; k += 1) points[3 * at + k] = scene.points[3 * point + k] as number;
+    if (point === 0) continue;
+    times[at] = scene.seconds[point - 1] as number;
+    // A path of one feed is light: it has nothing to compare.
+    styles[STYLE_STRIDE * at] = scale === 0 ? 190 : Math.max(0, ((scene.feed[point - 1] as number) - low) * scale);
+    styles[STYLE_STRIDE * at + 1] = (scene.kind[point - 1] as number) * 255;
+  }
+  return { points, times, styles };
+}
+
+function broad(values: PointValues): InstancedBufferGeometry {
+  const geometry = new InstancedBufferGeometry();
+  geometry.setAttribute("corner", new BufferAttribute(new Float32Array([0, -1, 0, 1, 1, -1, 1, 1]), 2));
+  geometry.setIndex([0, 2, 1, 1, 2, 3]);
+  // Each segment reads its beginning and its end out of the same row of points.
+  const points = new InstancedInterleavedBuffer(values.points, 3, 1);
+  geometry.setAttribute("from", new InterleavedBufferAttribute(points, 3, 0));
+  geometry.setAttribute("to", new InterleavedBufferAttribute(points, 3, 3));
+  const times = new InstancedInterleavedBuffer(values.times, 1, 1);
+  geometry.setAttribute("begin", new InterleavedBufferAttribute(times, 1, 0));
+  geometry.setAttribute("end", new InterleavedBufferAttribute(times, 1, 1));
+  const styles = new InstancedInterleavedBuffer(values.styles, STYLE_STRIDE, 1);
+  geometry.setAttribute("style", new InterleavedBufferAttribute(styles, 2, STYLE_STRIDE, true));
+  geometry.instanceCount = values.times.length - 1;
+  return geometry;
+}
+
+function thin(values: PointValues): BufferGeometry {
+  const geometry = new BufferGeometry();
+  geometry.setAttribute("position", new BufferAttribute(values.points, 3));
+  geometry.setAttribute("time", new BufferAttribute(values.times, 1));
+  const styles = new InterleavedBuffer(values.styles, STYLE_STRIDE);
+  geometry.setAttribute("style", new InterleavedBufferAttribute(styles, 2, 0, true));
+  return geometry;
+}
+
+/** How a path is drawn: broad strokes, thin lines, or thin lines through some of its points. */
+export type PathLook = "broad" | "thin" | "thinned";
+
+export class PathLines {
+  readonly group = new Group();
+
+  readonly #uniforms: Uniforms = uniformsOf();
+  readonly #looks = new Map<PathLook, Group>();
+  #scene: Scene | null = null;
+  #look: PathLook = "broad";
+
+  setScene(scene: Scene): void {
+    this.dispose();
+    this.#scene = scene;
+    this.#uniforms.uTotal.value = Math.max(scene.totalSeconds, 1e-3);
+    this.#show();
+  }
+
+  setLook(look: PathLook): void {
+    this.#look = look;
+    this.#show();
+  }
+
+  setPalette(palette: Palette): void {
+    this.#uniforms.uAhead.value.fromArray(palette.ahead);
+    this.#uniforms.uRapid.value.fromArray(palette.ink);
+    this.#uniforms.uPlain.value.fromArray(palette.path);
+  }
+
+  /** Set the picture's size in its own pixels, and how many of them are one of the page's. */
+  setScreen(width: number, height: number, ratio: number): void {
+    this.#uniforms.uScreen.value.set(width, height);
+    this.#uniforms.uWidth.value.set(1.2 * ratio, 2.4 * ratio);
+  }
+
+  set(moment: Moment): void {
+    this.group.visible = moment.colouring !== "none";
+    this.#uniforms.uSeconds.value = moment.seconds;
+    this.#uniforms.uMode.value = MODES[moment.colouring];
+  }
+
+  dispose(): void {
+    for (const lines of this.#looks.values()) lines.traverse(release);
+    this.#looks.clear();
+    this.group.clear();
+  }
+
+  /** Draw the path in the look of the moment; one that was built once is kept. */
+  #show(): void {
+    const scene = this.#scene;
+    if (scene === null || scene.segments === 0) return;
+    const lines = this.#looks.get(this.#look) ?? this.#build(scene, this.#look);
+    this.#looks.set(this.#look, lines);
+    this.group.clear();
+    this.group.add(lines);
+  }
+
+  #build(scene: Scene, look: PathLook): Group {
+    const { low, high } = scene.block;
+    const size = Math.max(high[0] - low[0], high[1] - low[1]);
+    const values = valuesOf(scene, look === "thinned" ? thinned(scene, size / 400) : null);
+    const geometry = look === "broad" ? broad(values) : thin(values);
+    const group = new Group();
+    for (const done of [false, true]) {
+      const material = this.#material(done, look);
+      const lines = look === "broad" ? new Mesh(geometry, material) : new Line(geometry, material);
+      lines.frustumCulled = false;
+      lines.renderOrder = done ? 3 : 2;
+      group.add(lines);
+    }
+    return group;
+  }
+
+  #material(done: boolean, look: PathLook): ShaderMaterial {
+    return new ShaderMaterial({
+      uniforms: { ...this.#uniforms, uDone: { value: done ? 1 : 0 } },
+      vertexShader: look === "broad" ? BROAD : THIN,
+      fragmentShader: FRAGMENT,
+      glslVersion: GLSL3,
+      transparent: true,
+      depthTest: done,
+      depthWrite: false,
+    });
+  }
+}
+
+const MODES = { feed: 0, time: 1, plain: 2, none: 2 } as const satisfies Record<Colouring, number>;
+
+function release(part: Object3D): void {
+  if (!(part instanceof Mesh || part instanceof Line)) return;
+  (part.geometry as BufferGeometry).dispose();
+  (part.material as ShaderMaterial).dispose();
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/** The picture in space, drawn by WebGL 2. Only this file and its parts bring three.js: they are fetched when needed. */
+import { Color, PerspectiveCamera, Scene as Space, SRGBColorSpace, Vector3, WebGLRenderer } from "three";
+import type { Position } from "../types";
+import { FIELD_OF_VIEW, type Box, type Camera } from "./camera";
+import type { Palette } from "./colours";
+import type { Moment, Picture } from "./picture";
+import type { Relief, Scene } from "./scene";
+import { PathLines, type PathLook } from "./solid-path";
+import { Stock } from "./solid-stock";
+import { Table, ToolShape } from "./solid-tool";
+
+interface Level {
+  /** Most pixels of the picture for one of the page's, along a side. */
+  ratio: number;
+  /** Cells of the sheet along the longer side. */
+  cells: number;
+  /** Up to so many segments are drawn as broad strokes, and up to so many in full. */
+  broad: number;
+  thin: number;
+}
+
+/** From the finest to the coarsest. */
+const LEVELS: readonly Level[] = [
+  { ratio: 2, cells: 384, broad: 80_000, thin: Infinity },
+  { ratio: 1.25, cells: 224, broad: 24_000, thin: 400_000 },
+  { ratio: 1, cells: 128, broad: 4_000, thin: 80_000 },
+  { ratio: 0.66, cells: 72, broad: 0, thin: 12_000 },
+];
+
+export class Solid implements Picture {
+  readonly kind = "solid";
+
+  readonly #renderer: WebGLRenderer;
+  readonly #space = new Space();
+  readonly #eye = new PerspectiveCamera((FIELD_OF_VIEW * 180) / Math.PI, 1, 0.1, 10_000);
+  readonly #stock: Stock;
+  readonly #path = new PathLines();
+  readonly #tool = new ToolShape();
+  readonly #table = new Table();
+  #scene: Scene | null = null;
+  #box: Box = { low: [0, 0, 0], high: [1, 1, 1] };
+  #level = 0;
+  #width = 1;
+  #height = 1;
+
+  constructor(
+    readonly canvas: HTMLCanvasElement,
+    context: WebGL2RenderingContext,
+  ) {
+    this.#renderer = new WebGLRenderer({ canvas, context, antialias: true });
+    this.#stock = new Stock(context.getExtension("OES_texture_float_linear") !== null);
+    this.#eye.up.set(0, 0, 1);
+    this.#space.add(this.#table.lines, this.#stock.mesh, this.#path.group, this.#tool.mesh);
+  }
+
+  setScene(scene: Scene): void {
+    this.#scene = scene;
+    this.#box = scene.block;
+    this.#table.setBox(this.#box);
+    this.#path.setLook(this.#look());
+    this.#path.setScene(scene);
+  }
+
+  setRelief(relief: Relief): void {
+    this.#stock.setRelief(relief);
+  }
+
+  setPalette(palette: Palette): void {
+    this.#renderer.setClearColor(new Color().setRGB(...palette.plate, SRGBColorSpace), 1);
+    for (const part of [this.#stock, this.#path, this.#tool, this.#table]) part.setPalette(palette);
+  }
+
+  resize(width: number, height: number): void {
+    [this.#width, this.#height] = [Math.max(1, width), Math.max(1, height)];
+    const ratio = Math.min(window.devicePixelRatio || 1, (LEVELS[this.#level] as Level).ratio);
+    this.#renderer.setPixelRatio(ratio);
+    this.#renderer.setSize(this.#width, this.#height, false);
+    this.#path.setScreen(this.#width * ratio, this.#height * ratio, ratio);
+  }
+
+  setLevel(level: number): boolean {
+    this.#level = Math.min(LEVELS.length - 1, level);
+    this.#stock.setCells((LEVELS[this.#level] as Level).cells);
+    this.#path.setLook(this.#look());
+    this.resize(this.#width, this.#height);
+    return this.#level < LEVELS.length - 1;
+  }
+
+  draw(moment: Moment, camera: Camera): void {
+    const aspect = this.#width / this.#height;
+    const { from, at, distance, size } = camera.eye(this.#box, aspect);
+    this.#eye.aspect = aspect;
+    this.#eye.near = Math.max(distance - 4 * size, distance / 200);
+    this.#eye.far = distance + 6 * size;
+    this.#eye.position.set(...from);
+    this.#eye.lookAt(...at);
+    this.#eye.updateProjectionMatrix();
+    this.#stock.setLight(camera.azimuth);
+    this.#path.set(moment);
+    this.#tool.show(this.#scene?.tools[moment.toolIndex], moment.tool);
+    this.#renderer.render(this.#space, this.#eye);
+  }
+
+  pixel(place: Position): [number, number] {
+    const seen = new Vector3(...place).project(this.#eye);
+    return [((seen.x + 1) / 2) * this.#width, ((1 - seen.y) / 2) * this.#height];
+  }
+
+  finish(): void {
+    const gl = this.#renderer.getContext();
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+  }
+
+  dispose(): void {
+    for (const part of [this.#stock, this.#path, this.#tool, this.#table]) part.dispose();
+    this.#renderer.dispose();
+    this.#renderer.forceContextLoss();
+  }
+
+  #look(): PathLook {
+    const { broad, thin } = LEVELS[this.#level] as Level;
+    const count = this.#scene?.segments ?? 0;
+    return count <= broad ? "broad" : count <= thin ? "thin" : "thinned";
+  }
+}
+
+/** Return a picture in space, or null where the browser has no WebGL 2. `onlost` is called if the graphics card gives up. */
+export function openSolid(onlost: () => void): Solid | null {
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("webgl2", { antialias: true, alpha: false, powerPreference: "low-power" });
+  if (context === null) return null;
+  const solid = new Solid(canvas, context);
+  canvas.addEventListener("webglcontextlost", (event) => {
+    event.preventDefault();
+    if (canvas.isConnected) onlost();
+  });
+  return solid;
+}
