@@ -68,3 +68,41 @@ def test_any_program_any_table_and_any_block_are_answered_with_findings(
             assert item.remedy.endswith(".")
             if block is None:
                 assert item.severity is Severity.WARNING or item.code == "tool-not-in-table"
+
+
+WHERE = st.integers(4, 56)
+HEAD = "M3S9000\nT1\nG0Z5\n"
+MILL = Tool(1, "Mill", ToolShape.FLAT, diameter=3.0, flute_length=30.0)
+BLOCK = Block.behind_zero((60.0, 60.0, 12.0))
+
+
+def pocket(x: int, y: int, end: int, depth: int, peck: int) -> str:
+    """Return a slot in steps of `peck` mm, in which rapids go back as deep as was cut."""
+    lines = [f"G0X{x}Y{y}"]
+    for z in range(peck, depth + 1, peck):
+        lines += [f"G0Z-{z - peck}", f"G1Z-{z}F200", f"G1X{end}F600", f"G0X{x}", "G0Z1"]
+    return "\n".join([*lines, "G0Z5", ""])
+
+
+slots = st.builds(pocket, WHERE, WHERE, WHERE, st.integers(2, 8), st.integers(1, 2))
+
+
+def rapids_told(text: str, block: Block | None) -> list[int]:
+    program = interpret(text.encode())
+    found = check(program, TRAVEL, OFFSET, banned=OPERATOR_BANNED, tools={1: MILL}, block=block)
+    assert {item.code for item in found} <= {"rapid-in-stock"}
+    return [item.line for item in found]
+
+
+@given(st.lists(slots, min_size=1, max_size=4), st.booleans())
+@effort(60)
+def test_rapids_through_the_air_and_through_what_is_cut_are_not_told(parts: list[str], known: bool) -> None:
+    assert rapids_told(HEAD + "".join(parts), BLOCK if known else None) == []
+
+
+@given(st.lists(slots, max_size=3), WHERE, WHERE, st.booleans())
+@effort(60)
+def test_a_rapid_deeper_than_everything_before_it_is_told(parts: list[str], x: int, y: int, known: bool) -> None:
+    before = HEAD + "".join(parts)
+    text = f"{before}G0X{x}Y{y}\nG0Z-10\nG0Z5\nG1X2Y2Z-10F9\nG0Z5\n"
+    assert rapids_told(text, BLOCK if known else None) == [before.count("\n") + 2]
