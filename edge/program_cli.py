@@ -11,33 +11,34 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from edge.domain.block import Block
 from edge.domain.errors import InfoMobilError
 from edge.domain.machine import Position
 from edge.files import write_whole
-from edge.gcode import Diagnostic, Dialect, Plan, Program, Severity, check, interpret, path_png, plan
+from edge.gcode import Dialect, Program, Severity, check, interpret, path_png, plan
 from edge.gcode.limits import OPERATOR_BANNED
 from edge.gcode.model import Kind
 from edge.gcode.program import too_large
 from edge.gcode.solid import npz_bytes, png_bytes, stl_bytes
 from edge.gcode.stock import CELLS, Relief, mill
-from edge.gcode.tooling import guess_block, tool_of
+from edge.gcode.tooling import guess_block
+from edge.gcode.turning import Profile, turn
 from edge.program_machine import CONFIG, Target, from_dump, of_machine
+from edge.program_report import Checked, duration, left_of, parts_of
 
 program = typer.Typer(no_args_is_help=True, help="Programs: what one will do, before it does it.")
 out = Console()
 err = Console(stderr=True)
 
-MOST_LINE_SECONDS = 100_000
-"""Lines up to which `check --json` tells the seconds of each; `time --json` always does."""
-_ORDER = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 FileArgument = Annotated[Path, typer.Argument(help="The program.", metavar="FILE")]
 MachineOption = Annotated[
@@ -83,7 +84,7 @@ def check_program(
             findings = check(read, target.travel, zero, banned=_banned(target), tools=target.tools, source=text)
             stage()
             planned = plan(read, target.motion, zero)
-    checked = _Checked(read, planned, findings, target)
+    checked = Checked(read, planned, findings, target.tools)
     if as_json:
         _print_json(checked.as_json())
     else:
@@ -109,14 +110,14 @@ def time_of_program(
         read = _read(file, target)
         stage()
         planned = plan(read, target.motion, zero)
-    parts = _parts(read, planned)
+    parts = parts_of(read, planned)
     refused = sum(item.severity is Severity.ERROR for item in read.diagnostics)
     if as_json:
         found = {name: round(seconds, 3) for name, seconds in parts.items()}
         lines = [round(seconds, 4) for seconds in planned.line_seconds.tolist()]
         _print_json({"seconds": round(planned.seconds, 3), **found, "refused": refused, "line_seconds": lines})
         return
-    _say(f"{planned.seconds:.1f} s ({_duration(planned.seconds)})")
+    _say(f"{planned.seconds:.1f} s ({duration(planned.seconds)})")
     for name, seconds in parts.items():
         _say(f"  {name.removesuffix('_s').replace('_', ' ')}: {seconds:.1f} s")
     if refused:
@@ -148,6 +149,8 @@ def stock_of_program(
     offset: OffsetOption = None,
     config: ConfigOption = CONFIG,
     cells: Annotated[int, typer.Option(min=8, max=4096, help="Cells along the longer side.")] = CELLS,
+    turning: Annotated[bool, typer.Option("--turning", help="Turn a bar about Z; X is its radius.")] = False,  # noqa: FBT002
+    diameters: Annotated[bool, typer.Option("--diameters", help="With --turning: X is the diameter.")] = False,  # noqa: FBT002
 ) -> None:
     """Cut a block of material as the program does, and write what is left. The block is that around the cuts."""
     suffix = _require_suffix(output, ".stl", ".npz", ".png")
@@ -158,106 +161,37 @@ def stock_of_program(
         read = _read(file, target)
         stage()
         tools = target.tools or {}
+        part: Relief | Profile
         try:
-            relief = mill(read, tools, guess_block(read, tools), cells=cells, work_offset=zero).relief
+            if turning or diameters:
+                part = turn(read, tools, _bar(read), cells=cells, diameters=diameters).profile
+            else:
+                part = mill(read, tools, guess_block(read, tools), cells=cells, work_offset=zero).relief
         except InfoMobilError as error:
             _fail(str(error), 1)
         stage()
-        _write(output, {".stl": stl_bytes, ".npz": npz_bytes, ".png": png_bytes}[suffix](relief))
-    _tell_relief(relief)
+        _write(output, {".stl": stl_bytes, ".npz": npz_bytes, ".png": png_bytes}[suffix](part))
+    for sentence in left_of(part):
+        _say(sentence)
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """What is known of a program after its check."""
-
-    program: Program
-    plan: Plan
-    findings: list[Diagnostic]
-    target: Target
-
-    @property
-    def has_errors(self) -> bool:
-        return any(item.severity is Severity.ERROR for item in self.findings)
-
-    @property
-    def tools(self) -> list[int]:
-        """Return the numbers of the tools that cut, 0 for one without a number."""
-        if not len(self.program.segments):
-            return []
-        return [tool.number for tool in tool_of(self.program, self.target.tools)[1]]
-
-    @property
-    def bounds(self) -> dict[str, list[float]] | None:
-        """Return the least and the greatest coordinate reached by each axis, mm from the program's zero."""
-        bounds = self.plan.bounds
-        if bounds is None:
-            return None
-        return {axis: [_number(getattr(end, axis)) for end in (bounds.low, bounds.high)] for axis in ("x", "y", "z")}
-
-    def as_json(self) -> dict[str, object]:
-        """Return what a machine reads. `code` is GRBL's own where it has one; notes are left out."""
-        found: dict[str, object] = {
-            "lines": self.program.total_lines,
-            "errors": [_finding(item) for item in self.findings if item.severity is not Severity.NOTE],
-            "seconds": round(self.plan.seconds, 3),
-            "distance_mm": _number(self.plan.distance_mm),
-            "cut_mm": _number(self.plan.cut_mm),
-            "bounds": self.bounds,
-            "tools": self.tools,
-        }
-        if self.program.total_lines <= MOST_LINE_SECONDS:
-            found["line_seconds"] = [round(seconds, 4) for seconds in self.plan.line_seconds.tolist()]
-        return found
-
-
-def _finding(item: Diagnostic) -> dict[str, object]:
-    return {
-        "line": item.line,
-        "column": item.column,
-        "code": item.code if item.grbl is None else f"error:{item.grbl}",
-        "severity": item.severity.value,
-        "message": item.text,
-        "name": item.code,
-        "words": list(item.words),
-        "remedy": item.remedy,
-    }
-
-
-def _parts(read: Program, planned: Plan) -> dict[str, float]:
-    """Return the seconds of a program by what they are for."""
-    rapid = read.segments.kind == Kind.RAPID
-    rapids = float(planned.segment_seconds[rapid].sum())
-    cuts = float(planned.segment_seconds.sum()) - rapids
-    stops = max(0.0, planned.seconds - cuts - rapids)
-    return {"at_feed_s": cuts, "rapids_s": rapids, "stops_and_dwells_s": stops}
-
-
-def _tell(checked: _Checked) -> None:
+def _tell(checked: Checked) -> None:
     for item in checked.findings:
-        _say(f"{item.severity.value}: {item}", style=_ORDER[item.severity])
-    planned = checked.plan
-    _say(f"{checked.program.total_lines} lines, {_duration(planned.seconds)} ({planned.seconds:.1f} s)")
-    _say(f"way {planned.distance_mm:.1f} mm, {planned.cut_mm:.1f} mm of it at a feed")
-    if checked.bounds is not None:
-        reach = ", ".join(f"{axis.upper()} {low:g} to {high:g}" for axis, (low, high) in checked.bounds.items())
-        _say(f"reaches {reach} mm from the program's zero")
-    if checked.tools:
-        _say(f"tools: {', '.join(f'T{number}' if number else 'one without a number' for number in checked.tools)}")
-    counts = [sum(item.severity is one for item in checked.findings) for one in (Severity.ERROR, Severity.WARNING)]
-    if checked.has_errors:
-        _say(f"{counts[0]} error{'s' * (counts[0] != 1)}: the program is refused.", style="red")
-    else:
-        warnings = f", {counts[1]} warning{'s' * (counts[1] != 1)}" if counts[1] else ""
-        _say(f"No error{warnings}.", style="green")
+        _say(f"{item.severity.value}: {item}", style=_COLOURS[item.severity])
+    for sentence in checked.sentences():
+        _say(sentence)
+    _say(checked.verdict, style="red" if checked.has_errors else "green")
 
 
-def _tell_relief(relief: Relief) -> None:
-    ny, nx = relief.heights.shape
-    size = f"{nx * relief.cell_mm:.2f} x {ny * relief.cell_mm:.2f} x {relief.top - relief.bottom:.2f} mm"
-    _say(f"block {size}, cells of {relief.cell_mm:.3f} mm")
-    _say(f"removed {relief.removed_mm3:.1f} mm3, {relief.remaining_mm3:.1f} mm3 left")
-    _say(f"lowest cut {relief.top - float(relief.heights.min()):.2f} mm under the upper face")
+def _bar(read: Program) -> Block:
+    """Return the bar around the cuts: as thick as the farthest of them, as long as they reach."""
+    segments = read.segments
+    cuts = segments.kind != Kind.RAPID
+    points = np.concatenate([segments.start[cuts], segments.end[cuts]])
+    if not len(points):
+        _fail("The program has no move at a feed: there is nothing to turn.", 1)
+    (x0, y0, z0), (x1, y1, z1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return Block(Position(x0, y0, z0), Position(x1, y1, z1))
 
 
 def _target(machine: str | None, settings: Path | None, config: Path) -> Target:
@@ -351,19 +285,6 @@ def _stages(*names: str) -> Iterator[_Stage]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         yield _Stage(progress, names)
-
-
-def _number(value: float) -> float:
-    """Return a length as JSON can say it: micrometres, and what is no number as the greatest one."""
-    return round(value, 3) if math.isfinite(value) else math.copysign(1e30, value)
-
-
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, rest = divmod(rest, 60)
-    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
-    shown = [f"{value} {unit}" for value, unit in parts if value]
-    return " ".join(shown) or "0 s"
 
 
 def _print_json(found: dict[str, object]) -> None:
