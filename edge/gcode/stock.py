@@ -66,12 +66,12 @@ class Relief:
     @property
     def removed_mm3(self) -> float:
         """Return the volume that was taken from the block."""
-        return float(np.subtract(self.top, self.heights, dtype=np.float64).sum()) * self.cell_mm**2
+        return (self.top * self.heights.size - float(self.heights.sum(dtype=np.float64))) * self.cell_mm**2
 
     @property
     def remaining_mm3(self) -> float:
         """Return the volume that is left."""
-        return float(np.subtract(self.heights, self.bottom, dtype=np.float64).sum()) * self.cell_mm**2
+        return (float(self.heights.sum(dtype=np.float64)) - self.bottom * self.heights.size) * self.cell_mm**2
 
 
 @dataclass(frozen=True, slots=True)
