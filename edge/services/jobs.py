@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from edge.domain.errors import JobTransitionRefused, NotFound, Refused
 from edge.domain.job import Job, JobAction, JobState
 from edge.domain.machine import Capability
+from edge.domain.piece import Piece
 from edge.domain.ports import Clock, EventStore, Journal
 from edge.safety.permissives import Command
 from edge.services.book import CLAIMS, WORKING, JobBook, queue_full
@@ -120,8 +121,12 @@ class JobService:
         """Return the seconds until `job` can be expected to start: machine time before it, and handling."""
         return sum(self.progress(other).remaining_s + HANDLING_S for other in self.waiting_before(job))
 
-    def _machine_for_visitors(self) -> MachineSupervisor:
-        able = [m for m in self._machines.values() if Capability.RUN_PROGRAM in m.info.capabilities]
+    def _machine_for_visitors(self, piece: Piece) -> MachineSupervisor:
+        able = [
+            machine
+            for machine in self._machines.values()
+            if Capability.RUN_PROGRAM in machine.info.capabilities and machine.info.kind in piece.machines
+        ]
         if not able:
             raise Refused(
                 what="The wish is not taken.",
@@ -142,7 +147,7 @@ class JobService:
             return known
         if sum(not job.state.ended for job in self._book.jobs.values()) >= MAX_WAITING:
             raise queue_full()
-        machine = self._machine_for_visitors()
+        machine = self._machine_for_visitors(self._catalog.piece(piece_id))
         prepared = await self._catalog.prepare_piece(piece_id, wish, machine.info, machine.state.work_offset)
         prepared.require_clean(piece_id)
         return await self._enqueue(
@@ -158,6 +163,13 @@ class JobService:
             raise Refused(
                 what="The job is not queued.",
                 why=f"{machine.info.name} takes no programs from here, or is not connected.",
+                remedy="Choose another machine.",
+            )
+        piece = self._catalog.pieces.get(program_id)
+        if piece is not None and machine.info.kind not in piece.machines:
+            raise Refused(
+                what="The job is not queued.",
+                why=f"The piece is made for another kind of machine than {machine.info.name}.",
                 remedy="Choose another machine.",
             )
         prepared = await self._catalog.prepare(program_id, machine.info, machine.state.work_offset)

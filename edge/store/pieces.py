@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from xml.etree import ElementTree
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,6 +30,7 @@ _SVG_ELEMENTS = frozenset(f"{_SVG}{name}" for name in ("svg", "g", "path", "circ
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Texts = dict[Language, Text]
+Kind = Literal["router", "mill", "lathe", "laser", "printer", "other"]
 Length = Annotated[float, Field(gt=0, le=2000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -59,6 +60,7 @@ class _PieceFile(_Strict):
     title: Texts
     description: Texts
     material: Texts
+    machines: Annotated[tuple[Kind, ...], Field(min_length=1)]
     stock_mm: tuple[Length, Length, Length]
     zero: Text
     tool: Text
@@ -88,6 +90,7 @@ def piece_of(folder: Path, files: Mapping[str, bytes]) -> Piece:
         title=_by_language(folder, "title", form.title),
         description=_by_language(folder, "description", form.description),
         material=_by_language(folder, "material", form.material),
+        machines=form.machines,
         stock=form.stock_mm,
         zero=form.zero,
         tool=form.tool,

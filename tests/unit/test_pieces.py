@@ -129,6 +129,9 @@ def test_a_missing_file_is_named(gear: Path, name: str) -> None:
     ("old", "new", "words"),
     [
         ("feed = 650.0", "feed = ", "piece.toml is not TOML"),
+        ('["router", "mill"]', '["router", "saw"]', "piece.toml, machines.1"),
+        ('["router", "mill"]', "[]", "piece.toml, machines"),
+        ('machines = ["router", "mill"]\n', "", "piece.toml, machines: Field required"),
         ("feed = 650.0", 'feed = "fast"', "piece.toml, feed"),
         ("feed = 650.0", "feed = -1", "piece.toml, feed"),
         ("feed = 650.0", "feed = 650.0\nspeed = 1", "piece.toml, speed: Extra inputs"),

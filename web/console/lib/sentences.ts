@@ -17,6 +17,7 @@ export const REFUSED = {
   "The service is ending.": { why: "error.ending.why", todo: "error.ending.todo" },
   "It works on another job.": { why: "error.occupied.why", todo: "error.occupied.todo" },
   "{machine} takes no programs from here, or is not connected.": { why: "error.takes-none.why", todo: "error.takes-none.todo" },
+  "The piece is made for another kind of machine than {machine}.": { why: "error.other-kind.why", todo: "error.takes-none.todo" },
   "No machine is connected that could cut it.": { why: "error.cut-none.why", todo: "error.cut-none.todo" },
   "It is zero.": { why: "error.zero.why", todo: "error.zero.todo" },
   "It has no reason.": { why: "error.no-reason.why", todo: "error.no-reason.todo" },
