@@ -12,10 +12,14 @@ import numpy as np
 
 from edge.domain.lines import Lines
 from edge.gcode.model import Ints
-from edge.gcode.words import BOM, clean, realtime_bytes, slashed_lines, source_column, unify_line_ends
+from edge.gcode.words import BOM, MAX_LINE, clean, realtime_bytes, slashed_lines, source_column, unify_line_ends
 
 _PIECE = 1 << 18
 """Bytes that are cleaned at once: few enough to stay in the processor's cache."""
+LONGEST_LINE = 1 << 20
+"""A line of more bytes, comments included, is no line of a program: its beginning stands for it, and is too long."""
+_SHOWN = 1 << 12
+"""Bytes of such a line that are looked at."""
 _FEED = ord("\n")
 
 
@@ -47,8 +51,10 @@ class Source:
         """Return the column (1-based) in source line `number` of the character at `index` in its clean form."""
         piece = bisect_right(self.pieces, (number, len(self.text))) - 1
         first, begin = self.pieces[piece]
+        end = self.pieces[piece + 1][1] if piece + 1 < len(self.pieces) else len(self.text)
+        if _is_giant(begin, end):
+            return source_column(self.text[begin : begin + _SHOWN], index)
         if self._feeds is None or piece != self._piece:
-            end = self.pieces[piece + 1][1] if piece + 1 < len(self.pieces) else len(self.text)
             part = np.frombuffer(self.text, dtype=np.uint8, count=end - begin, offset=begin)
             self._feeds = np.concatenate([[-1], np.flatnonzero(part == _FEED), [end - begin]])
             self._piece = piece
@@ -70,8 +76,11 @@ def read_source(text: bytes, *, most_lines: int, findings: int, slashes: int) ->
         if source.total_lines == most_lines:
             source.too_long = True
             break
-        piece, count = _first_lines(unified[begin:end], most_lines - source.total_lines)
-        source.too_long = len(piece) < end - begin
+        giant = _is_giant(begin, end)
+        piece, count = _first_lines(
+            _stub(unified, begin) if giant else unified[begin:end], most_lines - source.total_lines
+        )
+        source.too_long = not giant and len(piece) < end - begin
         before = source.total_lines
         source.pieces.append((before + 1, begin))
         source.total_lines += count
@@ -99,13 +108,27 @@ def read_source(text: bytes, *, most_lines: int, findings: int, slashes: int) ->
 
 
 def _pieces(text: bytes) -> Iterator[tuple[int, int]]:
-    """Yield (begin, end) of pieces that end with a line."""
+    """Yield (begin, end) of pieces that end with a line; a giant line is a piece of its own."""
     begin = 0
     while begin < len(text):
-        feed = text.find(b"\n", begin + _PIECE)
+        feed = text.find(b"\n", begin + _PIECE, begin + _PIECE + LONGEST_LINE)
+        if feed < 0 and begin + _PIECE + LONGEST_LINE < len(text):
+            before = text.rfind(b"\n", begin, begin + _PIECE)
+            feed = before if before >= 0 else text.find(b"\n", begin + _PIECE + LONGEST_LINE)
         end = feed + 1 if feed >= 0 else len(text)
         yield begin, end
         begin = end
+
+
+def _is_giant(begin: int, end: int) -> bool:
+    """Return whether a piece is a single line of which only the beginning is looked at."""
+    return end - begin > LONGEST_LINE + _PIECE
+
+
+def _stub(text: bytes, begin: int) -> bytes:
+    """Return what stands for the giant line at `begin`: as many of its characters as are too many for a line."""
+    head = clean(text[begin : begin + _SHOWN])[: MAX_LINE + 1]
+    return head.ljust(MAX_LINE + 1, b"*") + b"\n"
 
 
 def _first_lines(piece: bytes, most: int) -> tuple[bytes, int]:
@@ -146,7 +169,7 @@ def _tape_marks(text: bytes) -> tuple[int, ...]:
 
 def _first_mark(text: bytes) -> tuple[int, ...]:
     for begin, end in _pieces(text):
-        lines = text[begin:end]
+        lines = text[begin : min(end, begin + LONGEST_LINE)]
         cleaned = clean(lines).lstrip(b"\n")
         if cleaned:
             if not (cleaned + b"\n").startswith(b"%\n"):
@@ -167,6 +190,8 @@ def _last_mark(text: bytes) -> tuple[int, ...]:
     end = len(text)
     while (found := text.rfind(b"%", 0, end)) >= 0:
         begin = text.rfind(b"\n", 0, found) + 1
+        if end - begin > LONGEST_LINE:
+            return ()
         cleaned = clean(text[begin:end]).strip(b"\n")
         if cleaned:
             return (_percent(text, begin),) if cleaned == b"%" else ()
@@ -177,5 +202,5 @@ def _last_mark(text: bytes) -> tuple[int, ...]:
 def _percent(text: bytes, line: int) -> int:
     """Return where the `%` of a line stands that holds nothing else but comments, which may hold one too."""
     end = text.find(b"\n", line)
-    at = source_column(text[line : end if end >= 0 else len(text)], 0) - 1
+    at = source_column(text[line : end if 0 <= end < line + LONGEST_LINE else line + LONGEST_LINE], 0) - 1
     return line + at
