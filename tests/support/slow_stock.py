@@ -87,7 +87,7 @@ def surface(distance: Floats, tool: Tool) -> Floats:
     return np.maximum(distance - tool.tip_diameter / 2, 0.0) * flank
 
 
-def brute(x: float, y: float, start: Floats, end: Floats, tool: Tool, *, steps: int = 20_000) -> float:
+def brute(x: float, y: float, start: Floats, end: Floats, tool: Tool, *, steps: int = 10_000) -> float:
     """Return the same for one point by trying many places of the way: no formula to be wrong in. Infinite: none."""
     points = start + np.linspace(0.0, 1.0, steps)[:, None] * (end - start)
     distance = np.hypot(x - points[:, 0], y - points[:, 1])
