@@ -93,12 +93,13 @@ async def test_what_is_harmed_later_is_seen_when_it_is_looked_at_and_its_mending
         assert found is not None
         assert (found.flaw, found.why) == (flaw, why)
         assert library.left_out == {"wheel": found}
+        said = found.sentence
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(kept, place)
     assert await library.look("wheel") is None
     assert library.left_out == {}
     assert [record.message for record in caplog.records] == [
-        f"Left out: the piece wheel: {found.sentence}",
+        f"Left out: the piece wheel: {said}",
         "The piece wheel is again what was approved.",
     ]
 
