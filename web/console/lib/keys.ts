@@ -121,6 +121,7 @@ export const PERMISSIVE = {
   opening: { why: "refusal.why.opening", todo: "refusal.todo.opening" },
   busy: { why: "refusal.why.busy", todo: "refusal.todo.busy" },
   restart: { why: "refusal.why.restart", todo: "refusal.todo.restart" },
+  "check-outdated": { why: "refusal.why.check-outdated", todo: "refusal.todo.check-outdated" },
 } as const satisfies Record<string, { why: Key; todo: Key }>;
 
 /** What is under way with a program, and its share of the whole: its beginning and its length. */
@@ -141,6 +142,7 @@ export const SOURCE = {
   "opening checklist": "source.opening",
   queue: "source.queue",
   program: "source.program",
+  check: "source.check",
 } as const satisfies Record<string, Key>;
 
 export const STREAM = {

@@ -17,6 +17,8 @@ export interface Lines {
 }
 
 const PERMISSIVES: Partial<Record<string, { why: Key; todo: Key }>> = PERMISSIVE;
+/** Permissives of which the service's sentence tells the cause. */
+const DETAILED: ReadonlySet<string> = new Set<keyof typeof PERMISSIVE>(["restart", "check-outdated"]);
 const SOURCES: Partial<Record<string, Key>> = SOURCE;
 
 export class Refusals {
@@ -54,7 +56,7 @@ export class Refusals {
   /** What only the service's sentence tells. */
   private detail(refusal: Refusal): string {
     if (refusal.permissive === "fault") return bare(this.spoken.say(afterColon(refusal.why)));
-    return refusal.permissive === "restart" ? bare(this.spoken.say(refusal.why)) : "";
+    return DETAILED.has(refusal.permissive) ? bare(this.spoken.say(refusal.why)) : "";
   }
 
   private inputReason(refusal: Refusal, interlock: Interlock | null): Reason {

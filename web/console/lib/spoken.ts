@@ -6,6 +6,7 @@
  */
 import type { ApiRefusal } from "../../shared/api";
 import type { Diagnostic, JobState, Machine, Notice } from "../../shared/types";
+import { SAID_CHECK } from "./check-sentences";
 import { ALARM, ALARM_OF_FIRMWARE, CAUSE_IN_SENTENCE, DIAGNOSTIC, ERROR, NAMED_IN_MESSAGE, type Pair } from "./codes";
 import { JOB } from "./keys";
 import { SAID_LIBRARY } from "./library-sentences";
@@ -27,7 +28,7 @@ const OWN_ALARMS: Table<Table<Pair>> = ALARM_OF_FIRMWARE;
 const DIAGNOSTICS: Table<Key> = DIAGNOSTIC;
 const ERRORS: Table<Pair> = ERROR;
 const JOBS: Table<Key> = JOB satisfies Record<JobState, Key>;
-const SENTENCES = new Forms<Key>({ ...SAID_OPCUA, ...SAID, ...SAID_LIBRARY });
+const SENTENCES = new Forms<Key>({ ...SAID_OPCUA, ...SAID, ...SAID_LIBRARY, ...SAID_CHECK });
 const REFUSALS = new Forms<Pair>(REFUSED);
 const ALARM_AT_END = /\((ALARM:\d+)\)$/;
 
