@@ -28,6 +28,7 @@ AIMS = {
     "slowest report call, PostgreSQL": 300.0,
     "100,000 facts over 150 ms and 5 Mbit/s": 5.0,
     "100,000 facts over 150 ms and 5 Mbit/s: presence age meanwhile, longest": 1.0,
+    "check of 2,000,000 lines, time a line": 1.0,
     "stock: 2,400 moves on 512x512, ball in waves": 40.0,
     "stock: 2,400 moves on 512x512, ball on ramps": 40.0,
     "stock: 2,400 moves on 512x512, end mill": 40.0,
