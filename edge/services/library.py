@@ -35,9 +35,13 @@ class Library(Protocol):
 async def require_approved(library: Library, piece_id: str) -> None:
     """Raise Refused where the disk no longer holds what was approved of the piece."""
     found = await library.look(piece_id)
-    if found is None:
-        return
-    what = f"The piece {piece_id} is not made."
+    if found is not None:
+        raise refusal(found)
+
+
+def refusal(found: LeftOut) -> Refused:
+    """Return why nothing is made of a piece."""
+    what = f"The piece {found.piece_id} is not made."
     if found.flaw == "newer":
-        raise Refused(code="piece-newer", what=what, why=found.sentence, remedy=_RESTART)
-    raise Refused(code="piece-changed", what=what, why=found.sentence, remedy=_BRING_AGAIN)
+        return Refused(code="piece-newer", what=what, why=found.sentence, remedy=_RESTART)
+    return Refused(code="piece-changed", what=what, why=found.sentence, remedy=_BRING_AGAIN)
