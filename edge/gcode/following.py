@@ -42,8 +42,8 @@ class Report:
 class Moves:
     """k straight moves that were made: start, end (k, 3) mm, tool (k,) index into the scene's tools."""
 
-    start: Floats
-    end: Floats
+    start: NDArray[np.floating]
+    end: NDArray[np.floating]
     tool: NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -64,7 +64,8 @@ class Follower:
         # Of the lines that move something, where each begins on the path; the last entry is the end of all.
         self._lines, first = np.unique(scene.line[moving], return_index=True)
         self._first = np.append(moving[first], len(scene)).astype(np.int32)
-        self._row, self._share = _first_known(scene), 0.0
+        self._known = _first_known(scene)
+        self._row, self._share = self._known, 0.0
         self._last: Report | None = None
         self._begun: Report | None = None
         self._again = False
@@ -73,6 +74,10 @@ class Follower:
     def seconds(self) -> float:
         """Return the planned time of the place that was reached."""
         return self._time(self._row, self._share)
+
+    def path(self) -> Moves:
+        """Return all moves of the path from the first that begins where the program says."""
+        return Moves(self._points[self._known : -1], self._points[self._known + 1 :], self._tool[self._known :])
 
     def lift(self) -> Moves:
         """Forget where the machine was: it has been moved otherwise, or goes on after a stop. Returns no moves."""

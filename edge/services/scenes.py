@@ -17,7 +17,7 @@ from edge.domain.tool import Tool
 from edge.gcode import Dialect, Program, interpret, plan
 from edge.gcode.planner import in_one_frame
 from edge.gcode.scene import MOST_SEGMENTS, Scene, relief_bytes, scene_bytes, scene_of
-from edge.gcode.stock import Relief, mill
+from edge.gcode.stock import mill
 from edge.gcode.tooling import guess_block, tool_of
 from edge.services.checking import Basis
 from edge.services.preparing import Wish, motion_settings
@@ -82,22 +82,12 @@ def draw_packed(data: bytes, basis: Basis, material: Material) -> Packed:
     return pack(scene_bytes(draw(data, basis, material)))
 
 
-def cut(data: bytes, basis: Basis, material: Material, cells: int) -> Relief:
-    """Return what a program leaves of its material. Runs in a worker. Raises NotMaterial, NotMilling."""
+def cut_packed(data: bytes, basis: Basis, material: Material, cells: int) -> Packed:
+    """Return what a program leaves of its material, for a screen. Runs in a worker. Raises NotMaterial, NotMilling."""
     program, table = _read(data, basis), material.table
     block = material.block or guess_block(program, table)
-    return mill(program, table, block, cells=cells, work_offset=basis.offset).relief
-
-
-def cut_packed(data: bytes, basis: Basis, material: Material, cells: int) -> Packed:
-    """Return what a program leaves of its material for a screen. Runs in a worker. Raises as `cut`."""
-    relief = cut(data, basis, material, cells)
+    relief = mill(program, table, block, cells=cells, work_offset=basis.offset).relief
     return pack(relief_bytes(relief, planned_mm3=relief.removed_mm3))
-
-
-def cut_mm3(data: bytes, basis: Basis, material: Material, cells: int) -> float:
-    """Return the volume in mm3 that a program takes away. Runs in a worker. Raises as `cut`."""
-    return cut(data, basis, material, cells).removed_mm3
 
 
 class Scenes:
@@ -151,14 +141,6 @@ class Scenes:
         data = await self._catalog.data(program_id, wish)
         basis = self._catalog.basis(program_id, info, offset)
         return await self._offload(draw, data, basis, self._material(program_id, basis), FOLLOWED)
-
-    async def removed_mm3(
-        self, program_id: str, wish: Wish | None, info: MachineInfo, offset: Position | None, cells: int
-    ) -> float:
-        """Return the volume in mm3 that a program takes away. Raises as `path` and `stock`."""
-        data = await self._catalog.data(program_id, wish)
-        basis = self._catalog.basis(program_id, info, offset)
-        return await self._offload(cut_mm3, data, basis, self._material(program_id, basis), cells)
 
     async def _once(self, key: tuple[object, ...], make: Callable[[], Awaitable[Packed]]) -> Packed:
         lock = self._making.setdefault(key, asyncio.Lock())

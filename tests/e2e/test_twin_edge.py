@@ -65,7 +65,7 @@ async def test_a_piece_is_seen_before_while_and_after_it_is_cut(lab: Laboratory)
         assert unpack(first.content).letters == "IMRL"
         assert (await person.watch_job(job["id"]))["state"] == "FINISHED"
         await until("all is cut", lambda: abs(words[-1]["removed_mm3"] / planned - 1) < 0.01)
-        assert words[-1]["planned_mm3"] == pytest.approx(planned, abs=0.01)
+        assert words[-1]["planned_mm3"] == pytest.approx(planned, rel=1e-3)
         versions = [word["version"] for word in words]
         assert versions == sorted(versions)
 

@@ -292,8 +292,5 @@ async def test_a_worker_process_makes_the_same_as_this_one(tmp_path: Path) -> No
         assert await away.scene("gear", info, None) == await near.scene("gear", info, None)
         assert await away.stock("gear", info, None, 128) == await near.stock("gear", info, None, 128)
         assert len(await away.path("gear", None, info, None)) == len(await near.path("gear", None, info, None))
-        assert await away.removed_mm3("gear", None, info, None, 64) == await near.removed_mm3(
-            "gear", None, info, None, 64
-        )
     finally:
         workers.close()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gzip import decompress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.domain.hand import Axis
@@ -105,6 +106,9 @@ async def test_after_a_run_the_twin_has_cut_what_was_planned(tmp_path: Path, nam
         assert await lab.twins.relief("router") is None
         job = await lab.bench.begun(name)
         planned = await lab.planned()
+        info, offset = lab.bench.supervisor.info, lab.bench.supervisor.state.work_offset
+        stock = unpack(decompress((await lab.scenes.stock(name, info, offset, 512)).gzipped))
+        assert planned == pytest.approx(stock.header["removed_mm3"], rel=1e-3)
         await eventually(lambda: lab.status.removed_mm3 > planned / 3, "a third is cut")
         half = await lab.shown()
         assert 0 < half.header["removed_mm3"] < planned
@@ -113,6 +117,7 @@ async def test_after_a_run_the_twin_has_cut_what_was_planned(tmp_path: Path, nam
         whole = await lab.shown()
         assert whole.header["removed_mm3"] == pytest.approx(planned, rel=0.01)
         assert (whole.heights() <= half.heights() + 1e-3).all()
+        assert np.abs(whole.heights() - stock.heights()).mean() < 0.002
         assert max(whole.header["nx"], whole.header["ny"]) == 512
         assert lab.told
 
