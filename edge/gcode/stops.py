@@ -125,16 +125,23 @@ def _without(words: list[tuple[str, float, str]]) -> tuple[list[str], set[int]]:
 
 
 class _Comments:
+    """The comments of a source, looked up by line without a text object for each line."""
+
     def __init__(self, source: bytes) -> None:
-        self._lines = unify_line_ends(source).split(b"\n")
+        self._text = unify_line_ends(source)
+        feeds = np.flatnonzero(np.frombuffer(self._text, dtype=np.uint8) == ord("\n"))
+        self._begins = np.concatenate([[0], feeds + 1, [len(self._text) + 1]])
 
     def beside(self, number: int) -> str:
         """Return the comment of a line (1-based), or of a line above that holds nothing else."""
-        own = self._of(self._lines[number - 1])
+        own = self._of(self._line(number))
         if own or number < 2:
             return own
-        above = self._lines[number - 2]
+        above = self._line(number - 1)
         return self._of(above) if not _COMMENT.sub(b"", above).strip() else ""
+
+    def _line(self, number: int) -> bytes:
+        return self._text[int(self._begins[number - 1]) : int(self._begins[number]) - 1]
 
     @staticmethod
     def _of(line: bytes) -> str:
