@@ -20,7 +20,7 @@ _MOST_SAMPLES = 30_000_000
 _FARTHEST_MM = 1e7
 _PAPER = np.array([250, 250, 247], dtype=np.uint8)
 _ZERO = np.array([214, 218, 224], dtype=np.uint8)
-_RAPID = np.array([168, 174, 182], dtype=np.uint8)
+_RAPID = np.array([136, 144, 154], dtype=np.uint8)
 _HIGH, _LOW = np.array([66.0, 146.0, 198.0]), np.array([120.0, 28.0, 60.0])
 """The colours of the highest and of the lowest cut."""
 
@@ -104,11 +104,14 @@ def path_png(program: Program, longer: int = 1200) -> bytes:
     depth = (cuts.max() - height) / max(float(np.ptp(cuts)), 1e-9) if len(cuts) else np.zeros(len(height))
     colour = (_HIGH + (_LOW - _HIGH) * np.clip(depth, 0.0, 1.0)[:, None]).astype(np.uint8)
     colour[rapid] = _RAPID
-    for chosen, width in ((np.flatnonzero(rapid), 1), (np.flatnonzero(~rapid), 2 * _FINE)):
+    for chosen, width in ((np.flatnonzero(rapid), _FINE), (np.flatnonzero(~rapid), 2 * _FINE)):
         places = [((points[chosen][:, axes] - low) * scale + _MARGIN * _FINE) for points in (start, end)]
         _draw(picture, places[0], places[1], colour[chosen], width)
-    fine = picture[::-1].reshape(shape[0] // _FINE, _FINE, shape[1] // _FINE, _FINE, 3)
-    return png_of(fine.mean(axis=(1, 3)).astype(np.uint8))
+    sums = np.zeros((shape[0] // _FINE, shape[1] // _FINE, 3), dtype=np.uint16)
+    for y in range(_FINE):
+        for x in range(_FINE):
+            sums += picture[y::_FINE, x::_FINE]
+    return png_of((sums // _FINE**2).astype(np.uint8)[::-1])
 
 
 def _sheet(start: Floats, end: Floats, longer: int) -> tuple[list[int], float, Floats, tuple[int, int]]:
