@@ -72,6 +72,7 @@ def run() -> Iterator[Row]:
         lines = text.count(b"\n")
         taken = seconds(lambda: check(interpret(text), TRAVEL, OFFSET))
         checked = lines / taken
+        judged = lines / seconds(lambda: check(interpret(text), TRAVEL, OFFSET, tools={}))
         read = lines / seconds(file.read_bytes)
         part = small.read_bytes()
         bare = some / seconds(lambda: [WORDS.findall(line) for line in part.split(b"\n")])
@@ -84,6 +85,7 @@ def run() -> Iterator[Row]:
         yield row(name, checked, "lines/s", "reading the bytes of the file", read)
         yield row(name, checked, "lines/s", "gcodeparser 0.3, words only", parser)
         yield row(name, checked, "lines/s", "gcode-machine 1.0, state only", machine)
+        yield row(f"{name}, with its tools and material", judged, "lines/s", "gcode-machine 1.0, state only", machine)
         yield row(
             f"{name}, peak memory a line", memory(file, "check"), "bytes", "gcodeparser", memory(small, "gcodeparser")
         )
