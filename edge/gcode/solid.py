@@ -14,7 +14,7 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.gcode.model import Bools, Floats
+from edge.gcode.model import Bools, Floats, Ints
 from edge.gcode.stock import Relief
 from edge.gcode.sweep import Heights
 from edge.gcode.turning import Profile
@@ -28,6 +28,8 @@ _UPPER = np.array([222.0, 196.0, 160.0])
 _LOWER = np.array([112.0, 84.0, 58.0])
 """The colours of the upper face and of the bottom: wood, so that depth is told by brightness, too."""
 _AMBIENT = 0.35
+_MOST_POINTS = 770
+"""Along each side of an STL: two triangles a mesh, 50 bytes each, so 60 MB, or 120 where the block is cut through."""
 _FACETS = 96
 """Flat sides of a turned part."""
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -38,7 +40,8 @@ def stl_bytes(part: Relief | Profile) -> bytes:
     """Return a binary STL of what is left, mm: closed, triangles counter-clockwise from outside.
 
     The surface runs through the middles of the cells and straight out to the edges of the block or the ends of the bar,
-    whose Z becomes X here, as it lies on the machine. Where the block is cut through there is nothing.
+    whose Z becomes X here, as it lies on the machine. Where the block is cut through there is nothing. Of a field with
+    more than 768 cells along a side some lines of points are left out.
     """
     return stl_of(_revolved(part) if isinstance(part, Profile) else _block(part))
 
@@ -88,7 +91,12 @@ def _grid(relief: Relief) -> Heights:
     y = np.concatenate([[0.0], np.arange(ny) + 0.5, [ny]]) * relief.cell_mm + relief.y0
     grid = np.empty((ny + 2, nx + 2, 3), dtype=np.float32)
     grid[..., 0], grid[..., 1], grid[..., 2] = x[None, :], y[:, None], np.pad(relief.heights, 1, mode="edge")
-    return grid
+    return grid[_kept(ny + 2)][:, _kept(nx + 2)]
+
+
+def _kept(count: int) -> Ints:
+    """Return which of `count` lines of points are kept, the first and the last among them."""
+    return np.linspace(0, count - 1, min(count, _MOST_POINTS)).round().astype(np.int64)
 
 
 def _quads(grid: Heights, there: Bools) -> Heights:

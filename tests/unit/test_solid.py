@@ -89,6 +89,16 @@ def test_every_solid_is_closed_and_holds_what_is_left(heights: list[list[float]]
     assert volume(corners) == pytest.approx(float((first * depth[:, None] * width).sum()), rel=1e-5, abs=1e-6)
 
 
+def test_a_field_too_fine_for_a_file_is_thinned_to_its_edges() -> None:
+    heights = np.zeros((3, 2000), dtype=np.float32)
+    heights[:, 1000:] = -2.5
+    _, corners = triangles(stl_bytes(Relief(heights, 0.0, 0.0, 0.5, -5.0, 0.0)))
+    assert_closed(corners)
+    assert corners[..., 0].max() == 1000.0
+    assert len(np.unique(corners[..., 0])) == 771
+    assert volume(corners) == pytest.approx(1000 * 1.5 * 3.75, rel=1e-3)
+
+
 def test_a_turned_part_is_a_closed_solid() -> None:
     radii = np.concatenate([np.full(20, 5.0), np.linspace(5.0, 3.0, 10), np.zeros(4)]).astype(np.float32)
     profile = Profile(radii, -10.0, 0.25, 6.0)
