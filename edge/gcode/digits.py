@@ -22,7 +22,6 @@ PAD: Final = 16
 """Bytes that have to stand before the first word and after the last: whole integers are loaded around each word."""
 
 _ONE = np.uint64(1)
-_ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _EIGHT = np.uint64(8)
 _LOW_BYTE = np.uint64(0xFF)
 _EACH = np.uint64(0x0101_0101_0101_0101)
@@ -35,6 +34,9 @@ _THREES = np.uint64(0x3333_3333_3333_3333)
 _PAIRS = np.uint64(0x0000_00FF_0000_00FF)
 _FIRST_PAIRS = np.uint64(100 + (1_000_000 << 32))
 _SECOND_PAIRS = np.uint64(1 + (10_000 << 32))
+_KEPT = np.array([(0xFFFF_FFFF_FFFF_FFFF << (64 - 8 * k)) & 0xFFFF_FFFF_FFFF_FFFF for k in range(9)], dtype=np.uint64)
+_FILLED = _ZEROS & ~_KEPT
+"""By the number of its characters among the last eight: which bytes are the number's, and zeros for the others."""
 _TENS = 10.0 ** np.arange(MAX_LINE + 1)
 _DIVISOR = np.array([*(10.0**k for k in range(7, -1, -1)), 1.0])
 """By the byte at which the point stands among the last eight: what the digits are divided by; 8 is no point."""
@@ -50,24 +52,31 @@ def numbers(text: NDArray[np.uint8], starts: Ints, ends: Ints) -> tuple[Floats, 
     negative = sign == ord("-")
     body = starts + 1
     body += negative | (sign == ord("+"))
+    values, good = _unsigned(text, body, ends)
+    np.negative(values, out=values, where=negative)
+    return values, good
+
+
+def _unsigned(text: NDArray[np.uint8], body: Ints, ends: Ints) -> tuple[Floats, Bools]:
     length = ends - body
     window = _load(text, ends)
     # Bytes before the number become zeros: the number stands at the upper end of the integer, which is read last.
-    kept = _ALL << (np.uint64(64) - (np.minimum(length, 8).view(np.uint64) << np.uint64(3)))
-    window = (window & kept) | (_ZEROS & ~kept)
+    last = np.minimum(length, 8)
+    window &= _KEPT[last]
+    window |= _FILLED[last]
     differs = window ^ _POINTS
     points = (differs - _EACH) & ~differs & _TOP_BITS
     below = (points >> np.uint64(7)) - _ONE
     moved = (window & below) << _EIGHT
-    ninth = np.full(len(starts), ord("0"), dtype=np.uint64)
+    ninth = np.full(len(body), ord("0"), dtype=np.uint64)
     nine = np.flatnonzero(length >= 9)
     ninth[nine] = text[ends[nine] - 9]
     moved |= ninth
     above = ~((below << _EIGHT) | _LOW_BYTE)
     has_point = points != 0
+    # Of two points the second stays, and is no digit.
     digits = np.where(has_point, (window & above) | (moved & ~above), window)
     good = ((digits & _HIGH_HALVES) | (((digits + _SIXES) & _HIGH_HALVES) >> np.uint64(4))) == _THREES
-    good &= (points & (points - _ONE)) == 0
     good &= length > has_point
     digits -= _ZEROS
     digits = digits * np.uint64(10) + (digits >> _EIGHT)
@@ -77,7 +86,6 @@ def numbers(text: NDArray[np.uint8], starts: Ints, ends: Ints) -> tuple[Floats, 
     many = nine[(length[nine] > 9) | ~has_point[nine]]
     if len(many):
         values[many], good[many] = _long(text, body[many], ends[many])
-    np.negative(values, out=values, where=negative)
     return values, good
 
 
@@ -95,7 +103,29 @@ def _load(text: NDArray[np.uint8], ends: Ints) -> Words64:
 
 
 def _long(text: NDArray[np.uint8], body: Ints, ends: Ints) -> tuple[Floats, Bools]:
-    """Return value and goodness of numbers of over eight digits; their signs are left out."""
+    """Return value and goodness of numbers of over eight digits, without sign.
+
+    With the point inside of the first nine characters these nine are the value, and digits must be all that follows.
+    """
+    differs = _load(text, body + 8) ^ _POINTS
+    early = ((differs - _EACH) & ~differs & _TOP_BITS) != 0
+    early |= text[body + 8] == ord(".")
+    early &= (ends - body >= 9) & (text[body] != ord("."))
+    values, good = np.zeros(len(body)), np.zeros(len(body), dtype=np.bool_)
+    some = np.flatnonzero(early)
+    if len(some):
+        nine = body[some] + 9
+        values[some], good[some] = _unsigned(text, body[some], nine)
+        no_digit = np.cumsum((text - np.uint8(ord("0"))) > 9, dtype=np.int32)
+        good[some] &= no_digit[ends[some] - 1] == no_digit[nine - 1]
+    others = np.flatnonzero(~early)
+    if len(others):
+        values[others], good[others] = _by_character(text, body[others], ends[others])
+    return values, good
+
+
+def _by_character(text: NDArray[np.uint8], body: Ints, ends: Ints) -> tuple[Floats, Bools]:
+    """Return value and goodness of numbers without sign."""
     width = int((ends - body).max())
     places = body[:, None] + np.arange(width)
     inside = places < ends[:, None]
