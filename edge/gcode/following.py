@@ -56,6 +56,8 @@ class Follower:
 
     def __init__(self, scene: Scene, *, held_blocks: int = HELD_BLOCKS) -> None:
         """Begin before the first motion; held_blocks is how many motions the controller holds that are not done."""
+        # Not only its arrays: who asks for the path meanwhile is given the same one.
+        self._scene = scene
         self._points = scene.points
         self._tool, self._line = scene.tool, scene.line
         self._held = held_blocks

@@ -34,7 +34,7 @@ _FAR = 1e9
 """mm: no screen shows what lies further away, and 32 bits have to hold it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Scene:
     """n straight motions in order, arcs as chords, in mm from the program's zero.
 

@@ -97,6 +97,7 @@ class Scenes:
         self._catalog = catalog
         self._offload = offload
         self._made: OrderedDict[tuple[object, ...], Packed] = OrderedDict()
+        self._paths: WeakValueDictionary[tuple[object, ...], Scene] = WeakValueDictionary()
         self._making: WeakValueDictionary[tuple[object, ...], asyncio.Lock] = WeakValueDictionary()
 
     def _material(self, program_id: str, basis: Basis) -> Material:
@@ -137,10 +138,18 @@ class Scenes:
         return (sha256, basis, material), basis, material
 
     async def path(self, program_id: str, wish: Wish | None, info: MachineInfo, offset: Position | None) -> Scene:
-        """Return the path that a machine goes, with a visitor's own text. Raises as `scene`, and as edge.design."""
-        data = await self._catalog.data(program_id, wish)
-        basis = self._catalog.basis(program_id, info, offset)
-        return await self._offload(draw, data, basis, self._material(program_id, basis), FOLLOWED)
+        """Return the path that a machine goes, with a visitor's own text; who asks while another has it shares it.
+
+        Raises as `scene`, and as edge.design.
+        """
+        asked, basis, material = self._asked(program_id, info, offset)
+        key = ("path", wish, *asked)
+        async with self._making.setdefault(key, asyncio.Lock()):
+            scene = self._paths.get(key)
+            if scene is None:
+                scene = await self._offload(draw, await self._catalog.data(program_id, wish), basis, material, FOLLOWED)
+                self._paths[key] = scene
+            return scene
 
     async def _once(self, key: tuple[object, ...], make: Callable[[], Awaitable[Packed]]) -> Packed:
         lock = self._making.setdefault(key, asyncio.Lock())

@@ -14,7 +14,7 @@ import multiprocessing
 import os
 import pickle
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -38,30 +38,37 @@ def _begin() -> None:
     os.nice(NICE)
 
 
-def _work(place: str) -> None:
-    """Do the work that lies in the file at `place`, and leave the result there. Runs in the worker."""
-    if not os.readlink(place).startswith(f"/memfd:{MEMORY_FILE}"):
-        raise FileNotFoundError(place)
-    with open(place, "rb") as file:
+def _work(given: str, answer: str) -> None:
+    """Do the work that lies in the file at `given`, and leave the result at `answer`. Runs in the worker."""
+    for place in (given, answer):
+        if not os.readlink(place).startswith(f"/memfd:{MEMORY_FILE}"):
+            raise FileNotFoundError(place)
+    with open(given, "rb") as file:
         work = pickle.load(file)
     result = work()
     del work
-    with open(place, "wb") as file:
+    with open(answer, "wb") as file:
         pickle.dump(result, file, pickle.HIGHEST_PROTOCOL)
     del result
     # What a long program took goes back to the computer, not only to this process.
     _LIBC.malloc_trim(0)
 
 
-def _put(file: BinaryIO, work: Callable[[], object]) -> None:
+def _put(file: BinaryIO, box: list[Callable[[], T]]) -> None:
+    """Write the work that is in `box`, which is empty then: nothing of it stays in this process."""
     with file:
-        pickle.dump(work, file, pickle.HIGHEST_PROTOCOL)
+        pickle.dump(box.pop(), file, pickle.HIGHEST_PROTOCOL)
 
 
 def _take(file: BinaryIO) -> Any:
     with file:
         file.seek(0)
         return pickle.load(file)
+
+
+def _close(*files: int) -> None:
+    for file in files:
+        os.close(file)
 
 
 class Workers:
@@ -75,31 +82,36 @@ class Workers:
             self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
         return self._pool
 
-    async def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `function` returns; raises what it raises."""
-        work = partial(function, *args, **kwargs)
-        try:
-            return await self._once(work)
-        except BrokenProcessPool:
-            self.close()
-            return await self._once(work)
+    def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        """Return what `function` returns; raises what it raises.
 
-    async def _once(self, work: Callable[[], T]) -> T:
-        memory = os.memfd_create(MEMORY_FILE, os.MFD_CLOEXEC)
+        A caller that keeps no argument itself has it in memory only until the worker has been given it.
+        """
+        return self._once([partial(function, *args, **kwargs)])
+
+    async def _once(self, box: list[Callable[[], T]]) -> T:
+        given, answer = (os.memfd_create(MEMORY_FILE, os.MFD_CLOEXEC) for _ in range(2))
         future: Future[None] | None = None
         try:
             # Each thread has the file under a number of its own: a caller that is cancelled leaves it to its end.
-            await asyncio.to_thread(_put, os.fdopen(os.dup(memory), "wb"), work)
-            future = self._started().submit(_work, f"/proc/{os.getpid()}/fd/{memory}")
-            await asyncio.wrap_future(future)
-            result: T = await asyncio.to_thread(_take, os.fdopen(os.dup(memory), "rb"))
+            await asyncio.to_thread(_put, os.fdopen(os.dup(given), "wb"), box)
+            for last in (False, True):
+                try:
+                    future = self._started().submit(_work, *(f"/proc/{os.getpid()}/fd/{n}" for n in (given, answer)))
+                    await asyncio.wrap_future(future)
+                    break
+                except BrokenProcessPool:
+                    if last:
+                        raise
+                    self.close()
+            result: T = await asyncio.to_thread(_take, os.fdopen(os.dup(answer), "rb"))
             return result
         finally:
-            # The worker opens the file by its number: that must not become another file's before it is done.
+            # The worker opens the files by their numbers: those must not become other files' before it is done.
             if future is None:
-                os.close(memory)
+                _close(given, answer)
             else:
-                future.add_done_callback(lambda _: os.close(memory))
+                future.add_done_callback(lambda _: _close(given, answer))
 
     def close(self) -> None:
         """End the process, without waiting for work that nobody awaits any more."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from gzip import decompress
@@ -19,6 +20,7 @@ from edge.api.app import create_app as create_console
 from edge.api.scene import twin_messages
 from edge.domain.machine import MachineInfo, Position
 from edge.domain.tool import Tool, ToolShape
+from edge.gcode.following import Follower
 from edge.kiosk.app import create_app as create_kiosk
 from edge.services import scenes as module
 from edge.services.bus import EventBus
@@ -236,6 +238,18 @@ async def test_a_picture_is_made_once_also_when_many_ask_at_once(place: Place) -
     place.driver.show(work_offset=Position(-100.0, -150.0, -40.0))
     await place.kiosk.get("/api/kiosk/pieces/gear/stock")
     assert place.made == ["cut_packed", "cut_packed"]
+
+
+async def test_a_path_is_shared_as_long_as_somebody_follows_it(place: Place) -> None:
+    info, offset = place.lab.standing("router")
+    asked = [place.lab.scenes.path("gear", None, info, offset) for _ in range(3)]
+    first, *others = [Follower(scene) for scene in await asyncio.gather(*asked)]
+    assert place.made == ["draw"]
+    assert all(other._scene is first._scene for other in others)
+    del first, others
+    gc.collect()
+    await place.lab.scenes.path("gear", None, info, offset)
+    assert place.made == ["draw", "draw"]
 
 
 async def test_the_oldest_pictures_are_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

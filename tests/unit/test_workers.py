@@ -8,6 +8,8 @@ import contextlib
 import os
 import signal
 import time
+import weakref
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,20 @@ def wait_for(path: str) -> None:
 
 def double_bytes(data: bytes) -> bytes:
     return data + data
+
+
+def wait_for_flag(_large: object, path: str) -> None:
+    wait_for(path)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_once(process: int, numbers: list[int]) -> list[int]:
+    if os.getpid() == process:
+        die()
+    return numbers * 2
 
 
 def who() -> int:
@@ -68,6 +84,42 @@ async def test_what_is_large_goes_through_and_nothing_stays_open() -> None:
     try:
         assert await workers(double_bytes, data) == data + data
         assert memory_files() == 0
+    finally:
+        workers.close()
+
+
+class Large:
+    """An argument that can be waited for to be gone."""
+
+
+async def test_an_argument_that_nobody_keeps_goes_free_while_the_worker_works(tmp_path: Path) -> None:
+    workers, flag = Workers(), tmp_path / "flag"
+    try:
+        large = Large()
+        gone = weakref.ref(large)
+        waiting = asyncio.ensure_future(workers(wait_for_flag, large, str(flag)))
+        del large
+        async with asyncio.timeout(20):
+            while gone() is not None:
+                await asyncio.sleep(0.005)
+        assert not waiting.done()
+        flag.touch()
+        await waiting
+    finally:
+        workers.close()
+
+
+async def test_work_that_a_dying_process_had_is_done_by_the_next(tmp_path: Path) -> None:
+    workers = Workers()
+    try:
+        first = await workers(who)
+        assert await workers(die_once, first, [1, 2]) == [1, 2, 1, 2]
+        assert await workers(who) != first
+        with pytest.raises(BrokenProcessPool):
+            await workers(die)
+        assert await workers(double, 21) == 42
+        while memory_files():
+            await asyncio.sleep(0.005)
     finally:
         workers.close()
 
