@@ -77,7 +77,7 @@ class Cutter(NamedTuple):
         """Return how far ahead of its axis, at most, the tool is lowest over a cell on a way that rises by `slope`."""
         if self.shape is ToolShape.BALL:
             return self.radius * slope / np.hypot(1.0, slope)
-        return np.full_like(slope, self.radius)
+        return np.where(slope > 0, self.radius, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,11 @@ def cut_up(grid: Grid, start: Floats, end: Floats, cutter: Cutter) -> Pieces:
     What a move does not take because the one before it has ended there is left out of its boxes: of short moves, the
     half behind the tool.
     """
-    falling = start[:, 2] > end[:, 2]
+    turned = _turned(start, end)
     follows = _follows(start, end)
-    start, end = np.where(falling[:, None], end, start), np.where(falling[:, None], start, end)
+    start, end = np.where(turned[:, None], end, start), np.where(turned[:, None], start, end)
     move, start, end = _within(grid, start, end, cutter.radius)
-    falling, follows = falling[move], follows[move]
+    turned, follows = turned[move], follows[move]
     way = end - start
     length = np.hypot(way[:, 0], way[:, 1])
     moving = length >= _NO_WAY
@@ -131,16 +131,16 @@ def cut_up(grid: Grid, start: Floats, end: Floats, cutter: Cutter) -> Pieces:
         longest = np.sqrt((wide**2 + _CELLS_OF_A_PIECE) / np.abs(east * north)) * grid.cell_mm
     count = np.where(heading == Heading.SLANTED, np.maximum(np.ceil(length / longest), 1.0), 1.0).astype(np.int64)
     # Straight up out of what the move before has cut there is nothing to take.
-    count[(heading == Heading.UP) & follows & ~falling] = 0
+    count[(heading == Heading.UP) & follows & ~turned] = 0
     whole = np.repeat(np.arange(len(move)), count)
     step = np.arange(len(whole)) - np.repeat(np.cumsum(count) - count, count)
     begin = start[whole] + (step / count[whole])[:, None] * way[whole]
     finish = start[whole] + ((step + 1) / count[whole])[:, None] * way[whole]
 
     reach = cutter.reach(grid.top - begin[:, 2])
-    cut_before = (follows & ~falling)[whole] | (step > 0)
+    cut_before = (follows & ~turned)[whole] | (step > 0)
     behind = np.where(cut_before, 0.0, reach)
-    ahead = np.where((follows & falling)[whole] & (step == count[whole] - 1), cutter.ahead(slope[whole]), reach)
+    ahead = np.where((follows & turned)[whole] & (step == count[whole] - 1), cutter.ahead(slope[whole]), reach)
     sides = (east[whole], north[whole])
     boxes = [
         _box(*_span(begin[:, axis], finish[:, axis], sides[axis], reach, behind, ahead), origin, grid.cell_mm, cells)
@@ -164,6 +164,17 @@ def cut_up(grid: Grid, start: Floats, end: Floats, cutter: Cutter) -> Pieces:
         width=width[touching],
         height=height[touching],
     )
+
+
+def _turned(start: Floats, end: Floats) -> Bools:
+    """Return which moves (n, 3) are worked out from their end: falling ones, and of level ones those to the left.
+
+    So the same way has the same cells to the last bit in both directions, and a way back takes nothing.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        east, north, rise = (end - start).T
+    turned: Bools = (rise < 0) | ((rise == 0) & ((east < 0) | ((east == 0) & (north < 0))))
+    return turned
 
 
 def _follows(start: Floats, end: Floats) -> Bools:
