@@ -17,6 +17,7 @@ from edge.gcode.modal import (
     ARC_TOLERANCE,
     ARC_TOLERANCE_LARGE,
     ARC_TOLERANCE_SHARE,
+    MAX_TIGHT,
     PLANE_AXES,
     ROUNDING,
     ROUNDING_SHARE,
@@ -55,10 +56,11 @@ def run_batch(lexed: Lexed, at: int, until: int, modal: Modal, builder: SegmentB
     count = until - at
     words = lexed.motion.between(first, last)
     motion = _motion(lexed, first, last, words, modal)
-    arcs, centres, planes, bad = _find_arcs(lexed, first, last, motion, modal)
+    arcs, centres, planes, bad, close = _find_arcs(lexed, first, last, motion, modal)
     done = _first_refused(lexed, first, last, words, motion, arcs[bad], modal)
     if done == 0:
         return 0
+    modal.note_tight((close[close < done][:MAX_TIGHT] + at).tolist())
     moving = np.flatnonzero(motion.moves[:done])
     _change_state(lexed, first, first + done, at, moving, modal, builder)
     frame = _frames(lexed, first, done, modal)
@@ -151,14 +153,14 @@ def _first_refused(
 
 def _find_arcs(
     lexed: Lexed, first: int, last: int, motion: _Motion, modal: Modal
-) -> tuple[Ints, Floats, NDArray[np.int8], Bools]:
+) -> tuple[Ints, Floats, NDArray[np.int8], Bools, Ints]:
     """Return rows, centres in the plane's axes and planes of the arcs, and which of them the controller refuses.
 
-    How far a circle may be off is `modal`'s.
+    The last are the rows of the tight ones. How far a circle may be off is `modal`'s.
     """
     arcs = np.flatnonzero((motion.kind >= Kind.ARC_CW) & motion.moves)
     if not len(arcs):
-        return arcs, np.zeros((0, 2)), np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.bool_)
+        return arcs, np.zeros((0, 2)), np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.bool_), arcs
     plane = _carry(lexed.plane.between(first, last), motion.count, modal.plane + _G17)[arcs].astype(np.int64) - _G17
     axes = _PLANES[plane]
     start = np.stack([motion.starts(arcs, axis, modal) for axis in range(3)], axis=1)
@@ -178,6 +180,7 @@ def _find_arcs(
     off = np.abs(np.hypot(x - i, y - j) - start_radius) + (ROUNDING + ROUNDING_SHARE * start_radius)
     agree = (off <= ARC_TOLERANCE) | ((off <= ARC_TOLERANCE_LARGE) & (off <= ARC_TOLERANCE_SHARE * start_radius))
     bad |= ~by_radius & (no_centre | ~agree)
+    close = np.zeros(0, dtype=np.int64)
     if by_radius.any():
         # A radius with I, J or K beside it is error:36; no chord is error:33 or a straight move; a radius too short
         # for it is error:34.
@@ -189,7 +192,9 @@ def _find_arcs(
             h *= np.where(motion.kind[arcs] == Kind.ARC_CCW, -1.0, 1.0) * np.where(radius < 0, -1.0, 1.0)
             from_radius = np.stack([0.5 * (x - y * h), 0.5 * (y + x * h)], axis=1)
         offsets = np.where(by_radius[:, None], from_radius, offsets)
-    return arcs, here + offsets, plane.astype(np.int8), bad
+        size = np.abs(radius)
+        close = arcs[by_radius & (2.0 * size - chord < ROUNDING + ROUNDING_SHARE * size)]
+    return arcs, here + offsets, plane.astype(np.int8), bad, close
 
 
 def _frames(lexed: Lexed, first: int, done: int, modal: Modal) -> Bools | None:

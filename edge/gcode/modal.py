@@ -8,11 +8,14 @@ come before the first change: a refused line changes nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from typing import TypeVar
 
 from edge.gcode.blocks import AXES, MAX_LINE_NUMBER, MOTION_OFF, PROBE, Block, BlockError
 from edge.gcode.model import Dialect, Kind, StopKind
 from edge.gcode.segments import Flags, SegmentBuilder, Triple
+
+T = TypeVar("T")
 
 INCH = 25.4
 """mm."""
@@ -25,6 +28,7 @@ ARC_TOLERANCE_SHARE = 0.001
 ROUNDING = 1e-4
 ROUNDING_SHARE = 2.5e-7
 """mm, share of the radius: how far the controller's single precision may be off, depending on its zero."""
+MAX_TIGHT = 50
 SPINDLE_OFF = 5
 _ZEROS = 6
 
@@ -32,7 +36,8 @@ _ZEROS = 6
 class Modal:
     """Modal state; lengths mm in the frame of the zero that was active at the start, feed mm/min.
 
-    shift is what a programmed coordinate is off that frame by (G92 and tool length given in the program).
+    shift is what a programmed coordinate is off that frame by (G92 and tool length given in the program). tight_arcs
+    are the first wire lines with an arc whose radius only just reaches: there the controller's rounding decides.
     """
 
     def __init__(self, dialect: Dialect, builder: SegmentBuilder) -> None:
@@ -52,6 +57,7 @@ class Modal:
         self.machine_frame = [False, False, False]
         self.shift = [0.0, 0.0, 0.0]
         self.tool_length = 0.0
+        self.tight_arcs: list[int] = []
 
     @property
     def batchable(self) -> bool:
@@ -109,12 +115,21 @@ class Modal:
             unused -= set(AXES)
         if unused:
             raise BlockError(36, *sorted(block.where[letter] for letter in unused))
+        if centre is not None and "R" in block.values:
+            first, second, _ = PLANE_AXES[plane]
+            chord = math.hypot(target[first] - self.position[first], target[second] - self.position[second])
+            if tight(abs(block.values["R"] * scale), chord):
+                self.note_tight([wire])
         self._apply(block, wire, feed, scale)
         self._apply_offsets(block, wire, axes, target, frame)
         self.motion = motion
         if axis_command == "motion" and motion != MOTION_OFF:
             self._move(target, frame, feed, motion, wire, centre)
         self._flow(block, wire)
+
+    def note_tight(self, wires: list[int]) -> None:
+        """Keep the first of the arcs whose radius only just reaches."""
+        self.tight_arcs = [*self.tight_arcs, *wires[: MAX_TIGHT - len(self.tight_arcs)]]
 
     def _feed(self, block: Block, motion: int, axis_command: str) -> float:
         """Return the feed that holds for the line: mm/min, or 1/min under G93."""
@@ -247,9 +262,13 @@ class Modal:
             case "G92.1":
                 self.shift = [0.0, 0.0, self.tool_length]
                 self.builder.stop(wire, StopKind.OFFSET)
-            case "G28" | "G30" if axes:
-                # Where the second leg ends is kept in the controller, not in the program: only the first is known.
-                self._move(target, frame, 0.0, Kind.RAPID, wire, None)
+            case "G28" | "G30":
+                if axes:
+                    self._move(target, frame, 0.0, Kind.RAPID, wire, None)
+                # Where the second leg ends is kept in the controller: machine zero, where nobody has set another place.
+                home = axes or range(3)
+                target = _with(self.position, home, to=0.0)
+                self._move(target, _with(self.machine_frame, home, to=True), 0.0, Kind.RAPID, wire, None)
             case _:
                 pass
 
@@ -282,6 +301,12 @@ class Modal:
             self.zero, self.spindle, self.flood, self.mist = 54, SPINDLE_OFF, False, False
 
 
+def _with(values: Sequence[T], axes: Container[int], *, to: T) -> tuple[T, T, T]:
+    """Return three values with another one on some axes."""
+    x, y, z = (to if axis in axes else known for axis, known in enumerate(values))
+    return x, y, z
+
+
 def radius_offset(x: float, y: float, radius: float, *, clockwise: bool) -> tuple[float, float] | None:
     """Return the centre of an R arc relative to its start, or None where the radius does not reach.
 
@@ -302,6 +327,11 @@ def ends_agree(end_radius: float, start_radius: float) -> bool:
     """Return whether GRBL takes both ends as being on one circle, whatever its rounding does."""
     off = abs(end_radius - start_radius) + ROUNDING + ROUNDING_SHARE * start_radius
     return off <= ARC_TOLERANCE or (off <= ARC_TOLERANCE_LARGE and off <= ARC_TOLERANCE_SHARE * start_radius)
+
+
+def tight(radius: float, chord: float) -> bool:
+    """Return whether an arc is so close to half a circle that rounding makes its radius too short (error:34)."""
+    return 2.0 * radius - chord < ROUNDING + ROUNDING_SHARE * radius
 
 
 def _arc_length(start: Sequence[float], end: Triple, centre: tuple[float, float], kind: Kind, plane: int) -> float:

@@ -93,6 +93,7 @@ class _Interpreter:
         if self.source.too_long:
             text = f"The program has over {MAX_LINES} lines; the rest was not checked."
             self._refuse("too-many-lines", text, "Split it into smaller programs.")
+        self._report_tight_arcs()
         segments, stops = self.builder.finish()
         return Program(
             text=ProgramText(program_id, self.lines, self.source.numbers),
@@ -121,6 +122,27 @@ class _Interpreter:
             text = f"The character {shown} acts on the machine at once, also inside a comment."
             self.findings.append(
                 Diagnostic(Severity.ERROR, line, column, "realtime-byte", text, "Remove it; use plain ASCII letters.")
+            )
+
+    def _report_tight_arcs(self) -> None:
+        for index in self.modal.tight_arcs:
+            line = self.lines[index]
+            at = line.index("R")
+            text = (
+                "The radius only just reaches the end point: where the zero lies may decide whether the arc is refused."
+            )
+            remedy = "Write the centre with I, J or K, or a radius that is a little larger."
+            number = self.source.numbers[index]
+            self.findings.append(
+                Diagnostic(
+                    Severity.WARNING,
+                    number,
+                    self._column(index, at),
+                    "arc-radius",
+                    text,
+                    remedy,
+                    words=(word_at(line, at),),
+                )
             )
 
     def _refuse(self, code: str, text: str, remedy: str) -> None:

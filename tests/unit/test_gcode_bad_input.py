@@ -237,6 +237,20 @@ def test_an_arc_that_closes_only_almost_is_refused_whatever_the_zero_rounds() ->
     assert [item[3] for item in errors(b"G2 X0.00495 I0 J0 F100\n")] == [33]
 
 
+@pytest.mark.parametrize("batches", [True, False])
+def test_half_a_circle_by_its_radius_is_warned_of(batches: bool) -> None:
+    text = b"G0 X0\n" * 20 + b"G2 X10 R5 F100\nX0 R5.001\nG18 G3 Z20 R-10\nZ0 R20\nG17\n" * 20
+    found = interpret(text, batches=batches).diagnostics
+    assert {(item.severity, item.code, item.grbl) for item in found} == {(Severity.WARNING, "arc-radius", None)}
+    assert [(item.line, item.column, item.words) for item in found[:2]] == [(21, 8, ("R5",)), (23, 12, ("R-10",))]
+    assert found == interpret(text, batches=not batches).diagnostics
+
+
+def test_of_many_arcs_that_only_just_reach_the_first_are_named() -> None:
+    found = interpret(b"G2 F100 X10 R5\nX0 R5\n" * 5_000).diagnostics
+    assert [item.line for item in found] == list(range(1, 51))
+
+
 def test_a_program_that_never_moves_is_asked_about() -> None:
     program = interpret(b"G21\nM3 S100\nG4 P1\nM5\nM30\n")
     assert [(item.code, item.severity) for item in check(program, TRAVEL, OFFSET)] == [("no-motion", Severity.WARNING)]
