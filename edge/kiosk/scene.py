@@ -21,7 +21,7 @@ async def scene(piece_id: str, request: Request) -> Response:
     """Return the path of a piece."""
     lab: Lab = request.app.state.lab
     piece = lab.programs.piece(piece_id)
-    return await answer(request, await lab.scenes.scene(piece.piece_id, *lab.standing()))
+    return await answer(request, await lab.scenes.scene(piece.piece_id, *lab.standing(kinds=piece.machines)))
 
 
 @router.get("/{piece_id}/stock")
@@ -30,4 +30,4 @@ async def stock(piece_id: str, request: Request, cells: Annotated[int, Query(ge=
     lab: Lab = request.app.state.lab
     piece = lab.programs.piece(piece_id)
     size = next((size for size in SIZES if size >= cells), SIZES[-1])
-    return await answer(request, await lab.scenes.stock(piece.piece_id, *lab.standing(), size))
+    return await answer(request, await lab.scenes.stock(piece.piece_id, *lab.standing(kinds=piece.machines), size))

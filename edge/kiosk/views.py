@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 from edge.domain.job import Job, JobState
-from edge.domain.machine import Capability
 from edge.domain.piece import Piece
 from edge.services.jobs import WISH_LOST
 from edge.services.lab import Lab
@@ -69,13 +68,12 @@ def now(lab: Lab) -> dict[str, Any]:
 async def path(lab: Lab, piece_id: str) -> dict[str, Any]:
     """Return the path of a piece, with the planned second at each point."""
     found = lab.programs.piece(piece_id)
-    able = (item for item in lab.machines.values() if Capability.RUN_PROGRAM in item.info.capabilities)
-    machine = next(able, None)
+    info, offset = lab.standing(kinds=found.machines)
     points = await lab.programs.preview(piece_id)
-    prepared = await lab.programs.prepare(piece_id, machine.info, machine.state.work_offset) if machine else None
+    prepared = await lab.programs.prepare(piece_id, info, offset)
     return {
         "points": [[round(p.x, 2), round(p.y, 2), round(p.z, 2)] for p in points],
         "rapid": [p.rapid for p in points],
-        "seconds": [round(prepared.seconds_until(p.line), 2) if prepared else 0.0 for p in points],
+        "seconds": [round(prepared.seconds_until(p.line), 2) for p in points],
         "stock": list(found.stock),
     }

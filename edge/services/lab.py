@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -140,14 +140,21 @@ class Lab:
     twins: Twins
     opcua_server: OpcUaServer | None = None
 
-    def standing(self, machine_id: str | None = None) -> tuple[MachineInfo, Position | None]:
+    def standing(
+        self, machine_id: str | None = None, kinds: Collection[str] | None = None
+    ) -> tuple[MachineInfo, Position | None]:
         """Return a machine and its work offset, as it stands, for which a program is drawn; raises NotFound.
 
-        Without a name it is the first that runs programs; where there is none, nobody's.
+        Without a name it is the first that runs programs, and is of one of `kinds` where these are given; where there
+        is none, nobody's.
         """
         if machine_id is not None and machine_id not in self.machines:
             raise NotFound(what="machine", key=machine_id)
-        able = (key for key, item in self.machines.items() if Capability.RUN_PROGRAM in item.info.capabilities)
+        able = (
+            key
+            for key, item in self.machines.items()
+            if Capability.RUN_PROGRAM in item.info.capabilities and (kinds is None or item.info.kind in kinds)
+        )
         found = machine_id or next(able, None)
         if found is None:
             return NOBODY, None
