@@ -141,7 +141,7 @@ class Twins:
         if state.taken_ns == twin.taken_ns or state.machine_position is None or twin.zero is None:
             return
         twin.taken_ns = state.taken_ns
-        twin.reports.append(_report(state, state.machine_position, twin.zero))
+        twin.reports.append(report_of(state, state.machine_position, twin.zero))
         self._wake[machine_id].set()
 
     async def run(self) -> None:
@@ -200,7 +200,8 @@ def _begun(job: Job, machine: MachineSupervisor, wish: Wish | None) -> _Twin:
     return _Twin(job, state.work_offset, state.taken_ns, job.turn, held, wish)
 
 
-def _report(state: MachineState, machine: Position, zero: Position) -> Report:
+def report_of(state: MachineState, machine: Position, zero: Position) -> Report:
+    """Return what a reading says of the place on the path; machine and zero are machine coordinates, mm."""
     pace = (state.overrides.feed if state.overrides else 100) / 100
     return Report(
         place=(machine.x - zero.x, machine.y - zero.y, machine.z - zero.z),

@@ -240,15 +240,20 @@ async def test_a_picture_is_made_once_also_when_many_ask_at_once(place: Place) -
     assert place.made == ["cut_packed", "cut_packed"]
 
 
+async def followed(scenes: Scenes, lab: Lab) -> list[Follower]:
+    """Return three that follow the gear."""
+    info, offset = lab.standing("router")
+    found = await asyncio.gather(*(scenes.path("gear", None, info, offset) for _ in range(3)))
+    return [Follower(scene) for scene in found]
+
+
 async def test_a_path_is_shared_as_long_as_somebody_follows_it(place: Place) -> None:
-    info, offset = place.lab.standing("router")
-    asked = [place.lab.scenes.path("gear", None, info, offset) for _ in range(3)]
-    first, *others = [Follower(scene) for scene in await asyncio.gather(*asked)]
+    three = await followed(place.lab.scenes, place.lab)
     assert place.made == ["draw"]
-    assert all(other._scene is first._scene for other in others)
-    del first, others
+    assert len({id(one._scene) for one in three}) == 1
+    three.clear()
     gc.collect()
-    await place.lab.scenes.path("gear", None, info, offset)
+    await followed(place.lab.scenes, place.lab)
     assert place.made == ["draw", "draw"]
 
 
