@@ -30,6 +30,7 @@ from edge.opcua_server.feed import OpcUaServerFeed
 from edge.services.anchors import ClockWatch
 from edge.services.bus import EventBus
 from edge.services.clock import SystemClock, kernel_time
+from edge.services.estimate import Estimates
 from edge.services.hand import MachineHand
 from edge.services.inputs import InputRouter
 from edge.services.jobs import JobService
@@ -42,9 +43,11 @@ from edge.services.probing import WorkZero
 from edge.services.profile import SettingsProfile
 from edge.services.programs import ProgramCatalog
 from edge.services.recorder import Recorder
+from edge.services.scenes import Scenes
 from edge.services.supervisor import MachineSupervisor
 from edge.services.survey import Survey
 from edge.services.transfer import ProgramTransfer
+from edge.services.twin import Twins
 from edge.services.visits import VisitCounter
 from edge.services.workers import Workers
 from edge.store.database import Database
@@ -154,7 +157,8 @@ class Edge:
             stack.callback(self._workers.close)
             self._plug_machines(guardian, recorder)
             shelf = ProgramShelf(settings.lab.data_dir / "programs")
-            catalog = ProgramCatalog(library.pieces, shelf, self._workers, self._bus, library=library)
+            tables = {machine.id: machine.tools for machine in settings.machine}
+            catalog = ProgramCatalog(library.pieces, shelf, self._workers, self._bus, tables, library)
             visits = VisitCounter(store, recorder, self._bus, self._clock, settings.lab.language)
             survey = Survey(store, recorder, lambda: visits.visit)
             jobs = JobService(
@@ -167,6 +171,10 @@ class Edge:
                 clock=self._clock,
                 visit_id=lambda: visits.visit.visit_id if visits.visit else None,
             )
+            scenes = Scenes(catalog, self._workers)
+            twins = Twins(self._machines, jobs, scenes, self._bus)
+            estimates = Estimates(self._machines, jobs, catalog, scenes, self._workers, self._bus)
+            jobs.estimate_by(estimates.left)
             zeros = {
                 key: WorkZero(machine, self._hands[key], store, recorder) for key, machine in self._machines.items()
             }
@@ -211,6 +219,8 @@ class Edge:
                 programs=catalog,
                 visits=visits,
                 survey=survey,
+                scenes=scenes,
+                twins=twins,
                 desk=OperatorDesk(pin, self._clock),
                 recordings=Recordings(settings.lab.data_dir / "recordings"),
                 bus=self._bus,
@@ -230,6 +240,8 @@ class Edge:
                     "clock": watch.run,
                     "uplink": uplink.run,
                     "jobs": jobs.run,
+                    "twins": twins.run,
+                    "estimates": estimates.run,
                     "opening": opening.run,
                     "observation": observation.run,
                     **({"opcua server": server.run} if server else {}),

@@ -17,8 +17,10 @@ from edge.api import (
     loading,
     machines,
     opening,
+    programs,
     recordings,
     recovery,
+    scene,
     settings,
     views,
     visits,
@@ -51,6 +53,7 @@ def create_app(lab: Lab) -> ASGIApp:
         access.router,
         machines.public,
         machines.router,
+        programs.router,
         visits.router,
         live.router,
         hand.router,
@@ -60,6 +63,7 @@ def create_app(lab: Lab) -> ASGIApp:
         recovery.router,
         recordings.router,
         loading.router,
+        scene.router,
     ):
         app.include_router(part)
     pages.mount(app, "console")

@@ -9,10 +9,11 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket
 
-from edge.api import views
+from edge.api import scene, views
 from edge.api.access import is_operator, lab_of
 from edge.http.live import same_origin, show
 from edge.services.bus import (
+    CheckProgress,
     JobsChanged,
     LiveView,
     MachineChanged,
@@ -20,6 +21,7 @@ from edge.services.bus import (
     Notice,
     OpeningChanged,
     ProgramsChanged,
+    TwinChanged,
     VisitChanged,
 )
 from edge.services.lab import Lab
@@ -39,6 +41,10 @@ def _messages(lab: Lab, waiting: list[Message], *, operator: bool) -> list[dict[
             case Notice(level, text, code, facts) if operator:
                 notice = {"level": level, "text": text, "code": code, "facts": dict(facts)}
                 out.append({"type": "notice", "notice": notice})
+            case CheckProgress(check, stage, done) if operator:
+                out.append({"type": "check", "check": check, "stage": stage, "done": round(done, 3)})
+            case TwinChanged(machine_id) if operator:
+                out += scene.twin_messages(lab, machine_id)
             case JobsChanged() if operator:
                 out.append({"type": "jobs", "jobs": [views.job(item, lab) for item in lab.jobs.jobs()]})
             case VisitChanged() if operator:

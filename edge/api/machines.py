@@ -6,15 +6,12 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge.api import views
 from edge.api.access import Services, require_operator
 from edge.domain.errors import NotFound, Refused
-from edge.domain.machine import Capability
-from edge.http.errors import body
 from edge.services.lab import Lab
 from edge.services.supervisor import MachineSupervisor
 
@@ -121,6 +118,12 @@ async def approve(job_id: str, lab: Services) -> dict[str, Any]:
     return views.job(await lab.jobs.approve(job_id), lab)
 
 
+@router.post("/api/jobs/{job_id}/recheck")
+async def recheck(job_id: str, lab: Services) -> dict[str, Any]:
+    """Check the program of a job again, for the machine as it stands. Starts nothing; it has to be approved anew."""
+    return views.job(await lab.jobs.recheck(job_id), lab)
+
+
 @router.post("/api/jobs/{job_id}/decline")
 async def decline(job_id: str, reason: Decline, lab: Services) -> dict[str, Any]:
     """Decline a job."""
@@ -133,50 +136,9 @@ async def start(job_id: str, confirmed: AreaClear, lab: Services) -> dict[str, A
     return views.job(await lab.jobs.start(job_id, area_clear=confirmed.area_clear), lab)
 
 
-@router.get("/api/programs")
-async def programs(lab: Services) -> list[dict[str, Any]]:
-    """List the programs."""
-    return [views.program(entry) for entry in lab.programs.entries()]
-
-
 async def body_of(request: Request) -> bytes:
     """Return the body: it may be 50 MB, and is in memory once, not in pieces beside the whole."""
     text = BytesIO()
     async for chunk in request.stream():
         text.write(chunk)
     return text.getvalue()
-
-
-@router.post("/api/programs", status_code=201)
-async def upload(
-    request: Request,
-    lab: Services,
-    name: Annotated[str, Query(min_length=1, max_length=120)],
-    machine: Annotated[str, Query(min_length=1, max_length=32)],
-) -> Any:
-    """Check an uploaded program for a machine and keep it where it is free of errors."""
-    supervisor = machine_of(lab, machine)
-    entry, prepared = await lab.programs.upload(
-        name, await body_of(request), supervisor.info, supervisor.state.work_offset
-    )
-    result = views.check(prepared)
-    if entry is None:
-        errors = sum(item["severity"] == "error" for item in result["diagnostics"])
-        refusal = body(
-            "program",
-            f"{name} is not taken.",
-            f"The check found {errors} error{'s' if errors != 1 else ''}.",
-            "Correct the lines that are listed and upload it again.",
-        )
-        return JSONResponse({**refusal, "check": result}, 422)
-    return {"program": views.program(entry), "check": result}
-
-
-@router.get("/api/programs/{program_id}/path")
-async def program_path(program_id: str, lab: Services) -> dict[str, Any]:
-    """Return the path of a program, with the planned second at each point."""
-    entry = lab.programs.entry(program_id)
-    machine = next((m for m in lab.machines.values() if Capability.RUN_PROGRAM in m.info.capabilities), None)
-    prepared = await lab.programs.prepare(program_id, machine.info, machine.state.work_offset) if machine else None
-    piece = lab.programs.pieces.get(entry.program_id)
-    return views.path(await lab.programs.preview(program_id), prepared, list(piece.stock) if piece else [0.0, 0.0, 0.0])

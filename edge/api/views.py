@@ -11,7 +11,7 @@ from edge.domain.job import Job, JobState
 from edge.domain.library import LeftOut
 from edge.domain.machine import Availability, Capability, LinkHealth, MachineInfo, Position
 from edge.domain.transfer import KeptFile, Transfer
-from edge.gcode import PreviewPoint
+from edge.gcode import PreviewPoint, Severity
 from edge.http.errors import refusal_json
 from edge.safety.interlock import Reading
 from edge.safety.permissives import Command
@@ -20,6 +20,7 @@ from edge.services.lab import Lab, OpcUaServer, SyncStatus
 from edge.services.machine_view import MachineView
 from edge.services.opening import Opening
 from edge.services.programs import Prepared, ProgramEntry
+from edge.services.second_opinion import Opinion
 from edge.services.supervisor import MachineSupervisor
 from edge.services.visit_record import VisitRecord
 from edge.services.visits import VisitCounter
@@ -315,6 +316,10 @@ def check(prepared: Prepared) -> Json:
         "lines": prepared.total_lines,
         "seconds": round(prepared.seconds, 2),
         "distance_mm": round(prepared.distance_mm, 2),
+        "cut_mm": round(prepared.cut_mm, 2),
+        "tools": list(prepared.tools),
+        "errors": len(prepared.errors),
+        "warnings": sum(item.severity is Severity.WARNING for item in prepared.diagnostics),
         "bounds": None
         if bounds is None
         else {
@@ -327,10 +332,18 @@ def check(prepared: Prepared) -> Json:
                 "code": item.code,
                 "severity": item.severity.value,
                 "message": f"{item.text} {item.remedy}".strip(),
+                "remedy": item.remedy,
+                "words": list(item.words),
             }
             for item in prepared.diagnostics[:200]
         ],
     }
+
+
+def opinion(given: Opinion) -> Json:
+    """Return what a controller's own check said; at most 200 lines."""
+    refused = [{"line": item.line, "error": item.error, "text": item.text} for item in given.refused[:200]]
+    return {"lines": given.lines, "refused": refused, "agrees": given.agrees}
 
 
 def path(points: list[PreviewPoint], cumulative: Prepared | None, stock: list[float]) -> Json:

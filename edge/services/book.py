@@ -13,9 +13,10 @@ from edge.domain.events import Event, EventType
 from edge.domain.job import Job, JobAction, JobState, Waits
 from edge.domain.ports import EventStore
 from edge.services.bus import EventBus, JobsChanged
+from edge.services.checking import Checked
 from edge.services.finish import to_its_end
 from edge.services.journal import JobJournal
-from edge.services.programs import Prepared, Wish
+from edge.services.preparing import Prepared, Wish
 from edge.services.recorder import Recorder
 
 JOB_PREFIX = "job:"
@@ -33,7 +34,7 @@ def queue_full() -> Refused:
 
 
 class JobBook:
-    """Jobs by id, oldest first, with what is known of them in memory only: wishes and checked programs."""
+    """Jobs by id, oldest first, with what is known of them in memory only: wishes, checked programs, approvals."""
 
     def __init__(self, store: EventStore, recorder: Recorder, bus: EventBus, journal: JobJournal) -> None:
         self._store = store
@@ -45,6 +46,8 @@ class JobBook:
         self.jobs: dict[str, Job] = {}
         self.wishes: dict[str, Wish] = {}
         self.prepared: dict[str, Prepared] = {}
+        self.checked: dict[str, Checked] = {}
+        """What was approved with each job that waits for its start; what is not here is not known."""
 
     async def load(self) -> None:
         """Take up the jobs of the time before."""
@@ -105,6 +108,8 @@ class JobBook:
         actual_s: float | None = None,
         done: float | None = None,
         line: int | None = None,
+        estimate_s: float | None = None,
+        total_lines: int | None = None,
     ) -> Job:
         """Let `action` happen to a job; done is its progress 0..1. Raises JobTransitionRefused, StoreUnavailable."""
         async with self._lock:
@@ -115,6 +120,8 @@ class JobBook:
                 changed,
                 progress=changed.progress if done is None else done,
                 line=changed.line if line is None else line,
+                estimate_s=changed.estimate_s if estimate_s is None else estimate_s,
+                total_lines=changed.total_lines if total_lines is None else total_lines,
             )
             return await self._commit(changed)
 
@@ -139,6 +146,7 @@ class JobBook:
         if job.state.ended:
             self.wishes.pop(job.job_id, None)
             self.prepared.pop(job.job_id, None)
+            self.checked.pop(job.job_id, None)
         self._bus.publish(JobsChanged())
 
     def _forgettable(self) -> list[str]:

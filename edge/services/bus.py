@@ -60,7 +60,34 @@ class Notice:
     facts: tuple[tuple[str, str], ...] = ()
 
 
-Message = MachineChanged | MachineHomed | OpeningChanged | JobsChanged | VisitChanged | ProgramsChanged | Notice | Event
+@dataclass(frozen=True, slots=True)
+class CheckProgress:
+    """How far a check is: its name, as the page chose it, its stage, and the part of that which is done, 0 to 1."""
+
+    check: str
+    stage: str
+    done: float
+
+
+@dataclass(frozen=True, slots=True)
+class TwinChanged:
+    """A machine has cut something off its material, or more is known of what it will cut."""
+
+    machine_id: str
+
+
+Message = (
+    MachineChanged
+    | MachineHomed
+    | OpeningChanged
+    | JobsChanged
+    | VisitChanged
+    | ProgramsChanged
+    | CheckProgress
+    | TwinChanged
+    | Notice
+    | Event
+)
 
 
 class EventBus:
@@ -93,11 +120,18 @@ class LiveView:
     def _put(self, message: Message) -> None:
         if isinstance(message, Event) or message in self._waiting:
             return
+        if isinstance(message, CheckProgress):
+            self._forget(message.check)
         if len(self._waiting) >= self._size:
             self._waiting.popleft()
             self.dropped += 1
         self._waiting.append(message)
         self._ready.set()
+
+    def _forget(self, check: str) -> None:
+        """Drop how far a check was: only how far it is now is of use."""
+        for old in [item for item in self._waiting if isinstance(item, CheckProgress) and item.check == check]:
+            self._waiting.remove(old)
 
     async def take(self, timeout: float) -> list[Message]:
         """Return everything that waits, after at most `timeout` seconds also nothing."""

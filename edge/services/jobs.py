@@ -12,9 +12,11 @@ from edge.domain.job import Job, JobAction, JobState
 from edge.domain.machine import Capability
 from edge.domain.piece import Piece
 from edge.domain.ports import Clock, EventStore, Journal
-from edge.safety.permissives import Command
+from edge.safety.permissives import Command, Refusal
 from edge.services.book import CLAIMS, WORKING, JobBook, queue_full
 from edge.services.bus import EventBus
+from edge.services.checking import Checked, outdated
+from edge.services.estimate import Left
 from edge.services.journal import JobJournal
 from edge.services.programs import Prepared, ProgramCatalog, Wish
 from edge.services.recorder import Recorder
@@ -60,6 +62,7 @@ class JobService:
         self._book = JobBook(store, recorder, bus, marks)
         self._runner = JobRunner(machines, self._book, catalog, marks, bus, clock)
         self._recovery = Recovery(machines, self._book, catalog, marks, self._runner)
+        self._left: Callable[[Job, Prepared], Left | None] = _unknown
 
     async def load(self) -> None:
         """Take up the queue of the time before.
@@ -105,7 +108,7 @@ class JobService:
         ]
 
     def progress(self, job: Job) -> Progress:
-        """Return how far `job` is, by the plan's time up to the line that the controller has taken."""
+        """Return how far `job` is, by the plan's time up to where the machine is, or to the line that it has taken."""
         if job.state is JobState.FINISHED:
             return Progress(1.0, 0.0)
         if job.state.ended:
@@ -115,7 +118,12 @@ class JobService:
             return Progress(job.progress, job.estimate_s * (1.0 - job.progress))
         line = job.waits.line if job.waits is not None else self._machines[job.machine_id].state.line or 0
         done_s = prepared.seconds_until(line)
-        return Progress(min(1.0, done_s / prepared.seconds), max(0.0, prepared.seconds - done_s))
+        left = self._left(job, prepared) or Left(done_s, max(0.0, prepared.seconds - done_s))
+        return Progress(min(1.0, left.done_s / prepared.seconds), left.remaining_s)
+
+    def estimate_by(self, left: Callable[[Job, Prepared], Left | None]) -> None:
+        """Ask `left` for the progress of running jobs first; without an answer it goes by the receipts of lines."""
+        self._left = left
 
     def wait_s(self, job: Job) -> float:
         """Return the seconds until `job` can be expected to start: machine time before it, and handling."""
@@ -206,8 +214,29 @@ class JobService:
         return await self._book.add(make, wish)
 
     async def approve(self, job_id: str) -> Job:
-        """Approve a requested job. Starts nothing."""
-        return await self._book.change(job_id, JobAction.APPROVE)
+        """Approve a requested job, whose program is checked for the machine as it stands. Starts nothing.
+
+        Raises NotFound, JobTransitionRefused, ProgramRejected, StoreUnavailable.
+        """
+        job = self.job(job_id)
+        job.after(JobAction.APPROVE)
+        prepared = await self._runner.prepare(job, self._machines[job.machine_id], offset_known=False)
+        self._book.checked[job_id] = Checked(prepared.sha256, prepared.basis)
+        estimate_s, lines = round(prepared.seconds, 1), prepared.total_lines
+        return await self._book.change(job_id, JobAction.APPROVE, estimate_s=estimate_s, total_lines=lines)
+
+    async def recheck(self, job_id: str) -> Job:
+        """Check the program of a job that waits again, for the machine as it stands: it has to be approved anew.
+
+        Raises as `approve`; then the job is as it was.
+        """
+        job = self.job(job_id)
+        job.after(JobAction.RECHECK)
+        prepared = await self._runner.prepare(job, self._machines[job.machine_id])
+        estimate_s, lines = round(prepared.seconds, 1), prepared.total_lines
+        changed = await self._book.change(job_id, JobAction.RECHECK, estimate_s=estimate_s, total_lines=lines)
+        self._book.checked.pop(job_id, None)
+        return changed
 
     async def decline(self, job_id: str, reason: str) -> Job:
         """Decline a job that has not started."""
@@ -215,6 +244,9 @@ class JobService:
 
     async def start(self, job_id: str, *, area_clear: bool) -> Job:
         """Start an approved job: a person says that the area is clear, everything is checked again, then it runs.
+
+        Where the machine, its zero, its settings or its tools are not those of the approval, that is a reason against
+        it, beside those of the machine.
 
         Raises Refused, JobTransitionRefused, MotionRefused, ProgramRejected, StoreUnavailable.
         """
@@ -224,9 +256,18 @@ class JobService:
         _require_clear(area_clear, "The job does not start.")
         if job.state is not JobState.APPROVED:
             raise JobTransitionRefused(job_id=job_id, state=job.state.value, action=JobAction.START.value)
-        machine.require(Command.START)
+        checked = self._book.checked.get(job_id)
+        machine.require(Command.START, also=self._outdated(job, machine, checked))
         prepared = await self._runner.prepare(job, machine)
+        machine.require(Command.START, also=outdated(checked, prepared.basis, prepared.sha256))
         return await self._runner.begin(job, JobAction.START, prepared, Stretch(prepared.text, stops, offset))
+
+    def _outdated(self, job: Job, machine: MachineSupervisor, checked: Checked | None) -> tuple[Refusal, ...]:
+        """Return what has changed since the approval; what a machine that is away would say is not known."""
+        offset = machine.state.work_offset
+        if offset is None:
+            return ()
+        return outdated(checked, self._catalog.basis(job.program_id, machine.info, offset))
 
     async def continue_(self, job_id: str, *, area_clear: bool, same_length: bool = False) -> Job:
         """Let a job go on that waits at a tool change or a stop of its program.
@@ -277,3 +318,7 @@ def _require_clear(area_clear: bool, what: str) -> None:  # noqa: FBT001 - what 
             why="Nobody has confirmed that the area is clear.",
             remedy="Look at the machine, then confirm.",
         )
+
+
+def _unknown(_job: Job, _prepared: Prepared) -> None:
+    """Know nothing of where a machine is."""

@@ -19,6 +19,7 @@ from edge.services.probing import WorkZero
 from edge.services.profile import SettingsProfile
 from edge.services.programs import ProgramCatalog
 from edge.services.scenes import NOBODY, Scenes
+from edge.services.second_opinion import SecondOpinion
 from edge.services.supervisor import MachineSupervisor
 from edge.services.survey import Survey
 from edge.services.transfer import FileShelf, ProgramTransfer
@@ -159,3 +160,8 @@ class Lab:
         if found is None:
             return NOBODY, None
         return self.machines[found].info, self.machines[found].state.work_offset
+
+    @property
+    def second_opinion(self) -> SecondOpinion:
+        """Return what asks the machines' controllers about programs."""
+        return SecondOpinion(self.machines, self.programs)

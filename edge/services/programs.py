@@ -10,38 +10,29 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edge.design import compile_piece
-from edge.domain.errors import NotFound, ProgramRejected
+from edge.domain.errors import NotFound, ProgramRejected, Refused
 from edge.domain.library import LeftOut
-from edge.domain.machine import Capability, MachineInfo, MachineState, Motion, Position, Travel
+from edge.domain.machine import Capability, MachineInfo, MachineState, Position
 from edge.domain.piece import Piece
 from edge.domain.ports import ProgramText
-from edge.gcode import (
-    VISITOR_BANNED,
-    Diagnostic,
-    Dialect,
-    MotionSettings,
-    PreviewPoint,
-    Severity,
-    check,
-    interpret,
-    path_preview,
-    plan,
-)
+from edge.domain.tool import Tool
+from edge.gcode import VISITOR_BANNED, PreviewPoint
 from edge.gcode.limits import OPERATOR_BANNED
 from edge.gcode.resume import HELD_BLOCKS
-from edge.gcode.stops import ProgramStop, take_out_stops
 from edge.services.bus import EventBus, ProgramsChanged
-from edge.services.library import Library, require_approved
-from edge.services.restart import Ask, Place, Restart, first_stretch, restart_text
+from edge.services.checking import Basis
+from edge.services.library import Library, refusal, require_approved
+from edge.services.preparing import Prepared, Wish, compile_wish, prepare_text, preview_text, whole_text
+from edge.services.progress import Tell, watched
+from edge.services.restart import Ask, Place, Restart, restart_text
+
+__all__ = ["Offload", "Prepared", "ProgramCatalog", "ProgramEntry", "Shelf", "Wish"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PREVIEW_POINTS = 4_000
+NOT_MILLING = frozenset({"laser", "printer", "lathe"})
+"""Kinds of machines whose programs are not judged as milling, unless somebody has described their tools."""
 CACHED = 16
 HELD_BLOCKS_ELSEWHERE = 256
 """Motions that a controller other than GRBL 1.1 may hold: on grblHAL the length of the planner can be set."""
@@ -76,19 +67,6 @@ class Shelf(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a visitor wants on a piece. The text lives in memory only."""
-
-    text: str = ""
-    depth: str = "normal"
-
-    @property
-    def personal(self) -> bool:
-        """Return whether the wish holds a text of the visitor's own."""
-        return bool(self.text)
-
-
-@dataclass(frozen=True, slots=True)
 class ProgramEntry:
     """A program in the list: title by language, or under "" for an upload."""
 
@@ -101,102 +79,14 @@ class ProgramEntry:
     machine_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A program checked for one machine and one work offset.
-
-    text is what runs until the first of `stops`; all else is of the whole program. cumulative_s[i] is the planned time
-    at which source line i+1 has ended, seconds; bounds are (low, high) in work coordinates or None for a program that
-    never moves.
-    """
-
-    text: ProgramText
-    total_lines: int
-    seconds: float
-    cumulative_s: NDArray[np.float32]
-    distance_mm: float
-    bounds: tuple[Position, Position] | None
-    diagnostics: tuple[Diagnostic, ...]
-    sha256: str
-    stops: tuple[ProgramStop, ...] = ()
-
-    @property
-    def clean(self) -> bool:
-        """Return whether no diagnostic is an error."""
-        return all(item.severity is not Severity.ERROR for item in self.diagnostics)
-
-    def require_clean(self, program_id: str) -> None:
-        """Raise ProgramRejected with the first error where there is one."""
-        errors = [item for item in self.diagnostics if item.severity is Severity.ERROR]
-        if errors:
-            more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
-            raise ProgramRejected(program_id=program_id, reason=f"{errors[0]}{more}", prepared=self)
-
-    def seconds_until(self, line: int) -> float:
-        """Return the planned seconds from the start until source line `line` (1-based) has ended; 0 before it."""
-        if line <= 0 or len(self.cumulative_s) == 0:
-            return 0.0
-        return float(self.cumulative_s[min(line, len(self.cumulative_s)) - 1])
-
-
-def _motion_settings(motion: Motion | None) -> MotionSettings:
-    if motion is None:
-        return MotionSettings()
-    return MotionSettings(
-        max_rate=(motion.max_rate.x, motion.max_rate.y, motion.max_rate.z),
-        acceleration=(motion.acceleration.x, motion.acceleration.y, motion.acceleration.z),
-        junction_deviation=motion.junction_deviation,
-        arc_tolerance=motion.arc_tolerance,
-        stop_delay_s=motion.stop_delay_s,
-        steps_per_mm=(motion.steps_per_mm.x, motion.steps_per_mm.y, motion.steps_per_mm.z),
-    )
-
-
-def prepare_text(
-    data: bytes,
-    program_id: str,
-    travel: Travel | None,
-    offset: Position | None,
-    motion: Motion | None,
-    banned: frozenset[str],
-    tool_change: bool = False,  # noqa: FBT001, FBT002 - positional, as every argument that goes to a worker
-) -> Prepared:
-    """Interpret, check and plan a program. Runs in a worker process; never raises for the program's content."""
-    program = interpret(data, program_id=program_id, dialect=Dialect(tool_change=tool_change))
-    text, stops = take_out_stops(program.text, data)
-    findings = check(program, travel, offset, banned=banned)
-    planned = plan(program, _motion_settings(motion), offset)
-    return Prepared(
-        text=first_stretch(text, stops),
-        total_lines=program.total_lines,
-        seconds=planned.seconds,
-        cumulative_s=np.cumsum(planned.line_seconds).astype(np.float32),
-        distance_mm=planned.distance_mm,
-        bounds=(planned.bounds.low, planned.bounds.high) if planned.bounds is not None else None,
-        diagnostics=tuple(findings),
-        sha256=program.sha256,
-        stops=stops,
-    )
-
-
 async def _sha256(data: bytes) -> str:
     """Return the hash of `data`, without keeping the loop from its machines."""
     hashed = hashlib.sha256(data) if len(data) < LARGE else await asyncio.to_thread(hashlib.sha256, data)
     return hashed.hexdigest()
 
 
-def preview_text(data: bytes) -> list[PreviewPoint]:
-    """Return the path of a program for a screen. Runs in a worker process."""
-    return list(path_preview(interpret(data, dialect=Dialect(tool_change=True)), PREVIEW_POINTS))
-
-
-def compile_wish(template: str, wish: Wish) -> bytes:
-    """Return the program of a visitor's wish. Runs in a worker process. Raises the errors of edge.design."""
-    return compile_piece(template, {"text": wish.text, "depth": wish.depth}).encode("ascii")
-
-
 class ProgramCatalog:
-    """All programs by id. What was prepared is remembered for the same bytes, travel, offset and planner settings."""
+    """All programs by id. What was prepared is remembered for the same bytes and the same basis of the check."""
 
     def __init__(
         self,
@@ -204,15 +94,17 @@ class ProgramCatalog:
         shelf: Shelf,
         offload: Offload,
         bus: EventBus,
+        tools: Mapping[str, Mapping[int, Tool]] | None = None,
         library: Library | None = None,
     ) -> None:
-        """Make the catalogue.
+        """Make the catalogue; `tools` are the tables of the machines, by their ids.
 
         Before any use of a piece the library is asked whether it is still what was approved; None for pieces that are
         on no disk.
         """
         self.pieces = dict(pieces)
         self._approved = library
+        self._tables = dict(tools or {})
         self._shelf = shelf
         self._offload = offload
         self._bus = bus
@@ -224,7 +116,7 @@ class ProgramCatalog:
             piece.piece_id: ProgramEntry(piece.piece_id, piece.title, "library", piece.sha256)
             for piece in pieces.values()
         }
-        self._cache: OrderedDict[tuple[object, ...], Prepared] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, Basis], Prepared] = OrderedDict()
 
     def entries(self) -> list[ProgramEntry]:
         """Return the list: the library's pieces, then uploads."""
@@ -238,11 +130,16 @@ class ProgramCatalog:
         raise NotFound(what="program", key=program_id)
 
     def piece(self, piece_id: str) -> Piece:
-        """Return a piece of the library; raises NotFound."""
+        """Return a piece of the library; raises NotFound, Refused for one that is left out."""
         try:
             return self.pieces[piece_id]
         except KeyError:
-            raise NotFound(what="piece", key=piece_id) from None
+            raise self._unknown("piece", piece_id) from None
+
+    def _unknown(self, what: str, key: str) -> NotFound | Refused:
+        """Return why there is no such program: it may stand in the library, and not be what was approved."""
+        left_out = None if self._approved is None else self._approved.left_out.get(key)
+        return NotFound(what=what, key=key) if left_out is None else refusal(left_out)
 
     def title(self, program_id: str) -> Mapping[str, str]:
         """Return the title of a program; its id where it is here no longer, but a job still tells of it."""
@@ -274,22 +171,43 @@ class ProgramCatalog:
             await self._require_approved(program_id)
             return self.pieces[program_id].program
         if program_id not in self._uploads:
-            raise NotFound(what="program", key=program_id)
+            raise self._unknown("program", program_id)
         data = await self._shelf.read(program_id)
         if await _sha256(data) != program_id:
             raise ProgramRejected(program_id=program_id, reason="the file was changed after it had been checked")
         return data
 
-    async def _prepare(self, data: bytes, program_id: str, info: MachineInfo, offset: Position | None) -> Prepared:
+    def basis(self, program_id: str, info: MachineInfo, offset: Position | None) -> Basis:
+        """Return what a check of a program on a machine would be made for now."""
         tool_change = self._changes_tools(program_id, info)
         banned = VISITOR_BANNED if program_id in self.pieces else OPERATOR_BANNED - ({"M6"} if tool_change else set())
-        key = (await _sha256(data), info.travel, offset, info.motion, banned)
+        piece = self.pieces.get(program_id)
+        block = None if piece is None else piece.block
+        tools = self._tools(piece, info)
+        return Basis.of(info, offset, tools=tools, block=block, banned=banned, tool_change=tool_change)
+
+    def _tools(self, piece: Piece | None, info: MachineInfo) -> tuple[Tool, ...] | None:
+        """Return the tools of a machine and of a piece in order of their numbers, None where nothing is milled."""
+        table = dict(self._tables.get(info.machine_id, {}))
+        if info.kind in NOT_MILLING and not table:
+            return None
+        if piece is not None:
+            table[piece.cutter.number] = piece.cutter
+        return tuple(table[number] for number in sorted(table))
+
+    async def _prepare(
+        self, data: bytes, program_id: str, info: MachineInfo, offset: Position | None, tell: Tell | None = None
+    ) -> Prepared:
+        basis = self.basis(program_id, info, offset)
+        key = (await _sha256(data), basis)
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
-        prepared = await self._offload(
-            prepare_text, data, program_id, info.travel, offset, info.motion, banned, tool_change
-        )
+
+        def work(note: str) -> Awaitable[Prepared]:
+            return self._offload(prepare_text, data, program_id, basis, note)
+
+        prepared = await (work("") if tell is None else watched(work, tell))
         self._cache[key] = prepared
         while len(self._cache) > CACHED or (len(self._cache) > 1 and self._remembered_lines > CACHED_LINES):
             self._cache.popitem(last=False)
@@ -309,9 +227,10 @@ class ProgramCatalog:
         """Check and plan a visitor's piece; with a text of the visitor's own it is compiled first."""
         if self.piece(piece_id).template is None or not wish.personal:
             return await self.prepare(piece_id, info, offset)
-        return await self._prepare(await self._data(piece_id, wish), piece_id, info, offset)
+        return await self._prepare(await self.data(piece_id, wish), piece_id, info, offset)
 
-    async def _data(self, program_id: str, wish: Wish | None) -> bytes:
+    async def data(self, program_id: str, wish: Wish | None) -> bytes:
+        """Return the bytes of a program; with a visitor's own text those that are compiled for it. Raises as `text`."""
         template = self.piece(program_id).template if wish is not None and wish.personal else None
         if template is None or wish is None:
             return await self.text(program_id)
@@ -335,8 +254,13 @@ class ProgramCatalog:
         tool_change = self._changes_tools(program_id, info)
         held = HELD_BLOCKS if info.controller.startswith("Grbl ") else HELD_BLOCKS_ELSEWHERE
         place = Place(info.travel, state.work_offset, state.machine_position, tool_change, held)
-        data = await self._data(program_id, wish)
+        data = await self.data(program_id, wish)
         return await self._offload(restart_text, data, program_id, place, ask)
+
+    async def whole_text(self, program_id: str, info: MachineInfo) -> ProgramText:
+        """Return every line that a machine would be sent in the course of a program, without its stops."""
+        data = await self.text(program_id)
+        return await self._offload(whole_text, data, program_id, self._changes_tools(program_id, info))
 
     def _learn(self, program_id: str, prepared: Prepared) -> None:
         for shelf in (self._library, self._uploads):
@@ -354,11 +278,14 @@ class ProgramCatalog:
                 self._bus.publish(ProgramsChanged())
 
     async def upload(
-        self, name: str, data: bytes, info: MachineInfo, offset: Position | None
+        self, name: str, data: bytes, info: MachineInfo, offset: Position | None, tell: Tell | None = None
     ) -> tuple[ProgramEntry | None, Prepared]:
-        """Check an upload for a machine; keep it where it has no error. Returns the entry, or None, and the check."""
+        """Check an upload for a machine; keep it where it has no error. Returns the entry, or None, and the check.
+
+        `tell` is called as the check goes on.
+        """
         program_id = await _sha256(data)
-        prepared = await self._prepare(data, program_id, info, offset)
+        prepared = await self._prepare(data, program_id, info, offset, tell)
         if not prepared.clean:
             return None, prepared
         await self._shelf.put(program_id, name, data)

@@ -95,10 +95,13 @@ class JobRunner:
         """Return whether the machine has known its position without a break since the job was interrupted."""
         return job_id in self._kept
 
-    async def prepare(self, job: Job, machine: MachineSupervisor) -> Prepared:
-        """Check the program of a job again, for the machine as it is now. Raises ProgramRejected and others."""
+    async def prepare(self, job: Job, machine: MachineSupervisor, *, offset_known: bool = True) -> Prepared:
+        """Check the program of a job again, for the machine as it is now. Raises ProgramRejected and others.
+
+        offset_known: a machine that has not said its zero yet is a reason to reject.
+        """
         offset = machine.state.work_offset
-        if offset is None:
+        if offset is None and offset_known:
             raise ProgramRejected(program_id=job.program_id, reason="the machine has not reported its work offset yet")
         wish = self._book.wishes.get(job.job_id)
         if wish is not None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from edge.domain.machine import Capability, Execution, Fault
 from edge.domain.ports import ProgramText
 from edge.safety import interlock as latch
 from edge.safety.interlock import LatchState
-from edge.safety.permissives import Command, refusals
+from edge.safety.permissives import Command, Refusal, refusals
 from edge.services.bus import MachineHomed
 from edge.services.driver_care import keep_running
 from edge.services.machine_view import refused
@@ -35,10 +35,10 @@ TICK_S = 0.05
 class MachineSupervisor(WatchedMachine):
     """One machine, as WatchedMachine stops it, with the commands that have to be permitted."""
 
-    def require(self, command: Command, *, far: bool = False) -> None:
-        """Raise MotionRefused with all reasons where `command` is not permitted now."""
+    def require(self, command: Command, *, far: bool = False, also: Sequence[Refusal] = ()) -> None:
+        """Raise MotionRefused with all reasons where `command` is not permitted now; `also` stand against it, too."""
         self._evaluate()
-        reasons = refusals(command, self.facts(far=far))
+        reasons = (*refusals(command, self.facts(far=far)), *also)
         if reasons:
             raise refused(self.info, command, reasons)
 

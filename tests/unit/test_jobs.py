@@ -291,12 +291,15 @@ async def test_a_text_that_cannot_be_cut_is_refused(shop: Shop) -> None:
     assert shop.jobs.jobs() == []
 
 
-async def test_a_changed_work_offset_is_checked_again_at_the_start(shop: Shop) -> None:
+async def test_a_moved_zero_has_to_be_checked_and_approved_before_the_start(shop: Shop) -> None:
     job = await shop.jobs.request("gear", Wish(), guess_s=60)
     await shop.jobs.approve(job.job_id)
     shop.driver.show(work_offset=Position(-10, -10, -1))
-    with pytest.raises(ProgramRejected):
+    with pytest.raises(MotionRefused, match="The zero of X was -150.000 and is -10.000 mm."):
         await shop.jobs.start(job.job_id, area_clear=True)
+    with pytest.raises(ProgramRejected):
+        await shop.jobs.recheck(job.job_id)
+    assert shop.jobs.job(job.job_id).state is JobState.APPROVED
     shop.driver.show(work_offset=None)
     with pytest.raises(ProgramRejected, match="work offset"):
         await shop.jobs.start(job.job_id, area_clear=True)

@@ -14,7 +14,8 @@ from edge.domain.ports import JobMark
 from edge.gcode import Dialect, interpret
 from edge.gcode.model import Kind
 from edge.gcode.stops import take_out_stops
-from edge.services.programs import prepare_text
+from edge.services.checking import Basis
+from edge.services.preparing import prepare_text
 from edge.services.restart import Ask, Place, restart_text
 from tests.support.fakes import TRAVEL
 
@@ -93,7 +94,8 @@ def test_all_stretches_together_cut_what_the_program_cuts(seed: int) -> None:
     dialect = Dialect(tool_change=True)
     whole = interpret(data, dialect=dialect)
     _, stops = take_out_stops(whole.text, data)
-    prepared = prepare_text(data, "p", None, None, None, frozenset(), True)
+    basis = Basis("", None, None, None, (), None, banned=frozenset(), tool_change=True)
+    prepared = prepare_text(data, "p", basis)
     assert prepared.stops == stops
     stretches = [prepared.text]
     wide = replace(PLACE, travel=replace(TRAVEL, low=Position(-9e3, -9e3, -60), high=Position(9e3, 9e3, 0)))

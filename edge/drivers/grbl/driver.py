@@ -18,13 +18,13 @@ from edge.domain.errors import (
     DriverUnavailable,
     ProgramFailed,
     ProgramInterrupted,
-    ProgramRejected,
     StopNotDelivered,
 )
 from edge.domain.hand import Axis, Displacement, OverrideKind, Setting
 from edge.domain.machine import Capability, MachineInfo, MachineState, Position
-from edge.domain.ports import Clock, Guardian, ProgramText
+from edge.domain.ports import Clock, Guardian, ProgramText, RefusedLine
 from edge.drivers.grbl.blackbox import BlackBox
+from edge.drivers.grbl.checkmode import COMMAND, CheckMode
 from edge.drivers.grbl.controller import Controller
 from edge.drivers.grbl.gate import Gate
 from edge.drivers.grbl.greeting import greet, identify
@@ -34,8 +34,8 @@ from edge.drivers.grbl.jogging import Lease
 from edge.drivers.grbl.measure import Measure
 from edge.drivers.grbl.overrides import OverrideDesk
 from edge.drivers.grbl.profile import Profile
-from edge.drivers.grbl.protocol import LINE_LIMIT, State
-from edge.drivers.grbl.screening import refusals
+from edge.drivers.grbl.protocol import State
+from edge.drivers.grbl.screening import screen
 from edge.drivers.grbl.session import Phase
 from edge.drivers.grbl.settings import GrblSettings
 from edge.drivers.grbl.waiting import heed_cancellation
@@ -46,11 +46,9 @@ _FIRST_RETRY_S = 0.25
 _ALWAYS = frozenset(
     {
         *(Capability.RUN_PROGRAM, Capability.HOLD, Capability.STOP, Capability.UNLOCK, Capability.JOG),
-        *(Capability.PROBE, Capability.WORK_ZERO, Capability.OVERRIDE, Capability.SETTINGS),
+        *(Capability.PROBE, Capability.WORK_ZERO, Capability.OVERRIDE, Capability.SETTINGS, Capability.CHECK_MODE),
     }
 )
-_CHECK_SLICE = 500
-"""Lines checked before other tasks get their turn: less than a millisecond."""
 
 
 class GrblDriver:
@@ -75,6 +73,7 @@ class GrblDriver:
         self._hand = Hand(self._gate)
         self._measure = Measure(self._gate)
         self._overrides = OverrideDesk(self._gate)
+        self._check_mode = CheckMode(self._gate, self._measure, self._overrides)
         self._profile = Profile(self._gate, self._learn)
         self._pause = _FIRST_RETRY_S
         self._last_reason = ""
@@ -328,7 +327,7 @@ class GrblDriver:
         with self._gate.exclusive("run a program"):
             controller = self._controller
             life = controller.session.life
-            await self._check(program)
+            await screen(program, controller.identity.window)
             self._gate.idle("run a program")
             await self._measure.begin()
             self._gate.idle("run a program")
@@ -343,18 +342,19 @@ class GrblDriver:
                 controller.job = None
                 self._measure.left_by_program()
 
-    async def _check(self, program: ProgramText) -> None:
-        """Look at every line before the first is sent. Raises ProgramRejected."""
-        for number, reason in enumerate(refusals(program)):
-            if reason is not None:
-                raise ProgramRejected(program_id=program.program_id, reason=reason)
-            if number % _CHECK_SLICE == _CHECK_SLICE - 1:
-                await asyncio.sleep(0)
-        window = self._controller.identity.window
-        if window <= LINE_LIMIT and any(len(line) >= window for line in program.lines):
-            # A line that never fits would never be sent, and the program would stand still without a reason.
-            reason = f"a line is longer than the controller's receive buffer, which takes {window} bytes"
-            raise ProgramRejected(program_id=program.program_id, reason=reason)
+    async def check_program(self, program: ProgramText, tell: Callable[[int], None]) -> tuple[RefusedLine, ...]:
+        """Let the controller read every line in its check mode and return those that it refuses. Nothing moves.
+
+        Raises ProgramRejected before anything is sent, DriverRefused, DriverUnavailable.
+        """
+        with self._gate.exclusive(COMMAND):
+            controller = self._controller
+            life = controller.session.life
+            await screen(program, controller.identity.window)
+            self._gate.idle(COMMAND)
+            if controller.session.life != life:
+                raise self._refused(COMMAND, "it was stopped or started again before the first line")
+            return await self._check_mode.run(program, tell)
 
     async def _follow(self, job: Job) -> None:
         """Stream `job` and wait for its end. Raises ProgramFailed or ProgramInterrupted."""

@@ -7,16 +7,20 @@ finds something are the lines looked at one by one, and that says which it is an
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from itertools import repeat
 from operator import sub
 
+from edge.domain.errors import ProgramRejected
 from edge.domain.lines import Lines
 from edge.domain.ports import ProgramText
 from edge.drivers.grbl.protocol import LINE_LIMIT
 
 _BLOCK = 500
+_SLICE = 500
+"""Lines looked at before other tasks get their turn: less than a millisecond."""
 _HARMLESS = bytes(byte for byte in range(0x20, 0x7F) if byte not in b"!?~$(;/") + b"\n"
 """What can be in a line that GRBL takes as it stands, blanks apart."""
 _ACTS = re.compile(r"[^\x20-\x7e]|[!?~]")
@@ -29,6 +33,22 @@ _WHY = {
     "setting": "$ commands are not part of a program",
     "memory": "it writes to the controller's settings memory, which loses bytes while a program streams",
 }
+
+
+async def screen(program: ProgramText, window: int) -> None:
+    """Look at every line before the first is sent; `window` is what the receive buffer takes, bytes.
+
+    Raises ProgramRejected.
+    """
+    for number, reason in enumerate(refusals(program)):
+        if reason is not None:
+            raise ProgramRejected(program_id=program.program_id, reason=reason)
+        if number % _SLICE == _SLICE - 1:
+            await asyncio.sleep(0)
+    if window <= LINE_LIMIT and any(len(line) >= window for line in program.lines):
+        # A line that never fits would never be sent, and the program would stand still without a reason.
+        reason = f"a line is longer than the controller's receive buffer, which takes {window} bytes"
+        raise ProgramRejected(program_id=program.program_id, reason=reason)
 
 
 def refusals(program: ProgramText) -> Iterator[str | None]:

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from edge.domain.errors import DriverRefused
 from edge.domain.hand import Displacement
 from edge.domain.machine import Capability, MachineInfo, Position
-from edge.domain.ports import Clock, Guardian, ProgramText
+from edge.domain.ports import Clock, Guardian, ProgramText, RefusedLine
 from edge.drivers.grbl import GrblDriver
 from edge.drivers.laser_hal.settings import LaserSettings
 
 _LASER_MODE = 32
+_NOT_HERE = {Capability.PROBE, Capability.CHECK_MODE}
+"""A controller's check mode was tried on routers only: what a laser's build does there nobody has recorded."""
 
 
 class LaserDriver(GrblDriver):
@@ -34,7 +37,7 @@ class LaserDriver(GrblDriver):
     def info(self) -> MachineInfo:
         """Return who the machine is; complete once it was available."""
         known = super().info()
-        return replace(known, driver="grblhal-laser", capabilities=known.capabilities - {Capability.PROBE})
+        return replace(known, driver="grblhal-laser", capabilities=known.capabilities - _NOT_HERE)
 
     async def probe(self, by: Displacement, feed: float) -> Position:
         """Refuse: a laser has no probe."""
@@ -46,6 +49,10 @@ class LaserDriver(GrblDriver):
         if mode != "1":
             raise self._refuses("run a program", "laser mode is off in its settings ($32): have it switched on")
         await super().run_program(program)
+
+    async def check_program(self, program: ProgramText, tell: Callable[[int], None]) -> tuple[RefusedLine, ...]:
+        """Refuse: the beam is nothing to try a check mode with."""
+        raise self._refuses("check a program", "a laser is not put into check mode from here")
 
     def _refuses(self, command: str, reason: str) -> DriverRefused:
         return DriverRefused(machine_id=self.info().machine_id, command=command, reason=reason)

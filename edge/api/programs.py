@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs: the list, the upload with its check, the check for a machine as it stands, the controller's own check."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from edge.api import views
+from edge.api.access import Services, require_operator
+from edge.api.machines import Body, body_of, machine_of
+from edge.domain.machine import Capability
+from edge.http.errors import body
+from edge.services.bus import CheckProgress
+from edge.services.lab import Lab
+from edge.services.progress import Tell
+
+router = APIRouter(dependencies=[Depends(require_operator)])
+
+MachineId = Annotated[str, Query(min_length=1, max_length=32)]
+CheckId = Annotated[str, Query(min_length=1, max_length=64)]
+
+
+class Opinion(Body):
+    """A program for the controller's own check; `check` is how the page names it, to hear how far it is."""
+
+    program: Annotated[str, Field(min_length=1, max_length=64)]
+    check: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+
+
+def teller(lab: Lab, check: str) -> Tell:
+    """Return what tells every screen how far the check with that name is."""
+    return lambda stage, done: lab.bus.publish(CheckProgress(check, stage, done))
+
+
+@router.get("/api/programs")
+async def programs(lab: Services) -> list[dict[str, Any]]:
+    """List the programs."""
+    return [views.program(entry) for entry in lab.programs.entries()]
+
+
+@router.post("/api/programs", status_code=201)
+async def upload(
+    request: Request,
+    lab: Services,
+    name: Annotated[str, Query(min_length=1, max_length=120)],
+    machine: MachineId,
+    check: CheckId | None = None,
+) -> Any:
+    """Check an uploaded program for a machine and keep it where it is free of errors."""
+    supervisor = machine_of(lab, machine)
+    data = await body_of(request)
+    info, offset = supervisor.info, supervisor.state.work_offset
+    tell = None if check is None else teller(lab, check)
+    entry, prepared = await lab.programs.upload(name, data, info, offset, tell)
+    result = views.check(prepared)
+    if entry is None:
+        errors = sum(item["severity"] == "error" for item in result["diagnostics"])
+        refusal = body(
+            "program",
+            f"{name} is not taken.",
+            f"The check found {errors} error{'s' if errors != 1 else ''}.",
+            "Correct the lines that are listed and upload it again.",
+        )
+        return JSONResponse({**refusal, "check": result}, 422)
+    return {"program": views.program(entry), "check": result}
+
+
+@router.get("/api/programs/{program_id}/check")
+async def check(program_id: str, machine: MachineId, lab: Services) -> dict[str, Any]:
+    """Check a program of the list for a machine as it stands now."""
+    supervisor = machine_of(lab, machine)
+    return views.check(await lab.programs.prepare(program_id, supervisor.info, supervisor.state.work_offset))
+
+
+@router.post("/api/machines/{machine_id}/second-opinion")
+async def second_opinion(machine_id: str, wanted: Opinion, lab: Services) -> dict[str, Any]:
+    """Let the controller itself read a program, in its check mode; answers when it has read every line."""
+    machine_of(lab, machine_id)
+    tell = teller(lab, wanted.check or wanted.program)
+    return views.opinion(await lab.second_opinion.ask(machine_id, wanted.program, tell))
+
+
+@router.get("/api/programs/{program_id}/path")
+async def program_path(program_id: str, lab: Services) -> dict[str, Any]:
+    """Return the path of a program, with the planned second at each point."""
+    entry = lab.programs.entry(program_id)
+    machine = next((m for m in lab.machines.values() if Capability.RUN_PROGRAM in m.info.capabilities), None)
+    prepared = await lab.programs.prepare(program_id, machine.info, machine.state.work_offset) if machine else None
+    piece = lab.programs.pieces.get(entry.program_id)
+    return views.path(await lab.programs.preview(program_id), prepared, list(piece.stock) if piece else [0.0, 0.0, 0.0])
