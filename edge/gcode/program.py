@@ -138,7 +138,7 @@ class _Interpreter:
                     Severity.WARNING,
                     number,
                     self._column(index, at),
-                    "arc-radius",
+                    "arc-radius-tight",
                     text,
                     remedy,
                     words=(word_at(line, at),),

@@ -241,7 +241,7 @@ def test_an_arc_that_closes_only_almost_is_refused_whatever_the_zero_rounds() ->
 def test_half_a_circle_by_its_radius_is_warned_of(batches: bool) -> None:
     text = b"G0 X0\n" * 20 + b"G2 X10 R5 F100\nX0 R5.001\nG18 G3 Z20 R-10\nZ0 R20\nG17\n" * 20
     found = interpret(text, batches=batches).diagnostics
-    assert {(item.severity, item.code, item.grbl) for item in found} == {(Severity.WARNING, "arc-radius", None)}
+    assert {(item.severity, item.code, item.grbl) for item in found} == {(Severity.WARNING, "arc-radius-tight", None)}
     assert [(item.line, item.column, item.words) for item in found[:2]] == [(21, 8, ("R5",)), (23, 12, ("R-10",))]
     assert found == interpret(text, batches=not batches).diagnostics
 

@@ -88,7 +88,7 @@ def test_inverse_time_gives_the_feed_that_the_time_asks_for() -> None:
     program = interpret(b"G93\nG1 X10 F6\nG2 X20 R5 F2\n")
     np.testing.assert_allclose(program.segments.feed, [60, 2 * np.pi * 5])
     # Half a circle by its radius is one that rounding may refuse.
-    assert [(item.severity, item.code) for item in program.diagnostics] == [(Severity.WARNING, "arc-radius")]
+    assert [(item.severity, item.code) for item in program.diagnostics] == [(Severity.WARNING, "arc-radius-tight")]
 
 
 def test_probing_is_a_straight_move_for_the_path() -> None:

@@ -63,6 +63,7 @@ export const DIAGNOSTIC = {
   "arc-no-axis": "diag.arc-no-axis",
   "arc-end": "diag.arc-end",
   "arc-radius": "diag.arc-radius",
+  "arc-radius-tight": "diag.arc-radius-tight",
   "arc-no-centre": "diag.arc-no-centre",
   "word-unused": "diag.word-unused",
   "tool-length-axis": "diag.tool-length-axis",
