@@ -15,7 +15,7 @@ from edge.domain.errors import Refused
 from edge.domain.visit import Language
 from edge.http import errors, pages
 from edge.http.limits import BodyLimit, InFlightLimit, SecurityHeaders
-from edge.kiosk import live, views
+from edge.kiosk import live, scene, views
 from edge.services.lab import Lab
 from edge.services.programs import Wish
 from edge.services.survey import Answers
@@ -177,5 +177,6 @@ def create_app(lab: Lab) -> ASGIApp:
     errors.install(app)
     app.include_router(router)
     app.include_router(live.router)
+    app.include_router(scene.router)
     pages.mount(app, "kiosk")
     return SecurityHeaders(InFlightLimit(BodyLimit(app, BODY_LIMIT), IN_FLIGHT))
