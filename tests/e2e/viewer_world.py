@@ -6,6 +6,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +18,21 @@ from edge.gcode.planner import MotionSettings, in_one_frame
 from edge.gcode.scene import Scene, relief_bytes, scene_bytes, scene_of
 from edge.gcode.stock import Relief, mill
 from edge.gcode.tooling import tool_of
-from tests.e2e.driving import Json
+from tests.e2e.driving import Json, Van
 
 LIBRARY = Path(__file__).resolve().parents[2] / "content" / "programs"
-BINARY = "application/octet-stream"
+
+COLOURS = """(canvas) => {
+  const copy = document.createElement("canvas");
+  [copy.width, copy.height] = [64, 64];
+  const context = copy.getContext("2d");
+  context.drawImage(canvas, 0, 0, 64, 64);
+  const { data } = context.getImageData(0, 0, 64, 64);
+  const found = new Set();
+  for (let at = 0; at < data.length; at += 4) found.add(`${data[at] >> 4} ${data[at + 1] >> 4} ${data[at + 2] >> 4}`);
+  return found.size;
+}"""
+"""How many colours, coarsely, a canvas has: an empty one has one."""
 
 
 @cache
@@ -111,3 +123,35 @@ def waves(cells: int = 384) -> bytes:
     heights = (-4.0 + 3.5 * np.sin(9 * x) * np.cos(7 * y)).astype(np.float32)
     relief = Relief(heights=heights, x0=0.0, y0=0.0, cell_mm=100.0 / cells, bottom=-10.0, top=0.0)
     return relief_bytes(relief, planned_mm3=relief.removed_mm3)
+
+
+def check(**changes: Any) -> Json:
+    """What the service says of a program with a doubt."""
+    found = {
+        "line": 41,
+        "column": 1,
+        "code": "banned-word",
+        "severity": "warning",
+        "message": "Too fast.",
+        "words": ["G1", "Z-1"],
+        "remedy": "Write a smaller F.",
+    }
+    value = {
+        "lines": 190,
+        "seconds": 72.4,
+        "distance_mm": 1800.0,
+        "cut_mm": 1300.0,
+        "bounds": {"x": [0, 60], "y": [0, 60], "z": [-1.5, 5]},
+        "errors": 0,
+        "warnings": 1,
+        "tools": [0],
+        "diagnostics": [found],
+    }
+    return {**value, **changes}
+
+
+def with_pictures(van: Van) -> None:
+    """Answer with the gear's picture and its check."""
+    van.answers["GET", "/api/programs/gear/scene"] = (200, scene_of_piece("gear"))
+    van.answers["GET", "/api/programs/gear/stock"] = (200, stock_of_piece("gear"))
+    van.answers["GET", "/api/programs/gear/check"] = (200, check())

@@ -10,18 +10,26 @@ const SLOW_FRAMES = 5;
 /** A pause is no slow frame: the page had something else to do. */
 const PAUSE_MS = 1000;
 
+/** The level at which a picture is tried: cheap enough for any computer. */
+export const FIRST = 2;
+
 export type Verdict = "stay" | "coarser" | "flat";
 
 export class Governor {
-  level = 0;
+  level = FIRST;
 
   #slow = 0;
   #hopeless = 0;
 
-  /** Judge what the first frame cost; `cost` in milliseconds, the graphics card's part included. */
+  /** Judge by what a frame of the level FIRST costs, in milliseconds, the graphics card's part included. */
   first(cost: number): void {
-    this.level = cost > 4 * SLOW_MS ? 3 : cost > 2 * SLOW_MS ? 2 : cost > SLOW_MS ? 1 : 0;
+    this.level = cost < SLOW_MS / 4 ? 0 : cost < SLOW_MS / 2 ? 1 : cost < SLOW_MS * 1.5 ? 2 : 3;
     this.#rest();
+  }
+
+  /** The level of a picture that stands still: one frame may take its time, but not so long that it is in the way. */
+  get atRest(): number {
+    return this.level >= FIRST + 1 ? FIRST : Math.max(0, this.level - 2);
   }
 
   /**

@@ -32,7 +32,9 @@ export interface Picture {
   draw(moment: Moment, camera: Camera): void;
   /** Return the pixel of a place in mm as it was drawn last. */
   pixel(place: Position): [number, number];
-  /** Wait until what was drawn is done: what a frame really costs. */
-  finish?(): void;
+  /** Make ready what the first frame needs, without holding up the page. */
+  prepare?(): Promise<void>;
+  /** Return once what was drawn is done: what a frame really costs. */
+  finish?(): Promise<void>;
   dispose(): void;
 }

@@ -20,6 +20,8 @@ interface Level {
   thin: number;
 }
 
+const POLL_MS = 3;
+
 /** From the finest to the coarsest. */
 const LEVELS: readonly Level[] = [
   { ratio: 2, cells: 384, broad: 80_000, thin: Infinity },
@@ -38,6 +40,7 @@ export class Solid implements Picture {
   readonly #path = new PathLines();
   readonly #tool = new ToolShape();
   readonly #table = new Table();
+  disposed = false;
   #scene: Scene | null = null;
   #box: Box = { low: [0, 0, 0], high: [1, 1, 1] };
   #level = 0;
@@ -107,12 +110,24 @@ export class Solid implements Picture {
     return [((seen.x + 1) / 2) * this.#width, ((1 - seen.y) / 2) * this.#height];
   }
 
-  finish(): void {
-    const gl = this.#renderer.getContext();
-    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+  async prepare(): Promise<void> {
+    await this.#renderer.compileAsync(this.#space, this.#eye);
+  }
+
+  async finish(): Promise<void> {
+    const gl = this.#renderer.getContext() as WebGL2RenderingContext;
+    const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    while (fence !== null && !gl.isContextLost()) {
+      const state = gl.clientWaitSync(fence, 0, 0);
+      if (state !== gl.TIMEOUT_EXPIRED) break;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    gl.deleteSync(fence);
   }
 
   dispose(): void {
+    this.disposed = true;
     for (const part of [this.#stock, this.#path, this.#tool, this.#table]) part.dispose();
     this.#renderer.dispose();
     this.#renderer.forceContextLoss();
@@ -133,7 +148,7 @@ export function openSolid(onlost: () => void): Solid | null {
   const solid = new Solid(canvas, context);
   canvas.addEventListener("webglcontextlost", (event) => {
     event.preventDefault();
-    if (canvas.isConnected) onlost();
+    if (!solid.disposed) onlost();
   });
   return solid;
 }

@@ -40,7 +40,6 @@ const TURN_AFTER_MS = 2500;
 const TURN_FRAME_MS = 30;
 const FRICTION_S = 0.18;
 const REST_MS = 260;
-const FINER_AT_REST = 2;
 /** How long the whole program takes when it is played. */
 const PLAY_S = 24;
 
@@ -51,7 +50,9 @@ function chosen(): "solid" | "flat" | null {
 }
 
 export class View {
+  /** How it is drawn now, and how it is to be. */
   kind = $state<"solid" | "flat" | null>(null);
+  choice = $state<"solid" | "flat">("solid");
   flatness = $state<Flatness | null>(null);
   colouring = $state<Colouring>("feed");
   /** Planned time that is shown. */
@@ -65,6 +66,8 @@ export class View {
   readonly #governor = new Governor();
   #host: HTMLElement | null = null;
   #picture: Picture | null = null;
+  /** A picture in space that is being made ready. */
+  #candidate: Picture | null = null;
   #scene: Scene | null = null;
   /** What the whole program leaves, as the service computed it. */
   #final: Relief | null = null;
@@ -81,7 +84,6 @@ export class View {
   #touched = -TURN_AFTER_MS;
   #held = false;
   #spin = 0;
-  #fresh = true;
   #moved = false;
   #coarsest = false;
   #level = -1;
@@ -119,6 +121,8 @@ export class View {
       cancelAnimationFrame(this.#frame);
       clearTimeout(this.#rest);
       clearTimeout(this.#wake);
+      this.#candidate?.dispose();
+      this.#candidate = null;
       this.#drop();
       this.#host = null;
     };
@@ -142,7 +146,8 @@ export class View {
     }
     if (other || this.#erosion === null) this.#erosion = new Erosion(scene, final ?? gridOf(scene, CELLS));
     this.#shown = null;
-    this.#picture?.setScene(scene);
+    if (other) this.#picture?.setScene(scene);
+    if (other && this.#candidate !== null) void this.#try(this.#candidate, scene);
     this.invalidate();
   }
 
@@ -210,25 +215,62 @@ export class View {
     this.#frame = requestAnimationFrame((now) => this.#draw(now));
   }
 
+  /** Draw flat at once; where space is wanted, make that ready beside it and change over when it can be shown. */
   async #open(kind: "solid" | "flat"): Promise<void> {
-    if (kind === "flat") {
-      this.#use(new Flat());
-      return;
-    }
+    this.choice = kind;
+    this.#candidate?.dispose();
+    this.#candidate = null;
+    if (this.kind !== "flat") this.#use(new Flat());
+    if (kind === "flat") return;
     const part = await import("./solid").catch((error: unknown) => {
       // The part of the page that draws with WebGL could not be fetched.
       if (error instanceof TypeError) return null;
       throw error;
     });
-    if (this.#closed) return;
+    if (this.#closed || this.choice !== "solid" || this.#candidate !== null) return;
     const solid = part?.openSolid(() => this.#flatten("lost")) ?? null;
-    if (solid === null) this.#flatten("missing");
-    else this.#use(solid);
+    if (solid === null) {
+      this.#flatten("missing");
+      return;
+    }
+    this.#candidate = solid;
+    if (this.#scene !== null) await this.#try(solid, this.#scene);
+  }
+
+  /** Draw twice out of sight and take the time of the second frame: the first one also makes ready what all others need. */
+  async #try(picture: Picture, scene: Scene): Promise<void> {
+    this.#begin(picture, scene);
+    this.#stock(scene, picture);
+    // What was cut on the way is news for the picture that is shown, too.
+    this.#shown = null;
+    await picture.prepare?.();
+    let began = 0;
+    for (let frame = 0; frame < 2 && this.#candidate === picture && this.#scene === scene; frame += 1) {
+      began = performance.now();
+      picture.draw(this.#moment(scene), this.camera);
+      await picture.finish?.();
+    }
+    if (this.#candidate !== picture || this.#scene !== scene) return;
+    this.#governor.first(performance.now() - began);
+    this.#candidate = null;
+    this.#use(picture);
   }
 
   #flatten(why: Flatness): void {
     this.flatness = why;
-    this.#use(new Flat());
+    this.choice = "flat";
+    this.#candidate = null;
+    if (this.kind !== "flat") this.#use(new Flat());
+  }
+
+  /** Tell a picture all that it does not know yet. */
+  #begin(picture: Picture, scene: Scene | null): void {
+    const host = this.#host;
+    if (host === null) return;
+    picture.setPalette(paletteOf(host));
+    picture.setLevel(this.#governor.level);
+    picture.resize(host.clientWidth, host.clientHeight);
+    if (scene !== null) picture.setScene(scene);
   }
 
   #use(picture: Picture): void {
@@ -236,14 +278,11 @@ export class View {
     this.#drop();
     if (host === null) return;
     picture.canvas.setAttribute("aria-hidden", "true");
+    this.#begin(picture, this.#scene);
     host.prepend(picture.canvas);
     this.#picture = picture;
     this.#shown = null;
-    this.#fresh = true;
-    picture.setPalette(paletteOf(host));
     this.#level = -1;
-    picture.resize(host.clientWidth, host.clientHeight);
-    if (this.#scene !== null) picture.setScene(this.#scene);
     this.kind = picture.kind;
     this.invalidate();
   }
@@ -261,26 +300,29 @@ export class View {
     const passed = Math.min(0.1, Math.max(0, (now - this.#last) / 1000));
     this.#last = now;
     const going = this.#advance(passed, now);
-    const whole = this.#stock(scene);
+    const whole = this.#stock(scene, picture);
+    const moving = going || this.#moved || (this.following && this.#live !== null);
+    this.#adapt(picture, moving);
+    picture.draw(this.#moment(scene), this.camera);
+    if (moving && !this.#judge(performance.now() - this.#asked)) return;
+    this.#moved = going;
+    if (going || !whole) this.#next(now);
+  }
+
+  #moment(scene: Scene): Moment {
     const live = this.following ? this.#live : null;
     const segment = segmentAt(scene, this.seconds);
-    const moment: Moment = {
+    return {
       seconds: this.seconds,
       tool: live?.tool ?? (live !== null || this.seconds < scene.totalSeconds ? placeAt(scene, this.seconds) : null),
       toolIndex: segment < 0 ? 0 : (scene.tool[segment] ?? 0),
       colouring: this.colouring,
     };
-    this.#adapt(picture, going || this.#moved);
-    picture.draw(moment, this.camera);
-    if (this.#fresh) this.#judgeFirst(picture, moment);
-    else if (this.#moved && !this.#judge(performance.now() - this.#asked)) return;
-    this.#moved = going;
-    if (going || !whole) this.#next(now);
   }
 
   /** A picture in motion may be coarser than one at rest. */
   #adapt(picture: Picture, moving: boolean): void {
-    const level = moving ? this.#governor.level : Math.max(0, this.#governor.level - FINER_AT_REST);
+    const level = moving ? this.#governor.level : this.#governor.atRest;
     if (this.#level === level) return;
     this.#level = level;
     const more = picture.setLevel(level);
@@ -314,24 +356,24 @@ export class View {
   }
 
   /** Bring the stock of the moment into the picture; return whether it is all there. */
-  #stock(scene: Scene): boolean {
+  #stock(scene: Scene, picture: Picture): boolean {
     const live = this.following && this.#live !== null;
     const ready = live ? this.#twin : this.seconds >= scene.totalSeconds ? this.#final : null;
     if (ready !== null) {
-      this.#put(ready, false);
+      this.#put(picture, ready, false);
       return true;
     }
     const erosion = this.#erosion;
     if (erosion === null) return true;
     const changed = erosion.cutTo(this.seconds, ERODE_MS);
-    this.#put(erosion.relief, changed);
+    this.#put(picture, erosion.relief, changed);
     return erosion.complete;
   }
 
-  #put(relief: Relief, changed: boolean): void {
-    if (this.#shown === relief && !changed) return;
-    this.#shown = relief;
-    this.#picture?.setRelief(relief);
+  #put(picture: Picture, relief: Relief, changed: boolean): void {
+    if (picture === this.#picture && this.#shown === relief && !changed) return;
+    if (picture === this.#picture) this.#shown = relief;
+    picture.setRelief(relief);
   }
 
   #next(now: number): void {
@@ -342,17 +384,6 @@ export class View {
       clearTimeout(this.#wake);
       this.#wake = setTimeout(() => this.invalidate(), Math.max(0, TURN_FRAME_MS - (performance.now() - now)));
     }
-  }
-
-  /** Draw once more: the first time also made ready what every later one needs. */
-  #judgeFirst(picture: Picture, moment: Moment): void {
-    this.#fresh = false;
-    if (!picture.finish) return;
-    picture.finish();
-    const began = performance.now();
-    picture.draw(moment, this.camera);
-    picture.finish();
-    this.#governor.first(performance.now() - began);
   }
 
   /** Return whether the picture is still the same one. */
