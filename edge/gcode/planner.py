@@ -112,9 +112,9 @@ def plan(
     start, end, row = expand(segments, counts)
     steps = np.asarray(settings.steps_per_mm)
     delta = (np.rint(end * steps) - np.rint(start * steps)) / steps
-    moving = delta.any(axis=1)
+    moving = (delta[:, 0] != 0) | (delta[:, 1] != 0) | (delta[:, 2] != 0)
     delta, row = delta[moving], row[moving]
-    distance = np.sqrt((delta * delta).sum(axis=1))
+    distance = np.sqrt(_dot(delta, delta))
     segment_seconds = np.zeros(len(segments))
     stop_before = np.array([stop.before for stop in program.stops], dtype=np.int64)
     halts = np.searchsorted(row, stop_before)
@@ -182,8 +182,16 @@ def _bounds(segments: Segments) -> Bounds | None:
 def _along(limits: tuple[float, float, float], unit: Floats) -> Floats:
     """Return the limit along each unit vector so that no axis is over its own."""
     with np.errstate(divide="ignore"):
-        limit: Floats = np.min(np.asarray(limits) / np.abs(unit), axis=1)
+        bounds = np.asarray(limits) / np.abs(unit)
+    # A minimum over three columns takes a fifth of the time of one along short rows.
+    limit: Floats = np.minimum(np.minimum(bounds[:, 0], bounds[:, 1]), bounds[:, 2])
     return limit
+
+
+def _dot(one: Floats, other: Floats) -> Floats:
+    """Return the product of each row (n, 3) with that of the other."""
+    product: Floats = np.einsum("ij,ij->i", one, other)
+    return product
 
 
 def _block_seconds(
@@ -215,7 +223,8 @@ def _block_seconds(
     ramps = (2.0 * peak**2 - squares[:-1] - squares[1:]) / (2.0 * acceleration)
     cruise = np.maximum(distance - ramps, 0.0)
     seconds = (2.0 * peak - entry - leave) / acceleration + cruise / peak
-    events = np.rint(np.abs(delta) * np.asarray(settings.steps_per_mm)).max(axis=1)
+    steps = np.abs(delta) * np.asarray(settings.steps_per_mm)
+    events = np.rint(np.maximum(np.maximum(steps[:, 0], steps[:, 1]), steps[:, 2]))
     capped: Floats = np.minimum(seconds, events * _LONGEST_STEP)
     return capped
 
@@ -223,9 +232,9 @@ def _block_seconds(
 def _junction_limit(unit: Floats, settings: MotionSettings) -> Floats:
     """Return the square of the highest speed between each block and the next."""
     before, after = unit[:-1], unit[1:]
-    cosine = -(before * after).sum(axis=1)
+    cosine = -_dot(before, after)
     turn = after - before
-    length = np.sqrt((turn * turn).sum(axis=1))
+    length = np.sqrt(_dot(turn, turn))
     straight: Bools = cosine < _STRAIGHT
     with np.errstate(divide="ignore", invalid="ignore"):
         acceleration = _along(settings.acceleration, turn / np.where(length > 0, length, 1.0)[:, None])
