@@ -17,7 +17,7 @@ import pytest
 from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivered
 from edge.domain.hand import Axis, Displacement, OverrideKind
 from edge.domain.machine import Availability, Capability, ControllerMode, Execution, MachineState
-from edge.domain.ports import Clock, HandDriver, MachineDriver, ProgramText
+from edge.domain.ports import CheckModeDriver, Clock, HandDriver, MachineDriver, ProgramText
 
 PATIENCE_S = 30.0
 PROGRAM = ProgramText("contract-1", ("G21", "G90", "G1 X1 F100"), (1, 2, 3))
@@ -297,6 +297,35 @@ class DriverSuite:
             state = await until(driver, lambda newer: newer.taken_ns > newest, "a newer reading")
             assert state.machine_position == before
             assert not state.in_motion
+
+    async def test_a_check_mode_reads_a_program_and_moves_nothing(self, driver_case: DriverCase) -> None:
+        driver = driver_case.driver
+        async with running(driver):
+            await until(driver, is_available, "available")
+            info = driver.info()
+            if not hasattr(driver, "check_program"):
+                assert Capability.CHECK_MODE not in info.capabilities
+                return
+            checking, read = cast(CheckModeDriver, driver), list[int]()
+            if Capability.CHECK_MODE not in info.capabilities:
+                with pytest.raises(DriverRefused):
+                    await checking.check_program(PROGRAM, read.append)
+                assert read == []
+                return
+            if Capability.HOME in info.capabilities:
+                await driver.home()
+            before = driver.state()
+            assert await checking.check_program(PROGRAM, read.append) == ()
+            assert read == [1, 2, 3]
+            wrong = ProgramText("contract-2", ("G21", "G1 X", "G1 X1 F100"), (4, 5, 6))
+            assert [refused.line for refused in await checking.check_program(wrong, read.append)] == [5]
+            after = await until(driver, lambda state: state.taken_ns > before.taken_ns, "a newer reading")
+            assert (after.machine_position, after.homed) == (before.machine_position, before.homed)
+            assert (after.work_offset, after.execution) == (before.work_offset, Execution.READY)
+            await driver_case.lose_link()
+            await until(driver, is_unavailable, "unavailable")
+            with pytest.raises((DriverRefused, DriverUnavailable)):
+                await checking.check_program(PROGRAM, read.append)
 
     async def test_a_fault_may_be_cleared_at_any_time(self, driver_case: DriverCase) -> None:
         driver = driver_case.driver
