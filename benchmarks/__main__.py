@@ -38,6 +38,7 @@ QUICK: dict[str, dict[str, int]] = {
     "guardian": {"REPEATS": 8},
     "store": {"BACKLOG": 20_000},
     "sync": {"BACKLOG": 10_000, "BACKLOG_FAR": 5_000, "SINGLE": 1_000, "SINGLE_FAR": 100, "BACKLOG_PHONE": 20_000},
+    "twin": {"AWAKE_S": 1},
 }
 """Constants of the benches whose `run` does not take `quick`, made smaller for it."""
 progress = Console(stderr=True, width=None if sys.stderr.isatty() else 170)
