@@ -28,6 +28,8 @@ _STRAIGHT, _REVERSAL = -0.999999, 0.999999
 _FREE = 1e30
 _DWELL_STEP = 0.05
 _DWELL_STEPS = 1 << 16
+_LONGEST_DWELL = 1e8
+"""s: what is longer no 32-bit count holds, and nobody knows what the controller makes of it."""
 _MOST_CHORDS = 2_000_000
 
 
@@ -145,7 +147,7 @@ def dwell_seconds(seconds: float) -> float:
 
     Source: the trace `dwell`, and delay_sec() as the manual's build options describe it (DWELL_TIME_STEP).
     """
-    steps = np.ceil(np.float32(seconds) * np.float32(1 / _DWELL_STEP))
+    steps = np.ceil(np.float32(min(seconds, _LONGEST_DWELL)) * np.float32(1 / _DWELL_STEP))
     return float(steps % _DWELL_STEPS * _DWELL_STEP)
 
 

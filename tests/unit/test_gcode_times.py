@@ -128,3 +128,35 @@ def test_huge_arcs_do_not_take_memory_without_end(monkeypatch: pytest.MonkeyPatc
     exact = seconds(text)
     monkeypatch.setattr(planner, "_MOST_CHORDS", 500)
     assert seconds(text) == pytest.approx(exact, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"), [("0", 0.0), ("0.01", 0.05), ("0.1", 0.1), ("0.12", 0.15), ("3.0001", 3.05)]
+)
+def test_dwells_are_whole_steps_of_50_ms(asked: str, taken: float) -> None:
+    assert seconds(f"G4 P{asked}") == pytest.approx(taken)
+
+
+def test_a_dwell_without_end_has_a_time() -> None:
+    assert 0 <= seconds("G4 P1" + "0" * 400) < 3277
+
+
+def test_zero_is_a_setting_too() -> None:
+    read = MotionSettings.from_settings({"$1": "0", "$11": "0.000"})
+    assert (read.stop_delay_s, read.junction_deviation) == (0, 0)
+    # Without a junction deviation each corner is a full stop.
+    corner = "G1 X50 F3000\nY50"
+    assert seconds(corner, read) == pytest.approx(2 * seconds("G1 X50 F3000", read), rel=1e-6)
+
+
+def test_the_way_home_counts_to_machine_zero() -> None:
+    program = interpret(b"G0 X-30 Y-20 Z-10\nG28 Z-5\nG0 X-30\nG30\n")
+    planned = plan(program, PLAIN)
+    assert planned.distance_mm == pytest.approx(np.sqrt(30**2 + 20**2 + 10**2) + 5 + 5 + np.hypot(30, 20))
+    assert planned.line_seconds[[1, 3]].all()
+
+
+def test_the_way_at_a_feed_is_told_apart() -> None:
+    planned = plan(interpret(b"G0 X10\nG1 X30 F500\nG2 X50 R10\n"), PLAIN)
+    assert planned.cut_mm == pytest.approx(20 + 10 * np.pi, rel=1e-3)
+    assert planned.distance_mm == pytest.approx(planned.cut_mm + 10)

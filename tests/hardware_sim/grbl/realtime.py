@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the main program does between lines: alarms, reports, holds, door, overrides, and the suspended state."""
 
+import math
 from typing import TYPE_CHECKING
 
 from . import report
 from .kernel import Task
+from .numbers import single
 from .state import (
     ALARM_HARD_LIMIT,
     ALARM_SOFT_LIMIT,
@@ -85,7 +87,8 @@ def system(firmware: "Firmware") -> Task[None]:
 def delay(firmware: "Firmware", seconds: float, *, suspended: bool) -> Task[None]:
     """Wait in steps of 50 ms; requests are answered between the steps only."""
     # The steps are counted in 16 bits: a dwell of an hour is shorter than one of 50 minutes (nuts_bolts.c delay_sec).
-    steps = -int(-seconds * 1000 // (_DELAY_STEP_S * 1000)) & 0xFFFF
+    # The product is of single precision too: 0.1 s are two steps, although the nearest such number is over 0.1.
+    steps = math.ceil(single(seconds / _DELAY_STEP_S)) & 0xFFFF
     for _ in range(steps):
         if firmware.aborted:
             return
