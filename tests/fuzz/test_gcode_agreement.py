@@ -88,7 +88,7 @@ def far(line: str) -> bool:
 
 
 @given(st.lists(BAD.flatmap(arranged), min_size=1, max_size=12))
-@effort(250)
+@effort(150)
 def test_any_line_gets_the_error_that_the_controller_gives(judge: Judge, lines: list[str]) -> None:
     lines = [line for line in lines if line.strip() and len(line) < 70]
     known = [line for line in lines if not far(line)]
@@ -110,7 +110,7 @@ MODES = st.sampled_from(
 def arcs(draw: st.DrawFn) -> str:
     """Return an arc in the plane XY that closes well, badly, or only almost."""
     angles = draw(st.tuples(st.floats(0, 6.28), st.floats(0, 6.28)))
-    radius = draw(st.sampled_from([0.0, 0.01, 1.0, 25.0, 400.0, 3000.0]))
+    radius = draw(st.sampled_from([0.0, 0.01, 1.0, 25.0, 100.0]))
     i, j = -radius * math.cos(angles[0]), -radius * math.sin(angles[0])
     x, y = i + radius * math.cos(angles[1]), j + radius * math.sin(angles[1])
     off = draw(st.sampled_from([0.0, 0.0, 0.0, 0.02, 2.0]))
@@ -134,8 +134,8 @@ LINE = st.one_of(
 )
 
 
-@given(st.lists(LINE, min_size=20, max_size=60))
-@effort(80)
+@given(st.lists(LINE, min_size=20, max_size=45))
+@effort(50)
 def test_programs_that_look_real_are_judged_as_the_controller_judges_them(judge: Judge, lines: list[str]) -> None:
     answers = judge.answers(lines)
     for batches in (False, True):
