@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
@@ -22,6 +24,10 @@ router = APIRouter(dependencies=[Depends(require_operator)])
 
 MachineId = Annotated[str, Query(min_length=1, max_length=32)]
 CheckId = Annotated[str, Query(min_length=1, max_length=64)]
+
+
+UPLOADS = 2
+"""Uploads at a time: each may have 50 MB in memory."""
 
 
 class Opinion(Body):
@@ -42,6 +48,21 @@ async def programs(lab: Services) -> list[dict[str, Any]]:
     return [views.program(entry) for entry in lab.programs.entries()]
 
 
+@contextmanager
+def one_of_few(request: Request) -> Iterator[None]:
+    """Count an upload from its first byte to its answer; raises 429 where there are enough."""
+    state = request.app.state
+    under_way: int = getattr(state, "uploads", 0)
+    if under_way >= UPLOADS:
+        why = f"{UPLOADS} uploads are under way."
+        raise HTTPException(429, body("busy", "That was not taken.", why, "Wait for their end.", retry_after_s=5.0))
+    state.uploads = under_way + 1
+    try:
+        yield
+    finally:
+        state.uploads -= 1
+
+
 @router.post("/api/programs", status_code=201)
 async def upload(
     request: Request,
@@ -52,10 +73,10 @@ async def upload(
 ) -> Any:
     """Check an uploaded program for a machine and keep it where it is free of errors."""
     supervisor = machine_of(lab, machine)
-    data = await body_of(request)
-    info, offset = supervisor.info, supervisor.state.work_offset
     tell = None if check is None else teller(lab, check)
-    entry, prepared = await lab.programs.upload(name, data, info, offset, tell)
+    with one_of_few(request):
+        data = await body_of(request)
+        entry, prepared = await lab.programs.upload(name, data, supervisor.info, supervisor.state.work_offset, tell)
     result = views.check(prepared)
     if entry is None:
         errors = sum(item["severity"] == "error" for item in result["diagnostics"])

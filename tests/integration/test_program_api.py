@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs over HTTP: uploads with their progress and their limits, checks, the controller's own check."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from edge.api.access import COOKIE
+from edge.api.app import UPLOAD_LIMIT, create_app
+from edge.api.live import _messages
+from edge.domain.inputs import InputRule, InputSample
+from edge.domain.machine import Position
+from edge.domain.ports import ProgramText, RefusedLine
+from edge.http.limits import DISCARDED
+from edge.services.bus import CheckProgress, EventBus, Message
+from edge.services.lab import Lab, SyncStatus
+from edge.services.operators import OperatorDesk
+from edge.services.programs import ProgramCatalog
+from edge.services.recorder import Recorder
+from edge.services.supervisor import MachineSupervisor
+from edge.services.workers import Workers
+from edge.store.shelf import ProgramShelf
+from tests.support.fakes import FakeClock, FakeDriver, FakeGuardian, MemoryStore
+
+RULE = InputRule("door", "Door", "controller", 10**12, "Close the door.")
+SQUARE = b"G21 G90\nG0 Z5\nM3 S8000\nG1 Z-0.5 F300\nG1 X20 F800\nG1 Y20\nM5\nM30\n"
+PIECE = b"G1 X1 F100\n" * 6_000
+TWO_GB = 2 << 30
+UPLOAD = "/api/programs?name=a.nc&machine=router"
+
+
+class AnyPin:
+    def matches(self, pin: str) -> bool:
+        return bool(pin)
+
+
+class Reader(FakeDriver):
+    """A machine whose controller refuses line 3 of every program."""
+
+    async def check_program(self, program: ProgramText, tell: Callable[[int], None]) -> tuple[RefusedLine, ...]:
+        for number in range(len(program.lines)):
+            tell(number + 1)
+        return (RefusedLine(3, 20, "the word is not supported"),)
+
+
+@dataclass
+class Place:
+    lab: Lab
+    driver: Reader
+    supervisor: MachineSupervisor
+    page: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+    heard: list[Message]
+
+    def progress(self) -> list[CheckProgress]:
+        return [message for message in self.heard if isinstance(message, CheckProgress)]
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    clock, bus, workers, heard = FakeClock(), EventBus(), Workers(), list[Message]()
+    driver, recorder = Reader(clock), Recorder(MemoryStore(), clock, lambda: None)
+    supervisor = MachineSupervisor(driver, [RULE], clock=clock, bus=bus, recorder=recorder, guardian=FakeGuardian())
+    driver.ready()
+    supervisor.on_input(InputSample("door", True, clock.boot_ns(), "controller"))
+    await supervisor.reset()
+    nothing: Any = SimpleNamespace()
+    desk = OperatorDesk(AnyPin(), clock)
+    lab = Lab(
+        lab_id="im-01",
+        name="InfoMobil",
+        language="lt",
+        machines={"router": supervisor},
+        hands={},
+        zeros={},
+        profiles={},
+        opening=nothing,
+        recordings=nothing,
+        jobs=nothing,
+        programs=ProgramCatalog({}, ProgramShelf(tmp_path), workers, bus),
+        visits=nothing,
+        survey=nothing,
+        scenes=nothing,
+        twins=nothing,
+        desk=desk,
+        bus=bus,
+        sync_status=lambda: SyncStatus(connected=False, waiting={}),
+        transfers={},
+        files=nothing,
+        observation=nothing,
+    )
+    bus.subscribe(heard.append)
+    transport = httpx.ASGITransport(create_app(lab))  # type: ignore[arg-type]
+    cookies = {COOKIE: await desk.login("123456")}
+    async with (
+        httpx.AsyncClient(transport=transport, base_url="http://van", cookies=cookies) as page,
+        httpx.AsyncClient(transport=transport, base_url="http://van") as stranger,
+    ):
+        yield Place(lab, driver, supervisor, page, stranger, heard)
+    workers.close()
+
+
+async def test_an_upload_is_checked_in_another_process_and_its_progress_is_told(place: Place) -> None:
+    answer = await place.page.post(f"{UPLOAD}&check=check-1", content=SQUARE)
+    assert answer.status_code == 201
+    check = answer.json()["check"]
+    assert (check["lines"], check["errors"], check["tools"]) == (8, 0, [0])
+    assert check["cut_mm"] == pytest.approx(45.5)
+    told = place.progress()[-1]
+    assert told == CheckProgress("check-1", "planning", 1.0)
+    said = {"type": "check", "check": "check-1", "stage": "planning", "done": 1.0}
+    assert _messages(place.lab, [told], operator=True) == [said]
+    assert _messages(place.lab, [told], operator=False) == []
+
+
+async def test_a_check_is_for_the_machine_as_it_stands_now(place: Place) -> None:
+    program = (await place.page.post(UPLOAD, content=SQUARE)).json()["program"]["id"]
+    assert place.progress() == []
+    path = f"/api/programs/{program}/check?machine=router"
+    assert (await place.page.get(path)).json()["errors"] == 0
+    place.driver.show(work_offset=Position(-1, -1, -1))
+    found = (await place.page.get(path)).json()
+    assert found["errors"] > 0
+    beyond = next(item for item in found["diagnostics"] if item["severity"] == "error")
+    assert (beyond["code"], beyond["line"]) == ("out-of-travel", 2)
+    assert beyond["remedy"]
+    assert "words" in beyond
+    assert (await place.page.get(f"/api/programs/{program}/check?machine=lathe")).status_code == 404
+    assert (await place.page.get("/api/programs/other/check?machine=router")).status_code == 404
+    assert (await place.stranger.get(path)).status_code == 401
+
+
+async def test_what_the_controller_says_is_told(place: Place) -> None:
+    program = (await place.page.post(UPLOAD, content=SQUARE)).json()["program"]["id"]
+    path, wanted = "/api/machines/router/second-opinion", {"program": program, "check": "check-2"}
+    answer = (await place.page.post(path, json=wanted)).json()
+    refused = [{"line": 3, "error": 20, "text": "the word is not supported"}]
+    assert answer == {"lines": 8, "refused": refused, "agrees": False}
+    assert place.progress()[-1] == CheckProgress("check-2", "controller", 1.0)
+    assert (await place.stranger.post(path, json=wanted)).status_code == 401
+    place.supervisor.on_input(InputSample("door", False, place.supervisor.state.taken_ns, "controller"))
+    closed = await place.page.post(path, json=wanted)
+    assert (closed.status_code, closed.json()["error"]["code"]) == (409, "input.door")
+    assert (await place.page.post("/api/machines/lathe/second-opinion", json=wanted)).status_code == 404
+
+
+class Sender:
+    """A body that is made as it is read."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def body(self) -> AsyncIterator[bytes]:
+        while self.sent < TWO_GB:
+            self.sent += len(PIECE)
+            yield PIECE
+
+
+async def test_two_gigabytes_are_refused_before_they_are_read(place: Place) -> None:
+    sender = Sender()
+    declared = {"content-length": str(TWO_GB)}
+    answer = await place.page.post(UPLOAD, content=sender.body(), headers=declared)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too-large")
+    assert sender.sent <= DISCARDED + len(PIECE)
+
+
+async def test_two_gigabytes_that_nobody_declared_are_refused_at_the_limit(place: Place) -> None:
+    sender = Sender()
+    answer = await place.page.post(UPLOAD, content=sender.body())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too-large")
+    assert sender.sent <= UPLOAD_LIMIT + 2 * len(PIECE)
+    assert (await place.page.post(UPLOAD, content=SQUARE)).status_code == 201
+
+
+async def test_a_stranger_sends_nothing_that_is_kept(place: Place) -> None:
+    assert (await place.stranger.post(UPLOAD, content=SQUARE)).status_code == 401
+
+
+async def test_only_few_uploads_are_in_memory_at_a_time(place: Place) -> None:
+    gate, begun = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield SQUARE
+        begun.release()
+        await gate.wait()
+
+    waiting = [asyncio.create_task(place.page.post(UPLOAD, content=slow())) for _ in range(2)]
+    for _ in waiting:
+        await begun.acquire()
+    answer = await place.page.post(UPLOAD, content=SQUARE)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy")
+    gate.set()
+    assert [(await task).status_code for task in waiting] == [201, 201]
+    assert (await place.page.post(UPLOAD, content=SQUARE)).status_code == 201
