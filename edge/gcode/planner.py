@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.domain.machine import Overrides, Position
 from edge.gcode.arcs import arc_geometry, chord_counts, expand, extents
-from edge.gcode.model import Bools, Bounds, Floats, Ints, Kind, Program, Segments, StopKind
+from edge.gcode.model import Bools, Bounds, Floats, Ints, Kind, Program, Segments, Stop, StopKind
 
 LOOK_AHEAD = 15
 """Blocks that GRBL plans ahead (`15` in `[OPT:V,15,128]`)."""
@@ -37,7 +37,8 @@ _MOST_CHORDS = 2_000_000
 class MotionSettings:
     """What the time depends on: rates mm/min, accelerations mm/s2, lengths mm, steps 1/mm.
 
-    stop_delay_s is what each stop costs besides its own time. The defaults are those of a small desktop router.
+    stop_delay_s is what each stop costs besides its own time. In laser mode ($32) a new S in a line that moves stops
+    nothing. The defaults are those of a small desktop router.
     """
 
     max_rate: tuple[float, float, float] = (3000.0, 3000.0, 1500.0)
@@ -46,6 +47,7 @@ class MotionSettings:
     arc_tolerance: float = 0.002
     stop_delay_s: float = 0.025
     steps_per_mm: tuple[float, float, float] = (250.0, 250.0, 250.0)
+    laser: bool = False
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str | float]) -> MotionSettings:
@@ -71,6 +73,7 @@ class MotionSettings:
             arc_tolerance=number("$12", default.arc_tolerance),
             stop_delay_s=0.0 if delay >= 255 else delay / 1000,
             steps_per_mm=axes(100, default.steps_per_mm),
+            laser=number("$32", 0.0, 0.0) == 1.0,
         )
 
 
@@ -118,7 +121,8 @@ def plan(
     delta, row = delta[moving], row[moving]
     distance = np.sqrt(_dot(delta, delta))
     segment_seconds = np.zeros(len(segments))
-    stop_before = np.array([stop.before for stop in program.stops], dtype=np.int64)
+    stops = [stop for stop in program.stops if not (settings.laser and _is_power(program, stop))]
+    stop_before = np.array([stop.before for stop in stops], dtype=np.int64)
     halts = np.searchsorted(row, stop_before)
     if len(row):
         seconds = _block_seconds(delta, distance, segments, row, halts, settings, overrides or Overrides())
@@ -126,7 +130,7 @@ def plan(
     line_seconds = np.zeros(program.total_lines)
     line_seconds += np.bincount(program.segment_lines - 1, segment_seconds, program.total_lines)
     halted = 0
-    for stop, halt in zip(program.stops, halts.tolist(), strict=True):
+    for stop, halt in zip(stops, halts.tolist(), strict=True):
         line = program.text.source_lines[stop.wire] - 1
         line_seconds[line] += dwell_seconds(stop.seconds)
         if halt > halted and stop.kind is not StopKind.PAUSE:
@@ -140,6 +144,13 @@ def plan(
         segment_seconds=segment_seconds,
         cut_mm=float(distance[segments.kind[row] != Kind.RAPID].sum()),
     )
+
+
+def _is_power(program: Program, stop: Stop) -> bool:
+    """Return whether a stop is that of a new S in a line that moves: a laser takes it in passing."""
+    wire = program.segments.wire
+    moves = stop.before < len(wire) and int(wire[stop.before]) == stop.wire
+    return stop.kind is StopKind.SPINDLE and moves and "M" not in program.text.lines[stop.wire]
 
 
 def dwell_seconds(seconds: float) -> float:

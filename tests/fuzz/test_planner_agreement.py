@@ -138,3 +138,14 @@ def test_dense_curves_take_their_planned_time(length: float) -> None:
         lines.append(f"X{x:.3f}Y{y:.3f}")
     planned = plan(read(lines), MotionSettings.from_settings(machine))
     assert planned.seconds == pytest.approx(simulated(lines, machine), rel=CLOSE, abs=SLACK_S)
+
+
+@pytest.mark.parametrize("mode", ["M3", "M4"])
+def test_a_laser_does_not_stop_for_its_power(mode: str) -> None:
+    machine = {"$110": "5000", "$111": "5000", "$120": "500", "$121": "500", "$30": "1000", "$31": "0", "$32": "1"}
+    lines = ["G21 G90 F3000", f"{mode} S0", "G1 X0 Y0"]
+    lines += [f"G1 X{n * 0.5:.3f} S{n * 37 % 900 + 10}" for n in range(1, 120)]
+    lines += ["M5", "M30"]
+    planned = plan(read(lines), MotionSettings.from_settings(machine)).seconds
+    assert planned == pytest.approx(simulated(lines, machine), rel=CLOSE, abs=SLACK_S)
+    assert plan(read(lines), MotionSettings.from_settings({**machine, "$32": "0"})).seconds > 3 * planned
