@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -207,7 +208,11 @@ class ProgramCatalog:
         def work(note: str) -> Awaitable[Prepared]:
             return self._offload(prepare_text, data, program_id, basis, note)
 
-        prepared = await (work("") if tell is None else watched(work, tell))
+        try:
+            prepared = await (work("") if tell is None else watched(work, tell))
+        except BrokenProcessPool as error:
+            reason = "its check ended without a result: it may be too large for this computer"
+            raise ProgramRejected(program_id=program_id, reason=reason) from error
         self._cache[key] = prepared
         while len(self._cache) > CACHED or (len(self._cache) > 1 and self._remembered_lines > CACHED_LINES):
             self._cache.popitem(last=False)

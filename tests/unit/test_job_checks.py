@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -350,6 +351,17 @@ async def test_the_stages_of_a_check_are_told(shop: Shop, monkeypatch: pytest.Mo
     told.clear()
     assert await watched(slowly, lambda *words: told.append(words)) == "done"
     assert told == [("reading", 0.5), ("limits", 0.5), ("planning", 0.5)]
+
+
+async def test_a_check_that_kills_its_process_is_a_refusal(tmp_path: Path) -> None:
+    async def dies(_function: Callable[..., Any], *_args: Any, **_kwargs: Any) -> Any:
+        raise BrokenProcessPool
+
+    catalog = ProgramCatalog({}, ProgramShelf(tmp_path), dies, EventBus())
+    info = MachineInfo("router", "Router", "router", driver="fake")
+    with pytest.raises(ProgramRejected, match="without a result"):
+        await catalog.upload("a.nc", SQUARE, info, None)
+    assert catalog.entries() == []
 
 
 def test_a_note_is_never_written_into_another_file(tmp_path: Path) -> None:

@@ -77,12 +77,12 @@ class CheckMode:
         """Raise DriverRefused where the controller is not in check mode, as far as its newest report says."""
         controller = self._controller
         for alarm in controller.condition.alarms:
-            raise self._refused(f"{alarm.text} ({alarm.code})")
+            raise self._refused(COMMAND, f"{alarm.text} ({alarm.code})")
         if controller.session.life != life:
-            raise self._refused("it was stopped or started again meanwhile")
+            raise self._refused(COMMAND, "it was stopped or started again meanwhile")
         reading = controller.condition.reading
         if reading is None or reading.taken_ns <= since_ns or reading.state is not State.CHECK:
-            raise self._refused("it is not in check mode")
+            raise self._refused(COMMAND, "it is not in check mode")
 
     async def _read(self, program: ProgramText, tell: Callable[[int], None], life: int) -> tuple[RefusedLine, ...]:
         """Send line after line, each when the one before is answered. Raises DriverRefused, DriverUnavailable."""
@@ -95,7 +95,7 @@ class CheckMode:
                 refused.append(RefusedLine(source, reply.code, error_text(reply.code)))
             elif reply is None:
                 for alarm in self._controller.condition.alarms:
-                    raise self._refused(f"line {source}: {alarm.text} ({alarm.code})")
+                    raise self._refused(COMMAND, f"line {source}: {alarm.text} ({alarm.code})")
                 self._require_checking(life)
                 reason = f"no answer to line {source} within {self._settings.reply_s:g} s"
                 raise DriverUnavailable(machine_id=self._controller.machine_id, reason=reason)
@@ -122,7 +122,7 @@ class CheckMode:
         except StopNotDelivered as error:
             raise DriverUnavailable(machine_id=self._controller.machine_id, reason=str(error.reason)) from error
         if not await self._controller.until(lambda: self._gate.idle_since(left_ns), self._settings.reply_s):
-            raise self._refused("it did not leave its check mode")
+            raise self._refused(COMMAND, "it did not leave its check mode")
 
     async def _leave_unheard(self) -> None:
         """Leave check mode where it ended early. A stop or an alarm has done so, or will."""
@@ -151,7 +151,7 @@ class CheckMode:
             await self._gate.command(f"G21G92X{place.x:.4f}Y{place.y:.4f}Z{place.z:.4f}")
         now = await self._volatile()
         if not all(_same(values, now.get(name, ())) for name, values in volatile.items()):
-            raise self._refused("leaving its check mode cleared G92 or the tool length: set the zero again")
+            raise self._refused(COMMAND, "leaving its check mode cleared G92 or the tool length: set the zero again")
         # Reports carry an offset once it has changed.
         await self._gate.drained(COMMAND)
 
@@ -168,9 +168,9 @@ class CheckMode:
             if percent != 100:
                 await self._overrides.override(kind, percent)
 
-    def _refused(self, reason: str) -> DriverRefused:
+    def _refused(self, command: str, reason: str) -> DriverRefused:
         """Return the error with its facts."""
-        return DriverRefused(machine_id=self._controller.machine_id, command=COMMAND, reason=reason)
+        return DriverRefused(machine_id=self._controller.machine_id, command=command, reason=reason)
 
 
 def _same(before: tuple[float, ...], now: tuple[float, ...]) -> bool:
