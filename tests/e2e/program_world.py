@@ -42,6 +42,10 @@ def bad_check() -> Json:
         "lines": 412,
         "seconds": 0.0,
         "distance_mm": 0.0,
+        "cut_mm": 0.0,
+        "errors": 2,
+        "warnings": 1,
+        "tools": [],
         "bounds": {"x": [-4.0, 318.2], "y": [0.0, 88.0], "z": [-2.0, 5.0]},
         "diagnostics": [
             {

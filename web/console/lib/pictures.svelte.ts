@@ -9,6 +9,8 @@ export interface Seen {
   scene: Scene;
   /** What the program leaves of the material; null where only the path could be had. */
   relief: Relief | null;
+  /** The relief is still on its way. */
+  pending: boolean;
 }
 
 /** A long program has megabytes: only those looked at last are kept. */
@@ -67,9 +69,9 @@ export class Pictures {
       this.#seen.set(key, "none");
       return;
     }
-    this.#seen.set(key, { scene, relief: null });
+    this.#seen.set(key, { scene, relief: null, pending: true });
     const stock = await quietly(() => getRelief(`${address}/stock?${query}&cells=${CELLS}`));
-    if (stock !== null) this.#seen.set(key, { scene, relief: stock.relief });
+    this.#seen.set(key, { scene, relief: stock?.relief ?? null, pending: false });
   }
 
   async #askTwin(machine: string, version: number): Promise<void> {

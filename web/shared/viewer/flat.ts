@@ -21,6 +21,11 @@ interface View {
   top: number;
 }
 
+/** Drawn by the processor: a path of a hundred thousand strokes is no work for a graphics card, least of all a missing one. */
+function plain(canvas: HTMLCanvasElement): CanvasRenderingContext2D | null {
+  return canvas.getContext("2d", { willReadFrequently: true });
+}
+
 export class Flat implements Picture {
   readonly kind = "flat";
   readonly canvas = document.createElement("canvas");
@@ -62,7 +67,7 @@ export class Flat implements Picture {
     for (const canvas of [this.canvas, this.#ahead, this.#done]) {
       canvas.width = Math.round(this.#width * ratio);
       canvas.height = Math.round(this.#height * ratio);
-      canvas.getContext("2d")?.setTransform(ratio, 0, 0, ratio, 0, 0);
+      plain(canvas)?.setTransform(ratio, 0, 0, ratio, 0, 0);
     }
     this.#forget();
   }
@@ -72,7 +77,7 @@ export class Flat implements Picture {
   }
 
   draw(moment: Moment, camera: Camera): void {
-    const context = this.canvas.getContext("2d");
+    const context = plain(this.canvas);
     const [scene, palette] = [this.#scene, this.#palette];
     if (context === null || palette === null) return;
     context.clearRect(0, 0, this.#width, this.#height);
@@ -147,7 +152,7 @@ export class Flat implements Picture {
         data[pixel + 3] = 255;
       }
     }
-    this.#hills.getContext("2d")?.putImageData(this.#pixels, 0, 0);
+    plain(this.#hills)?.putImageData(this.#pixels, 0, 0);
   }
 
   #stock(context: CanvasRenderingContext2D, scene: Scene): void {
@@ -177,10 +182,9 @@ export class Flat implements Picture {
     const key = this.#key();
     if (this.#aheadKey === key) return;
     this.#aheadKey = key;
-    const context = this.#ahead.getContext("2d");
+    const context = plain(this.#ahead);
     if (context === null) return;
     context.clearRect(0, 0, this.#width, this.#height);
-    context.lineJoin = "round";
     for (const kind of [0, 1]) {
       context.strokeStyle = css(kind === 0 ? palette.ink : palette.plate, kind === 0 ? 0.35 : 0.5);
       context.lineWidth = kind === 0 ? 1 : 1.4;
@@ -190,7 +194,7 @@ export class Flat implements Picture {
 
   /** Add what was cut between the moment painted last and this one. */
   #cuts(scene: Scene, moment: Moment): void {
-    const context = this.#done.getContext("2d");
+    const context = plain(this.#done);
     if (context === null || scene.segments === 0) return;
     const key = `${this.#key()} ${moment.colouring}`;
     const anew = key !== this.#painted.key || moment.seconds < this.#painted.seconds;
@@ -199,8 +203,8 @@ export class Flat implements Picture {
     this.#painted = { key, seconds: moment.seconds };
     if (moment.seconds <= from && !anew) return;
     if (moment.seconds <= 0) return;
-    context.lineJoin = "round";
-    context.lineCap = "round";
+    context.lineJoin = scene.segments > LIGHT ? "bevel" : "round";
+    context.lineCap = scene.segments > LIGHT ? "butt" : "round";
     context.lineWidth = 2.4;
     const [first, last] = [Math.max(0, segmentAt(scene, from)), segmentAt(scene, moment.seconds)];
     const shade = (segment: number): number => Math.round(this.#share(scene, segment, moment.colouring) * (SHADES - 1));

@@ -49,6 +49,11 @@ function chosen(): "solid" | "flat" | null {
   return kept === "solid" || kept === "flat" ? kept : null;
 }
 
+/** Return after the next frame is on the screen. */
+function drawn(): Promise<void> {
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+}
+
 export class View {
   /** How it is drawn now, and how it is to be. */
   kind = $state<"solid" | "flat" | null>(null);
@@ -71,6 +76,7 @@ export class View {
   #scene: Scene | null = null;
   /** What the whole program leaves, as the service computed it. */
   #final: Relief | null = null;
+  #pending = false;
   /** What the machine has left so far. */
   #twin: Relief | null = null;
   #live: LiveMoment | null = null;
@@ -135,8 +141,10 @@ export class View {
     void this.#open(kind);
   }
 
-  setScene(scene: Scene, final: Relief | null): void {
+  /** `pending` tells that `final` is null only because it is still on its way. */
+  setScene(scene: Scene, final: Relief | null, pending = false): void {
     const other = this.#scene !== scene;
+    this.#pending = pending;
     this.#scene = scene;
     this.#final = final;
     if (other) {
@@ -144,7 +152,7 @@ export class View {
       this.playing = false;
       this.seconds = scene.totalSeconds;
     }
-    if (other || this.#erosion === null) this.#erosion = new Erosion(scene, final ?? gridOf(scene, CELLS));
+    if (other || this.#erosion === null || (final !== null && this.#erosion.relief.nx !== final.nx)) this.#erosion = new Erosion(scene, final ?? gridOf(scene, CELLS));
     this.#shown = null;
     if (other) this.#picture?.setScene(scene);
     if (other && this.#candidate !== null) void this.#try(this.#candidate, scene);
@@ -222,6 +230,9 @@ export class View {
     this.#candidate = null;
     if (this.kind !== "flat") this.#use(new Flat());
     if (kind === "flat") return;
+    // First a picture, then what may hold up the page for a moment: shaders are built where they are first used.
+    await drawn();
+    if (this.#closed || this.choice !== "solid") return;
     const part = await import("./solid").catch((error: unknown) => {
       // The part of the page that draws with WebGL could not be fetched.
       if (error instanceof TypeError) return null;
@@ -365,6 +376,10 @@ export class View {
     }
     const erosion = this.#erosion;
     if (erosion === null) return true;
+    if (!live && this.#pending && this.seconds >= scene.totalSeconds) {
+      this.#put(picture, erosion.relief, false);
+      return true;
+    }
     const changed = erosion.cutTo(this.seconds, ERODE_MS);
     this.#put(picture, erosion.relief, changed);
     return erosion.complete;
