@@ -93,7 +93,9 @@ async def test_a_full_disk_refuses_taps_in_words_and_machines_still_stop(
         assert refusal["code"] == "disk"
         assert "the disk is full" in refusal["why"]
         assert "Nothing was counted." in refusal["remedy"]
-        upload = await school.operator.upload("big.nc", b"G21 G90\n" + b"G1 X1 Y1 F500\nG1 X2 Y2\n" * 20_000)
+        # More than the ballast and the log of the database give back for a moment.
+        remark = b"(" + b"x" * 400 + b")\n"
+        upload = await school.operator.upload("big.nc", b"G21 G90\nG1 X1 Y1 F500\n" + remark * 40_000)
         assert upload.status_code == 503, upload.text
         assert "disk" in upload.json()["error"]["why"] or "space" in upload.json()["error"]["why"]
         await school.operator.post("/api/machines/router/stop")
