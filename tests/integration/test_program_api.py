@@ -98,7 +98,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         observation=nothing,
     )
     bus.subscribe(heard.append)
-    transport = httpx.ASGITransport(create_app(lab))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(create_app(lab))
     cookies = {COOKIE: await desk.login("123456")}
     async with (
         httpx.AsyncClient(transport=transport, base_url="http://van", cookies=cookies) as page,

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
@@ -37,7 +37,10 @@ from edge.services.second_opinion import Opinion, SecondOpinion
 from edge.services.supervisor import MachineSupervisor
 from edge.store.shelf import ProgramShelf
 from tests.support.fakes import TRAVEL, FakeClock, FakeDriver, FakeGuardian, MemoryJournal, MemoryStore
+from tests.support.job_bench import here
 
+P = ParamSpec("P")
+T = TypeVar("T")
 RULE = InputRule("door", "Door", "controller", 10**12, "Close the door.")
 SQUARE = b"G21 G90\nG0 Z5\nM3 S8000\nG1 Z-0.5 F300\nG1 X20 F800\nG1 Y20\nM5\nM30\n"
 MOTION = Motion(Position(3000, 3000, 1500), Position(200, 200, 200))
@@ -84,10 +87,6 @@ def test_what_was_not_known_at_the_check_has_changed() -> None:
     assert outdated(Checked("a", BASIS), BASIS, "a") == ()
 
 
-async def here(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    return function(*args, **kwargs)
-
-
 class Reader(FakeDriver):
     """A machine whose controller reads programs: `refused` of them, once `gate` is open, or it fails."""
 
@@ -106,8 +105,9 @@ class Reader(FakeDriver):
         self.texts.append(program)
         self.wire.append("check")
         self.end = asyncio.get_running_loop().create_future()
-        waiting = asyncio.ensure_future(self.gate.wait())
-        await asyncio.wait([waiting, self.end], return_when=asyncio.FIRST_COMPLETED)
+        waiting: asyncio.Future[Any] = asyncio.ensure_future(self.gate.wait())
+        ends: list[asyncio.Future[Any]] = [waiting, self.end]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if self.end.done():
             self.end.exception()
@@ -354,8 +354,8 @@ async def test_the_stages_of_a_check_are_told(shop: Shop, monkeypatch: pytest.Mo
 
 
 async def test_a_check_that_kills_its_process_is_a_refusal(tmp_path: Path) -> None:
-    async def dies(_function: Callable[..., Any], *_args: Any, **_kwargs: Any) -> Any:
-        raise BrokenProcessPool
+    async def dies(function: Callable[P, T], /, *_args: P.args, **_kwargs: P.kwargs) -> T:
+        raise BrokenProcessPool(function.__name__)
 
     catalog = ProgramCatalog({}, ProgramShelf(tmp_path), dies, EventBus())
     info = MachineInfo("router", "Router", "router", driver="fake")
