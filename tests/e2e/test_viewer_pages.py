@@ -7,12 +7,13 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import FilePayload, Page, Request, expect
+from playwright.sync_api import Browser, FilePayload, Page, Request, expect
 
 from tests.e2e import console_world as world
 from tests.e2e.console_page import LOOKS, Open
-from tests.e2e.driving import DIST, Json, Van, cut_words, refusal, targets
-from tests.e2e.viewer_world import COLOURS, check, piece_scene, stock_of_piece, with_pictures
+from tests.e2e.driving import DIST, ORIGIN, Json, Van, cut_words, new_page, refusal, targets
+from tests.e2e.kiosk_world import Lab
+from tests.e2e.viewer_world import COLOURS, check, piece_scene, scene_of_piece, stock_of_piece, with_pictures
 
 pytestmark = pytest.mark.skipif(not (DIST / "console" / "index.html").is_file(), reason="the pages are not built")
 
@@ -266,3 +267,28 @@ def test_every_word_fits_and_every_key_can_be_touched(open_console: Open, size: 
     assert cut_words(page) == []
     small = [key for key in targets(page) if key["width"] < 63.5 or key["height"] < 63.5]
     assert small == []
+
+
+def test_the_kiosk_puts_the_chosen_piece_in_the_hand_and_keeps_its_time(browser: Browser) -> None:
+    context = browser.new_context(reduced_motion="reduce")
+    page = new_page(context, "portrait")
+    page.add_init_script(FLAT)
+    lab = Lab(page)
+    lab.van.answers["GET", "/api/kiosk/pieces/gear/scene"] = (200, scene_of_piece("gear"))
+    lab.van.answers["GET", "/api/kiosk/pieces/gear/stock"] = (200, stock_of_piece("gear"))
+    page.goto(f"{ORIGIN}/?kiosk=k1")
+    page.locator(".plate canvas").first.wait_for()
+    page.locator(".wake").click()
+    expect(page.locator(".kiosk")).not_to_have_attribute("inert", "")
+    page.get_by_role("main").get_by_role("button", name="Lietuvių").click()
+    page.locator("main .actions .primary").click()
+    expect(page.locator(".kiosk")).to_have_attribute("data-screen", "survey")
+    page.locator("main .actions button").first.click()
+    page.locator("main li button").nth(1).click()
+    piece = page.locator(".viewer .stage")
+    expect(piece).to_have_attribute("aria-label", "Krumpliaratis: detalė, kurią galima pasukti")
+    said = page.locator(".viewer .unseen").text_content() or ""
+    assert "Ruošinys 60 × 60 × 3 mm." in said
+    assert "1:16" not in said
+    assert page.locator(".viewer button").count() == 0
+    context.close()
