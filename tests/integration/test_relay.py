@@ -27,8 +27,9 @@ from edge.sync.publisher import MqttPublisher
 from edge.sync.relay import OutboxRelay
 from edge.sync.settings import SyncSettings
 from edge.sync.status import AckHeard, Acknowledged, LabIdentity
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.air import OFFICE_NS, SmallOffice, eventually
-from tests.support.broker import Mosquitto, free_port
+from tests.support.broker import Mosquitto
 from tests.support.facts import FixedClock, headcount, metric, session
 from tests.support.slow_link import slow_link
 from wire import topics
