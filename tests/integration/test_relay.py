@@ -9,7 +9,7 @@ import json
 import logging
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,16 +38,7 @@ from wire.batch import CONTENT_TYPE, Ack
 LAB = "lab-1"
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def office(broker: Mosquitto) -> Iterator[SmallOffice]:
-    with SmallOffice(broker.host, broker.port) as running:
-        yield running
+pytest_plugins = ["tests.support.air_fixtures"]
 
 
 @dataclass
