@@ -110,6 +110,23 @@ async def test_presence_comes_before_the_backlog_and_the_backlog_by_priority(
     assert arrival.batch.boot == "boot-1"
 
 
+async def test_how_an_epoch_began_goes_before_what_was_counted_in_it(
+    tmp_path: Path, broker: Mosquitto, office: SmallOffice
+) -> None:
+    began = []
+    for number in range(3):
+        database = Database.open(tmp_path / "lab.db", StoreSettings(reserve_mb=0, ballast_mb=0), "boot-1")
+        fault = Event(EventType.MACHINE_FAULT, {"machine": "router", "fault": "FAULT", "reason": ""}, number, number)
+        await SqliteStore(database).append([fault, *(session(number * 1_000 + i) for i in range(600))])
+        began.append(database.epoch)
+        await asyncio.to_thread(database.close)
+    async with van(tmp_path, broker, in_flight=1) as lab:
+        await drained(lab)
+    order = list(dict.fromkeys((arrival.batch.epoch, arrival.batch.stream) for arrival in office.arrivals))
+    assert order == [(epoch, stream) for epoch in began for stream in ("safety", "visits")]
+    assert office.broken == []
+
+
 async def test_a_fact_goes_out_at_once_and_its_count_within_a_second(
     tmp_path: Path, broker: Mosquitto, office: SmallOffice
 ) -> None:
