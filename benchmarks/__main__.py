@@ -36,7 +36,7 @@ QUICK: dict[str, dict[str, int]] = {
     "gcode": {"LINES": 50_000, "REPEATS": 1},
     "grbl": {"REPEATS": 1},
     "guardian": {"REPEATS": 8},
-    "store": {"BACKLOG": 20_000},
+    "store": {"BACKLOG": 20_000, "CROWD": 6_400},
     "sync": {"BACKLOG": 10_000, "BACKLOG_FAR": 5_000, "SINGLE": 1_000, "SINGLE_FAR": 100, "BACKLOG_PHONE": 20_000},
     "twin": {"AWAKE_S": 1},
 }

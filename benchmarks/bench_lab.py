@@ -25,7 +25,8 @@ from benchmarks.plain_http import PlainHttp
 from benchmarks.stats import Row, row
 from tests.hardware_sim.lab.laboratory import Laboratory, Options
 from tests.hardware_sim.lab.people import Operator, Visitor, until
-from tests.hardware_sim.lab.processes import ROOT, free_port
+from tests.hardware_sim.lab.ports import free_port
+from tests.hardware_sim.lab.processes import ROOT
 
 CHECK_INS = 500
 SPEED = 20.0

@@ -32,7 +32,8 @@ from edge.drivers.opcua.models.model import Item
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.services.clock import SystemClock
 from edge.store.pin import write_pin
-from tests.hardware_sim.lab.processes import ROOT, Process, free_port, port_answers, python
+from tests.hardware_sim.lab.ports import free_port
+from tests.hardware_sim.lab.processes import ROOT, Process, port_answers, python
 
 ITEMS = 1_000
 HERTZ = 10.0

@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from benchmarks.fleet_mqtt import connect
 from office.broker import Authority, Kind, certificates
 from office.broker.mosquitto import Listening
-from tests.hardware_sim.lab.processes import NotReady, Process, find, free_port
+from tests.hardware_sim.lab.ports import free_port
+from tests.hardware_sim.lab.processes import NotReady, Process, find
 from tests.support.office import Postgres
 from wire import topics
 from wire.batch import Batch, WireEvent

@@ -329,8 +329,20 @@ class OutboxRelay:
             for head in self._heads.waiting_of(stream):
                 track = await self._track(head)
                 if self._worth_sending(track):
-                    return track
+                    return await self._introduction(head.epoch) or track
         return None
+
+    async def _introduction(self, epoch: str) -> Track | None:
+        """Return the track that says how an epoch began, where it was never sent, and None where it was.
+
+        It goes before what was counted in the epoch: a card that is lost in between was otherwise a card of which the
+        office has people and does not know whose copy it is.
+        """
+        head = self._heads.get(Stream.SAFETY, epoch)
+        if head is None or head.watermark > 0:
+            return None
+        track = await self._track(head)
+        return track if track.sent_to == 0 and track.ready else None
 
     async def _stop(self, track: Track, error: CannotGoOn) -> None:
         """Let a stream of an epoch stand still, unless more is known of it by now; the others go on."""

@@ -13,8 +13,9 @@ import pytest
 from edge.domain.ports import Clock, MachineDriver
 from edge.services.clock import SystemClock
 from tests.contract.driver_suite import DriverSuite
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.grbl import ROOT, QuietGuardian, Simulator, eventually
-from tests.support.laser import engraver, free_port, laser
+from tests.support.laser import engraver, laser
 
 ROOM = ROOT / "edge" / "drivers" / "laser_hal"
 MOST_LINES = 99

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -86,3 +87,22 @@ async def school_of(lab: Laboratory) -> AsyncIterator[School]:
         school = School(lab, page, operator, tally)
         school.visit = await school.desk.open_visit("Salantų gimnazija", 30)
         yield school
+
+
+@asynccontextmanager
+async def small_lab(folder: Path, *, broker: bool) -> AsyncIterator[Laboratory]:
+    """A laboratory with a router, whose broker is there or not yet; its services must end without a traceback."""
+    lab = Laboratory(options(folder))
+    assert lab.broker is not None
+    parts = [lab.router, lab.office, *([lab.broker] if broker else [])]
+    try:
+        await asyncio.gather(*(part.start() for part in parts))
+        await asyncio.to_thread(lab.prepare_router)
+        await lab.edge.start()
+        yield lab
+        await lab.edge.stop()
+        for part in (lab.edge, lab.office):
+            assert "Traceback" not in part.tail(100_000), part.tail(60)
+    finally:
+        for part in (lab.edge, lab.office, lab.router, lab.broker):
+            await part.stop()

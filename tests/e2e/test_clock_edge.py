@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.school import options, school_of
+from tests.e2e.school import school_of, small_lab
 from tests.e2e.test_exact_count import require_recount
-from tests.hardware_sim.lab.laboratory import LAB_ID, Laboratory
+from tests.hardware_sim.lab.laboratory import LAB_ID
 from tests.hardware_sim.lab.people import Json, Office, until
 from tests.hardware_sim.lab.processes import find
 
@@ -28,12 +28,7 @@ def seconds(text: str) -> float:
 
 
 async def test_the_office_knows_when_somebody_was_counted_and_how_often_the_service_began(tmp_path: Path) -> None:
-    lab = Laboratory(options(tmp_path))
-    assert lab.broker is not None
-    try:
-        await asyncio.gather(lab.broker.start(), lab.router.start(), lab.office.start())
-        await asyncio.to_thread(lab.prepare_router)
-        await lab.edge.start()
+    async with small_lab(tmp_path, broker=True) as lab:
         async with school_of(lab) as school:
             await school.people(visitors=2, pupils=5)
             await lab.edge.kill()
@@ -60,21 +55,10 @@ async def test_the_office_knows_when_somebody_was_counted_and_how_often_the_serv
                 assert seconds(newest["at"]["from"]) <= after
                 assert seconds(newest["at"]["to"]) >= before
         await require_recount(lab)
-        await lab.edge.stop()
-        for part in (lab.edge, lab.office):
-            assert "Traceback" not in part.tail(100_000), part.tail(60)
-    finally:
-        for part in (lab.edge, lab.office, lab.router, lab.broker):
-            await part.stop()
 
 
 async def test_an_old_card_put_back_is_seen_and_nobody_is_counted_twice(tmp_path: Path) -> None:
-    lab = Laboratory(options(tmp_path))
-    assert lab.broker is not None
-    try:
-        await asyncio.gather(lab.broker.start(), lab.router.start(), lab.office.start())
-        await asyncio.to_thread(lab.prepare_router)
-        await lab.edge.start()
+    async with small_lab(tmp_path, broker=True) as lab:
         async with school_of(lab) as school:
             await school.people(visitors=2, pupils=5)
             await school.require_exact()
@@ -106,6 +90,3 @@ async def test_an_old_card_put_back_is_seen_and_nobody_is_counted_twice(tmp_path
                 audit: Json = await office.get("/api/audit")
                 assert doubt["text"] in [entry["text"] for entry in audit["rows"]]
         await require_recount(lab)
-    finally:
-        for part in (lab.edge, lab.office, lab.router, lab.broker):
-            await part.stop()

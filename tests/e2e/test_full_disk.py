@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from tests.e2e.school import School, options, school_of
 from tests.hardware_sim.lab.laboratory import Laboratory
 from tests.hardware_sim.lab.people import Json, Office, until
 from tests.hardware_sim.lab.processes import find
+from tests.support.disk import fill
 
 pytestmark = [
     pytest.mark.timeout(180),
@@ -37,21 +37,6 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
     # Lazy, so that a test that failed with files open leaves no mount behind.
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Take all the room that a disk has left; return the file that holds it."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        size = 1 << 20
-        while size:
-            try:
-                file.write(b"\0" * size)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                size //= 2
-    return filler
 
 
 async def tap_until_refused(school: School) -> tuple[str, Json]:

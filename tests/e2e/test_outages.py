@@ -16,7 +16,7 @@ import zstandard
 from paho.mqtt import publish
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from tests.e2e.school import BUSY_MS, School, options, school_of
+from tests.e2e.school import BUSY_MS, School, school_of, small_lab
 from tests.e2e.test_exact_count import facts_left, require_recount
 from tests.hardware_sim.lab.laboratory import LAB_ID, Laboratory
 from tests.hardware_sim.lab.people import Json, Office, until
@@ -36,20 +36,8 @@ pytestmark = [
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def school(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[School]:
     """A school in a lab that starts without a broker."""
-    lab = Laboratory(options(tmp_path_factory.mktemp("lab")))
-    assert lab.broker is not None
-    try:
-        await asyncio.gather(lab.router.start(), lab.office.start())
-        await asyncio.to_thread(lab.prepare_router)
-        await lab.edge.start()
-        async with school_of(lab) as school:
-            yield school
-        await lab.edge.stop()
-        for part in (lab.edge, lab.office):
-            assert "Traceback" not in part.tail(100_000), part.tail(60)
-    finally:
-        for part in (lab.edge, lab.office, lab.router, lab.broker):
-            await part.stop()
+    async with small_lab(tmp_path_factory.mktemp("lab"), broker=False) as lab, school_of(lab) as school:
+        yield school
 
 
 async def test_a_broker_that_is_away_at_the_start_keeps_nobody_waiting(school: School) -> None:

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.e2e.school import School, options, school_of
+from tests.e2e.school import School, school_of, small_lab
 from tests.e2e.test_exact_count import require_recount
-from tests.hardware_sim.lab.laboratory import LAB_ID, Laboratory
+from tests.hardware_sim.lab.laboratory import LAB_ID
 from tests.hardware_sim.lab.people import Json, Office
 from tests.hardware_sim.lab.processes import ROOT, find, python
 
@@ -28,20 +28,8 @@ pytestmark = [
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def school(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[School]:
     """A school in a lab whose broker does not run."""
-    lab = Laboratory(options(tmp_path_factory.mktemp("lab")))
-    assert lab.broker is not None
-    try:
-        await asyncio.gather(lab.router.start(), lab.office.start())
-        await asyncio.to_thread(lab.prepare_router)
-        await lab.edge.start()
-        async with school_of(lab) as school:
-            yield school
-        await lab.edge.stop()
-        for part in (lab.edge, lab.office):
-            assert "Traceback" not in part.tail(100_000), part.tail(60)
-    finally:
-        for part in (lab.edge, lab.office, lab.router, lab.broker):
-            await part.stop()
+    async with small_lab(tmp_path_factory.mktemp("lab"), broker=False) as lab, school_of(lab) as school:
+        yield school
 
 
 async def told(module: str, *words: object) -> list[str]:

@@ -16,8 +16,9 @@ from benchmarks.fleet_labs import Fleet, Lab
 from benchmarks.fleet_mqtt import Client, connect
 from benchmarks.fleet_world import World, cpu_s
 from benchmarks.stats import Row
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.air import eventually
-from tests.support.broker import Mosquitto, free_port
+from tests.support.broker import Mosquitto
 from tests.support.impostor import served
 from tests.support.office import POSTGRES_BIN
 

@@ -16,9 +16,10 @@ import pytest
 
 from edge.domain.errors import DriverUnavailable
 from edge.guardian.client import GuardianClient
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.grbl import ROOT, Simulator, eventually, simulator
 from tests.support.guardian import Port, about, gone, guarding
-from tests.support.laser import engraver, free_port
+from tests.support.laser import engraver
 
 STATUS = "?"
 

@@ -24,9 +24,10 @@ from edge.drivers.laser_hal.settings import LaserSettings
 from edge.guardian.client import GuardianClient
 from edge.services.clock import SystemClock
 from edge.services.recorder import Recorder
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.fakes import FakeGuardian, MemoryStore
 from tests.support.grbl import LONG, QuietGuardian, Simulator, eventually, program
-from tests.support.laser import engraver, free_port, laser
+from tests.support.laser import engraver, laser
 
 MARK = program("G21G90", "M4S300", "G53G0X-10Y-10Z-5", "G1X-20F3000", "G1Y-20", "M5")
 

@@ -16,8 +16,9 @@ from office.config import BrokerSettings, IngestSettings, OfficeSettings, load
 from office.errors import ConfigInvalid
 from office.ingest import Crew, crew
 from office.ledger import Ledger, reading
+from tests.hardware_sim.lab.ports import free_port
 from tests.integration.test_office_ingest import Lab
-from tests.support.broker import Mosquitto, free_port
+from tests.support.broker import Mosquitto
 from tests.support.office import Sender, headcount, job, tap
 from wire.batch import Presence
 

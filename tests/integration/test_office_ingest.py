@@ -22,7 +22,8 @@ from office.errors import LedgerRefused
 from office.facts import Rejected
 from office.ingest import Ingest, link, worker
 from office.ledger import Ledger, reading, sqlite
-from tests.support.broker import Mosquitto, free_port
+from tests.hardware_sim.lab.ports import free_port
+from tests.support.broker import Mosquitto
 from tests.support.office import NOW_NS, Sender, headcount, opened
 from wire import topics
 from wire.batch import MAX_PAYLOAD, Ack, Presence

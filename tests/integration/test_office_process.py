@@ -20,8 +20,9 @@ from office.cli import app as cli
 from office.config import BrokerSettings, HttpSettings, OfficeSettings
 from office.errors import TaskEnded
 from office.reports.plan import PACKAGED
+from tests.hardware_sim.lab.ports import free_port
 from tests.integration.test_office_ingest import Lab
-from tests.support.broker import Mosquitto, free_port
+from tests.support.broker import Mosquitto
 from tests.support.office import Sender, headcount, opened
 
 DEADLINE_S = 20

@@ -25,8 +25,9 @@ from edge.domain.machine import (
     Overrides,
 )
 from edge.drivers.opcua.inputs import OpcUaInputs
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.impostor import served
-from tests.support.opcua import PATIENCE_S, Lathe, free_port, lathe_process, watched
+from tests.support.opcua import PATIENCE_S, Lathe, lathe_process, watched
 
 DOOR = {"name": "door", "node": "Interlock/DoorClosed", "shows": "door"}
 CIRCUIT = {

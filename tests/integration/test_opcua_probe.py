@@ -25,8 +25,9 @@ from edge.drivers.opcua.probe import Look
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.opcua_report import connection_lines
 from edge.pki import Pki
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.certificates import make, make_authority, rsa_key
-from tests.support.opcua import Lathe, free_port, lathe_process, settings
+from tests.support.opcua import Lathe, lathe_process, settings
 from tests.support.opcua_secured import PASSWORD, Host
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

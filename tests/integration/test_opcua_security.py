@@ -19,8 +19,9 @@ from edge.drivers.opcua.discovery import Application, Endpoint, endpoints
 from edge.drivers.opcua.errors import CertificateRefused, CredentialsRefused, LinkError, LinkLost, NeedsPerson
 from edge.drivers.opcua.security import SecuredClient, choose
 from edge.pki import Pki
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.certificates import DAY, SERVER_URI, Made, make, make_authority, rsa_key
-from tests.support.opcua import free_port, settings
+from tests.support.opcua import settings
 from tests.support.opcua_secured import PASSWORD, Host, Secured
 
 SIGNED = {"security": "sign"}

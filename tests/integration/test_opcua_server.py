@@ -19,8 +19,8 @@ from asyncua import ua
 from edge.opcua_server.child import Child
 from edge.opcua_server.facts import AlarmFacts, JobFacts
 from edge.opcua_server.settings import OpcUaServerSettings
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.grbl import eventually
-from tests.support.opcua import free_port
 from tests.support.opcua_node import FOLDER, node
 from tests.support.opcua_server import OWN, Served, Umati, heard, plan, umati
 

@@ -24,8 +24,9 @@ from edge.sync.allowance import Allowance, spoken
 from edge.sync.connection import MAX_UNSENT
 from edge.sync.publisher import MqttPublisher
 from edge.sync.settings import SyncSettings
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.air import SmallOffice, eventually
-from tests.support.broker import Mosquitto, free_port
+from tests.support.broker import Mosquitto
 from tests.support.impostor import served
 from wire import topics
 from wire.batch import CONTENT_TYPE, Batch, WireEvent

@@ -9,7 +9,7 @@ import json
 import logging
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +27,9 @@ from edge.sync.publisher import MqttPublisher
 from edge.sync.relay import OutboxRelay
 from edge.sync.settings import SyncSettings
 from edge.sync.status import AckHeard, Acknowledged, LabIdentity
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.air import OFFICE_NS, SmallOffice, eventually
-from tests.support.broker import Mosquitto, free_port
+from tests.support.broker import Mosquitto
 from tests.support.facts import FixedClock, headcount, metric, session
 from tests.support.slow_link import slow_link
 from wire import topics
@@ -37,16 +38,7 @@ from wire.batch import CONTENT_TYPE, Ack
 LAB = "lab-1"
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def office(broker: Mosquitto) -> Iterator[SmallOffice]:
-    with SmallOffice(broker.host, broker.port) as running:
-        yield running
+pytest_plugins = ["tests.support.air_fixtures"]
 
 
 @dataclass
@@ -116,6 +108,23 @@ async def test_presence_comes_before_the_backlog_and_the_backlog_by_priority(
     assert arrival.content_type == CONTENT_TYPE
     assert arrival.user == {"enc": "zstd", "ep": arrival.batch.epoch, "s0": "501", "n": "500"}
     assert arrival.batch.boot == "boot-1"
+
+
+async def test_how_an_epoch_began_goes_before_what_was_counted_in_it(
+    tmp_path: Path, broker: Mosquitto, office: SmallOffice
+) -> None:
+    began = []
+    for number in range(3):
+        database = Database.open(tmp_path / "lab.db", StoreSettings(reserve_mb=0, ballast_mb=0), "boot-1")
+        fault = Event(EventType.MACHINE_FAULT, {"machine": "router", "fault": "FAULT", "reason": ""}, number, number)
+        await SqliteStore(database).append([fault, *(session(number * 1_000 + i) for i in range(600))])
+        began.append(database.epoch)
+        await asyncio.to_thread(database.close)
+    async with van(tmp_path, broker, in_flight=1) as lab:
+        await drained(lab)
+    order = list(dict.fromkeys((arrival.batch.epoch, arrival.batch.stream) for arrival in office.arrivals))
+    assert order == [(epoch, stream) for epoch in began for stream in ("safety", "visits")]
+    assert office.broken == []
 
 
 async def test_a_fact_goes_out_at_once_and_its_count_within_a_second(

@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from edge.keys import lab_key
 from edge.stick.export import Export, Exported
@@ -23,17 +20,7 @@ from tests.support.facts import headcount, metric, session
 from wire.batch import Batch
 from wire.codec import decode_batch
 
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def office(broker: Mosquitto) -> Iterator[SmallOffice]:
-    with SmallOffice(broker.host, broker.port) as running:
-        yield running
+pytest_plugins = ["tests.support.air_fixtures"]
 
 
 async def export(folder: Path) -> Exported:

@@ -12,14 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.hardware_sim.lab.ports import free_port
+
 _PATHS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin"
-
-
-def free_port() -> int:
-    """Return a TCP port of the loopback interface that is free now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Mosquitto:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,13 +11,6 @@ from edge.drivers.laser_hal.driver import LaserDriver
 from edge.drivers.laser_hal.settings import LaserSettings
 from edge.services.clock import SystemClock
 from tests.support.grbl import QuietGuardian, Simulator, simulator
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        number: int = server.getsockname()[1]
-    return number
 
 
 @asynccontextmanager

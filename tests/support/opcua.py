@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -16,17 +15,10 @@ from edge.domain.machine import Availability, MachineState
 from edge.drivers.opcua.driver import OpcUaDriver
 from edge.drivers.opcua.settings import OpcUaSettings
 from edge.services.clock import SystemClock
+from tests.hardware_sim.lab.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0
-
-
-def free_port() -> int:
-    """Return a TCP port of loopback that nothing listens at."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def settings(endpoint: str, **changes: Any) -> OpcUaSettings:

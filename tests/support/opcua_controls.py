@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.opcua import PATIENCE_S, ROOT, free_port
+from tests.hardware_sim.lab.ports import free_port
+from tests.support.opcua import PATIENCE_S, ROOT
 
 
 class Control:

@@ -13,7 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.support.opcua import ROOT, Lathe, free_port
+from tests.hardware_sim.lab.ports import free_port
+from tests.support.opcua import ROOT, Lathe
 
 FOLDER = ROOT / "tests" / "hardware_sim" / "node_opcua"
 _RECENT = (20, 19)

@@ -14,8 +14,8 @@ from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.binary_server_asyncio import BinaryServer
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.certificates import SERVER_URI, Made, make
-from tests.support.opcua import free_port
 
 ALL = tuple(
     getattr(ua.SecurityPolicyType, name)

@@ -17,9 +17,9 @@ from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 from edge.opcua_server.child import Child
 from edge.opcua_server.facts import MachineFacts, Nameplate, Plan, Report, to_line
 from edge.pki import Pki
+from tests.hardware_sim.lab.ports import free_port
 from tests.support.certificates import Made, make
 from tests.support.grbl import eventually
-from tests.support.opcua import free_port
 
 OWN = "urn:infomobil:test"
 START_S = 60.0

@@ -21,7 +21,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from office.broker import Authority
 from office.broker.mosquitto import Listening
 from office.broker.names import OFFICE
-from tests.support.broker import Mosquitto, free_port
+from tests.hardware_sim.lab.ports import free_port
+from tests.support.broker import Mosquitto
 
 PATIENCE_S = 15.0
 

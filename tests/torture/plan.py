@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import random
 import sqlite3
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from tests.hardware_sim.lab.people import Wrong
 from tests.hardware_sim.lab.processes import ROOT, python
+from tests.support.disk import fill
 from tests.torture.van import Van
 
 FAULTS = {
@@ -141,7 +141,7 @@ class Hands:
         if not self.van.mounted:
             return
         refused = self.van.ledger.unwritten
-        filler = _fill(self.van.card)
+        filler = fill(self.van.card)
         for _ in range(100):
             if self.van.ledger.unwritten > refused:
                 self.struck["disk full, taps refused"] += 1
@@ -194,21 +194,6 @@ async def command(module: str, *arguments: object, environment: dict[str, str] |
     said, _ = await process.communicate()
     if process.returncode != 0:
         raise Wrong(f"{module} {arguments[0]} ended with {process.returncode}: {said.decode()}")
-
-
-def _fill(disk: Path) -> Path:
-    """Take all the room that a disk has left; return the file that holds it."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        size = 1 << 20
-        while size:
-            try:
-                file.write(b"\0" * size)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                size //= 2
-    return filler
 
 
 def _newest_epoch(card: Path) -> set[str]:

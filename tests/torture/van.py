@@ -12,7 +12,8 @@ from pathlib import Path
 
 from edge.store.pin import write_pin
 from tests.hardware_sim.lab.people import until
-from tests.hardware_sim.lab.processes import Process, free_port, port_answers, python
+from tests.hardware_sim.lab.ports import free_port
+from tests.hardware_sim.lab.processes import Process, port_answers, python
 from tests.support.powercut import Disk, environment, read, shim
 from tests.torture.air import Air
 from tests.torture.people import Ledger, People

@@ -13,7 +13,8 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-from tests.hardware_sim.lab.processes import Process, free_port, port_answers, python
+from tests.hardware_sim.lab.ports import free_port
+from tests.hardware_sim.lab.processes import Process, port_answers, python
 from tests.support.broker import Mosquitto
 from tests.support.office import Postgres
 from tests.torture.air import Air

@@ -16,7 +16,8 @@ import serial
 
 from edge.pki import Pki
 from edge.store.pin import write_pin
-from tests.hardware_sim.lab.processes import NotReady, Process, find, free_port, port_answers, python
+from tests.hardware_sim.lab.ports import free_port
+from tests.hardware_sim.lab.processes import NotReady, Process, find, port_answers, python
 from tests.support.certificates import make
 
 LAB_ID = "demo"

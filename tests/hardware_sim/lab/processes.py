@@ -9,7 +9,6 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -38,19 +37,6 @@ def _as_in_a_van() -> None:
 
 class NotReady(Exception):
     """A process ended, or did not answer in time. The message holds the end of its log."""
-
-
-def free_port(wanted: int = 0) -> int:
-    """Return `wanted` where it is free on loopback, else a free port."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError("no free port")
 
 
 def find(program: str) -> str | None:
