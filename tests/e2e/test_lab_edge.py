@@ -222,6 +222,7 @@ async def test_a_faulty_program_is_refused_with_line_and_reason(lab: Laboratory,
         b"G0 X1\nG10 L20 P1 X0\n": 2,
         b"M3 S99999\nG1 X1 F100\n": 1,
         b"G1 X1 F99999\n": 1,
+        b"G21\nT9\nG0 X1\n": 2,
         b"\x00\x01\x02 binary \xff": 1,
     }
     for text, line in bad.items():
