@@ -10,33 +10,27 @@ where it is, and so does what is left.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Mapping
-from concurrent.futures import BrokenExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain.errors import InfoMobilError
-from edge.domain.job import Job
+from edge.domain.job import Job, JobState
 from edge.domain.machine import Execution, MachineState, Overrides, Position
 from edge.gcode import Dialect, interpret, plan
 from edge.gcode.following import Follower, Report
 from edge.gcode.resume import HELD_BLOCKS
 from edge.services.bus import EventBus, JobsChanged, MachineChanged, Message
 from edge.services.checking import Basis
+from edge.services.contained import contained
 from edge.services.preparing import Prepared, Wish, motion_settings
 from edge.services.programs import HELD_BLOCKS_ELSEWHERE, Offload, ProgramCatalog
 from edge.services.scenes import Scenes
 from edge.services.supervisor import MachineSupervisor
 
-log = logging.getLogger(__name__)
-
 Seconds = NDArray[np.float32]
-FAILURES = (InfoMobilError, BrokenExecutor, OSError)
-"""What can go wrong with an estimate: the receipts of lines are what is left to go by then."""
 SETTLE_S = 0.3
 """How long overrides stand still before a program is planned for them: a person turns them in steps."""
 
@@ -46,6 +40,10 @@ class Jobs(Protocol):
 
     def running_on(self, machine_id: str) -> Job | None:
         """Return the job that the machine works on."""
+        ...
+
+    def jobs(self) -> Sequence[Job]:
+        """Return all jobs that are known."""
         ...
 
     def wish(self, job_id: str) -> Wish | None:
@@ -65,7 +63,8 @@ class Left:
 class _Run:
     """One job at its machine; zero is that of the program, mm; curve is the time at the end of each line at overrides.
 
-    paused: the machine waits at a stop of the program, and a person moves it.
+    paused: the machine waits at a stop of the program, and a person moves it. sought: the path has been asked for;
+    where there is none, the receipts of lines are what is left to go by.
     """
 
     job_id: str
@@ -73,6 +72,7 @@ class _Run:
     zero: Position | None
     held_blocks: int
     paused: bool = False
+    sought: bool = False
     follower: Follower | None = None
     taken_ns: int = 0
     overrides: Overrides = field(default_factory=Overrides)
@@ -142,15 +142,19 @@ class Estimates:
                 self._look(machine_id)
         elif isinstance(message, MachineChanged):
             run = self._runs.get(message.machine_id)
-            if run is not None and run.overrides != _overrides(self._machines[message.machine_id].state):
+            if run is None or run.paused or run.follower is None:
+                return
+            if run.overrides != _overrides(self._machines[message.machine_id].state):
                 self._wake[message.machine_id].set()
 
     def _look(self, machine_id: str) -> None:
         """Take up a job that begins, goes on or ends."""
         job, run, machine = self._jobs.running_on(machine_id), self._runs.get(machine_id), self._machines[machine_id]
         if job is None:
-            if run is not None:
+            if run is not None and self._may_go_on(run.job_id):
                 run.paused = True
+            else:
+                self._runs.pop(machine_id, None)
             return
         if run is None or run.job_id != job.job_id:
             held = HELD_BLOCKS if machine.info.controller.startswith("Grbl ") else HELD_BLOCKS_ELSEWHERE
@@ -163,6 +167,10 @@ class Estimates:
             if run.follower is not None:
                 run.follower.lift() if run.turn == job.turn else run.follower.begin_again()
             run.turn = job.turn
+            self._wake[machine_id].set()
+
+    def _may_go_on(self, job_id: str) -> bool:
+        return any(job.job_id == job_id and job.state is JobState.INTERRUPTED for job in self._jobs.jobs())
 
     async def run(self) -> None:
         """Make paths of jobs that begin and plan them for new overrides, until cancelled."""
@@ -180,19 +188,22 @@ class Estimates:
         while True:
             await self._wake[machine_id].wait()
             self._wake[machine_id].clear()
-            run = self._runs[machine_id]
-            try:
-                if run.follower is None:
-                    await self._find_path(machine_id, run)
-                await asyncio.sleep(SETTLE_S)
-                await self._plan_anew(machine_id, run)
-            except FAILURES as error:
-                log.warning("%s: the time that is left goes by the receipts of lines: %s", machine_id, error)
+            run = self._runs.get(machine_id)
+            if run is not None:
+                await contained(self._serve(machine_id, run), f"{machine_id}: its time goes by the receipts of lines")
+
+    async def _serve(self, machine_id: str, run: _Run) -> None:
+        if not run.sought:
+            await self._find_path(machine_id, run)
+        if run.follower is not None:
+            await asyncio.sleep(SETTLE_S)
+            await self._plan_anew(machine_id, run)
 
     async def _find_path(self, machine_id: str, run: _Run) -> None:
         job = self._jobs.running_on(machine_id)
         if job is None or job.job_id != run.job_id:
             return
+        run.sought = True
         wish, info = self._jobs.wish(job.job_id), self._machines[machine_id].info
         scene = await self._scenes.path(job.program_id, wish, info, run.zero)
         if scene.whole:
@@ -204,14 +215,13 @@ class Estimates:
         overrides = _overrides(machine.state)
         if job is None or job.job_id != run.job_id or overrides == run.overrides:
             return
-        curve: Seconds | None = None
+        # Whatever becomes of it, it is asked for once: a program that cannot be had now would be read at each report.
+        run.overrides, run.curve = overrides, None
         if overrides != Overrides():
-            data = await self._catalog.data(job.program_id, self._jobs.wish(job.job_id))
-            basis = self._catalog.basis(job.program_id, machine.info, run.zero)
-            curve = await self._offload(time_by_line, data, basis, overrides)
-        run.overrides, run.curve = overrides, curve
-        if _overrides(machine.state) != overrides:
-            self._wake[machine_id].set()
+            basis, wish = self._catalog.basis(job.program_id, machine.info, run.zero), self._jobs.wish(job.job_id)
+            # The bytes have no name here: a long program is in memory only until the worker has been given it.
+            data = self._catalog.data(job.program_id, wish)
+            run.curve = await self._offload(time_by_line, await data, basis, overrides)
 
 
 def _overrides(state: MachineState) -> Overrides:

@@ -8,18 +8,16 @@ times a second in a thread, and the path that it follows is made by a worker.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 
-from edge.domain.errors import InfoMobilError
 from edge.domain.job import Job, JobState
 from edge.domain.machine import Execution, MachineState, Position, SpindleCommand
 from edge.gcode.following import Report
 from edge.gcode.resume import HELD_BLOCKS
 from edge.services.bus import EventBus, JobsChanged, MachineChanged, Message, TwinChanged
+from edge.services.contained import contained
 from edge.services.cutting import Cut, Done, Mark, News
 from edge.services.jobs import JobService
 from edge.services.preparing import Wish
@@ -27,15 +25,11 @@ from edge.services.programs import HELD_BLOCKS_ELSEWHERE
 from edge.services.scenes import Packed, Scenes
 from edge.services.supervisor import MachineSupervisor
 
-log = logging.getLogger(__name__)
-
 PACE_S = 0.5
 WAITING = 4_000
 """Reports that are kept while the path is being made: the oldest are given up, for the path leads past them too."""
 NO_MATERIAL = ("laser", "printer", "lathe")
 """Kinds of machines that do not mill."""
-FAILURES = (InfoMobilError, BrokenExecutor, OSError)
-"""What can go wrong with a picture: it is not shown then, and the job runs on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,8 @@ class TwinStatus:
 class _Twin:
     """One job at its machine. zero is that of the program, mm; turn is that of the job; paused: nothing is followed.
 
-    wish is what the visitor asked for, which is forgotten here as soon as the path is made.
+    wish is what the visitor asked for, which is forgotten here as soon as the path is made. refused: something went
+    wrong with the picture, so it is not shown, and the job runs on.
     """
 
     job: Job
@@ -150,48 +145,65 @@ class Twins:
         try:
             async with asyncio.TaskGroup() as group:
                 for machine_id in self._machines:
-                    group.create_task(self._tend(machine_id, group), name=f"twin {machine_id}")
+                    group.create_task(self._tend(machine_id), name=f"twin {machine_id}")
                 await asyncio.get_running_loop().create_future()
         finally:
             unsubscribe()
 
-    async def _tend(self, machine_id: str, group: asyncio.TaskGroup) -> None:
-        while True:
-            await self._wake[machine_id].wait()
-            self._wake[machine_id].clear()
-            twin = self._twins.get(machine_id)
-            if twin is None or twin.refused:
-                continue
-            if twin.made is None:
-                twin.made = await self._make(machine_id, twin)
-                if twin.made is None:
-                    twin.refused = True
+    async def _tend(self, machine_id: str) -> None:
+        plan: asyncio.Task[bool] | None = None
+        try:
+            while True:
+                await self._wake[machine_id].wait()
+                self._wake[machine_id].clear()
+                twin = self._twins.get(machine_id)
+                if twin is None or twin.refused:
                     continue
-                group.create_task(self._plan(machine_id, twin, twin.made), name=f"plan of the twin {machine_id}")
-            version = twin.made.version
-            while twin.reports:
-                news, twin.reports = tuple(twin.reports), deque(maxlen=WAITING)
-                await twin.made.take(news)
-            if twin.made.version != version:
-                self._bus.publish(TwinChanged(machine_id))
-                # Reports come some times a second: they are cut together, and a page is told twice.
-                await asyncio.sleep(PACE_S)
+                if twin.made is None:
+                    # What the job before would have cut in all is of no use any more.
+                    await _given_up(plan)
+                    if await contained(self._make(machine_id, twin), f"{machine_id}: its cut is not shown"):
+                        work = contained(self._plan(machine_id, twin), f"{machine_id}: what it will cut is not told")
+                        plan = asyncio.create_task(work, name=f"plan of the twin {machine_id}")
+                if twin.made is None or not await contained(
+                    self._cut(machine_id, twin, twin.made), f"{machine_id}: its cut is not shown any more"
+                ):
+                    twin.refused, twin.made = True, None
+                    twin.reports.clear()
+                    self._bus.publish(TwinChanged(machine_id))
+        finally:
+            await _given_up(plan)
 
-    async def _make(self, machine_id: str, twin: _Twin) -> Cut | None:
-        """Return the whole material and the path that is to be followed; None where there is nothing to follow."""
+    async def _cut(self, machine_id: str, twin: _Twin, made: Cut) -> None:
+        """Cut what has been reported."""
+        version = made.version
+        while twin.reports:
+            news, twin.reports = tuple(twin.reports), deque(maxlen=WAITING)
+            await made.take(news)
+        if made.version != version:
+            self._bus.publish(TwinChanged(machine_id))
+            # Reports come some times a second: they are cut together, and a page is told twice.
+            await asyncio.sleep(PACE_S)
+
+    async def _make(self, machine_id: str, twin: _Twin) -> None:
+        """Get the whole material and the path that is to be followed. Raises whatever makes that impossible."""
         machine, job, wish = self._machines[machine_id], twin.job, twin.wish
         twin.wish = None
-        try:
-            scene = await self._scenes.path(job.program_id, wish, machine.info, twin.zero)
-            return await asyncio.to_thread(Cut.whole, scene, twin.held_blocks)
-        except FAILURES as error:
-            log.warning("%s: the material is not shown while it is cut: %s", machine_id, error)
-            return None
+        scene = await self._scenes.path(job.program_id, wish, machine.info, twin.zero)
+        twin.made = await asyncio.to_thread(Cut.whole, scene, twin.held_blocks)
 
-    async def _plan(self, machine_id: str, twin: _Twin, made: Cut) -> None:
+    async def _plan(self, machine_id: str, twin: _Twin) -> None:
         """Find out how much there is to cut: the machine is followed meanwhile."""
-        twin.planned_mm3 = await made.planned_mm3()
-        self._bus.publish(TwinChanged(machine_id))
+        if twin.made is not None:
+            twin.planned_mm3 = await twin.made.planned_mm3()
+            self._bus.publish(TwinChanged(machine_id))
+
+
+async def _given_up(task: asyncio.Task[bool] | None) -> None:
+    """Cancel a task, where there is one, and wait until it has ended."""
+    if task is not None:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def _begun(job: Job, machine: MachineSupervisor, wish: Wish | None) -> _Twin:

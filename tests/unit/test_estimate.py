@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -30,7 +31,12 @@ T = TypeVar("T")
 
 ZERO = Position(-150, -150, -40)
 LONG = b"G21 G90 F600\nG0 Z5\nG1 Z-1 F200\nG1 X100 F600\nG1 Y50\nG1 X0\nG1 Y0\nG0 Z5\nM30\n"
+FULL = StoreUnavailable(reason="the disk is full")
 MOTION = Motion(Position(3000, 3000, 1500), Position(200, 200, 200))
+
+
+class Large:
+    """Stands for a long program, and can be waited for to be gone."""
 
 
 class Queue:
@@ -38,9 +44,13 @@ class Queue:
 
     def __init__(self) -> None:
         self.job: Job | None = None
+        self.known: dict[str, Job] = {}
 
     def running_on(self, machine_id: str) -> Job | None:
         return self.job if self.job is not None and self.job.machine_id == machine_id else None
+
+    def jobs(self) -> list[Job]:
+        return list(self.known.values())
 
     def wish(self, job_id: str) -> Wish | None:
         return None
@@ -55,7 +65,7 @@ class Bench:
         self.machine = MachineSupervisor(
             self.driver, [], clock=self.clock, bus=self.bus, recorder=recorder, guardian=FakeGuardian()
         )
-        self.failing = False
+        self.failing: Exception | None = None
         self.offloaded: list[str] = []
         self.catalog = ProgramCatalog({}, ProgramShelf(folder), self.here, self.bus)
         scenes = Scenes(self.catalog, self.here)
@@ -63,8 +73,8 @@ class Bench:
         self.prepared: Prepared | None = None
 
     async def here(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if self.failing:
-            raise StoreUnavailable(reason="the disk is full")
+        if self.failing is not None:
+            raise self.failing
         self.offloaded.append(getattr(function, "__name__", ""))
         return function(*args, **kwargs)
 
@@ -160,7 +170,7 @@ async def test_until_there_is_a_plan_the_feed_scales_what_is_left(bench: Bench) 
     await bench.begin()
     bench.show(0, 0, -1, line=9)
     before = await bench.known()
-    bench.failing = True
+    bench.failing = FULL
     bench.show(0, 0, -1, line=9, overrides=Overrides(feed=50))
     now = bench.left()
     assert now is not None
@@ -190,12 +200,12 @@ async def test_without_a_path_or_a_place_it_says_nothing(bench: Bench) -> None:
 
 async def test_a_path_that_cannot_be_made_leaves_the_receipts(bench: Bench) -> None:
     job = await bench.begin()
-    bench.failing = True
+    bench.failing = FULL
     bench.show(50, 0, -1, line=4)
     await asyncio.sleep(0.05)
     assert bench.left() is None
     # The next job is followed again.
-    bench.failing = False
+    bench.failing = None
     bench.queue.job = replace(job, job_id="k")
     bench.bus.publish(JobsChanged())
     bench.show(50, 0, -1, line=4)
@@ -222,13 +232,104 @@ async def test_a_job_that_goes_on_from_an_earlier_line_is_found_there(bench: Ben
     job = await bench.begin()
     bench.show(100, 50, -1, line=9)
     far = await bench.known()
-    bench.queue.job = None
+    bench.queue.job, bench.queue.known = None, {"j": replace(job, state=JobState.INTERRUPTED)}
     bench.bus.publish(JobsChanged())
     bench.queue.job = replace(job, turn=job.turn + 1)
     bench.bus.publish(JobsChanged())
     bench.show(10, 0, -1, line=4)
     again = await bench.known()
     assert again.done_s < far.done_s
+
+
+async def test_a_job_that_has_ended_is_forgotten(bench: Bench) -> None:
+    job = await bench.begin()
+    bench.show(50, 0, -1, line=4)
+    await bench.known()
+    bench.queue.job, bench.queue.known = None, {"j": replace(job, state=JobState.FINISHED)}
+    bench.bus.publish(JobsChanged())
+    assert bench.estimates._runs == {}
+    bench.show(50, 0, -1, line=4, overrides=Overrides(feed=120))
+    assert not bench.estimates._wake["router"].is_set()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError("Unable to allocate"), RuntimeError("can't start new thread"), ValueError("unforeseen"), FULL],
+    ids=repr,
+)
+async def test_whatever_it_fails_with_it_goes_on_and_asks_once(bench: Bench, error: Exception) -> None:
+    await bench.begin()
+    bench.show(50, 0, -1, line=9)
+    before = await bench.known()
+    bench.failing = error
+    asked, data = 0, bench.catalog.data
+
+    async def counted(program_id: str, wish: Wish | None) -> bytes:
+        nonlocal asked
+        asked += 1
+        return await data(program_id, wish)
+
+    bench.catalog.data = counted  # type: ignore[method-assign]
+    run = bench.estimates._runs["router"]
+    for _ in range(3):
+        bench.show(50, 0, -1, line=9, overrides=Overrides(feed=50))
+        async with asyncio.timeout(10):
+            while asked == 0 or bench.estimates._wake["router"].is_set():
+                await asyncio.sleep(0.01)
+    assert (asked, run.overrides, run.curve) == (1, Overrides(feed=50), None)
+    now = bench.left()
+    assert now is not None
+    assert now.remaining_s == pytest.approx(2 * before.remaining_s)
+    # Other overrides are asked for anew.
+    bench.failing = None
+    bench.show(50, 0, -1, line=9, overrides=Overrides(feed=200))
+    async with asyncio.timeout(10):
+        while run.curve is None:
+            await asyncio.sleep(0.01)
+    assert asked == 2
+
+
+async def test_a_path_that_cannot_be_made_is_asked_for_once(bench: Bench) -> None:
+    await bench.begin()
+    bench.failing = MemoryError()
+    run = bench.estimates._runs["router"]
+    async with asyncio.timeout(10):
+        while not run.sought:
+            await asyncio.sleep(0.01)
+    for feed in (50, 60, 70):
+        bench.show(50, 0, -1, line=4, overrides=Overrides(feed=feed))
+        assert not bench.estimates._wake["router"].is_set()
+    assert bench.left() is None
+
+
+async def test_the_bytes_of_a_program_go_free_while_its_plan_is_made(bench: Bench) -> None:
+    await bench.begin()
+    bench.show(50, 0, -1, line=9)
+    await bench.known()
+    gone: list[weakref.ref[Large]] = []
+
+    async def data(_program: str, _wish: Wish | None) -> Large:
+        large = Large()
+        gone.append(weakref.ref(large))
+        return large
+
+    going_free = asyncio.Event()
+
+    def away(_function: object, large: Large, *_: object) -> Coroutine[object, object, object]:
+        del large
+        return waits()
+
+    async def waits() -> object:
+        while gone[0]() is not None:
+            await asyncio.sleep(0.01)
+        going_free.set()
+        return None
+
+    bench.catalog.data = data  # type: ignore[method-assign,assignment]
+    bench.estimates._offload = away  # type: ignore[assignment]
+    bench.show(50, 0, -1, line=9, overrides=Overrides(feed=50))
+    async with asyncio.timeout(10):
+        await going_free.wait()
 
 
 def test_no_override_takes_an_axis_over_its_rate() -> None:

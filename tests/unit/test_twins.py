@@ -17,6 +17,7 @@ from edge.domain.machine import Execution, MachineInfo, MachineState, Overrides,
 from edge.domain.tool import Tool, ToolShape
 from edge.gcode.scene import Scene
 from edge.services.bus import EventBus, JobsChanged, MachineChanged, TwinChanged
+from edge.services.cutting import Cut
 from edge.services.programs import Wish
 from edge.services.twin import Twins, TwinStatus, report_of
 from tests.support.grbl import eventually
@@ -64,10 +65,13 @@ class Paths:
     made: Scene
     asked: list[Wish | None] = field(default_factory=list)
     may: asyncio.Event = field(default_factory=asyncio.Event)
+    error: Exception | None = None
 
     async def path(self, _program: str, wish: Wish | None, _info: MachineInfo, _zero: Position | None) -> Scene:
         self.asked.append(wish)
         await self.may.wait()
+        if self.error is not None:
+            raise self.error
         return self.made
 
 
@@ -79,6 +83,7 @@ class Bench:
     bus: EventBus
     twins: Twins
     told: list[str]
+    task: asyncio.Task[None]
 
     def work(self, job_id: str = "a", **changes: Any) -> None:
         job = self.jobs.known.get(job_id) or Job(job_id, 1, "router", "gear", "operator", JobState.RUNNING)
@@ -112,7 +117,7 @@ async def bench(kind: str = "router", text: str = TEXT) -> AsyncIterator[Bench]:
     task = asyncio.create_task(twins.run())
     await asyncio.sleep(0)
     try:
-        yield Bench(machine, jobs, paths, bus, twins, told)
+        yield Bench(machine, jobs, paths, bus, twins, told, task)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -240,6 +245,84 @@ async def test_a_job_that_was_stopped_has_cut_no_more_than_it_did() -> None:
         lab.say(at(35, 5, -1, 5, 4))
         await lab.removed(8)
         assert lab.status.removed_mm3 < 30
+
+
+ANYTHING = [
+    MemoryError("Unable to allocate"),
+    RuntimeError("can't start new thread"),
+    ValueError("unforeseen"),
+    OSError("disk"),
+    asyncio.CancelledError(),
+]
+
+
+@pytest.mark.parametrize("error", ANYTHING, ids=repr)
+async def test_whatever_the_path_fails_with_the_twins_go_on(error: Exception) -> None:
+    async with bench() as lab:
+        lab.paths.error = error
+        lab.machine.state = at(0, 0, 5, 1, 1)
+        lab.work()
+        lab.say(at(5, 5, -1, 5, 2))
+        await eventually(lambda: lab.twins._twins["router"].refused, "refused", 20)
+        assert lab.twins.status("router") is None
+        lab.paths.error = None
+        lab.work(state=JobState.FINISHED)
+        lab.work("b")
+        lab.say(at(5, 5, -1, 5, 3))
+        lab.say(at(20, 5, -1, 5, 4))
+        await lab.removed(25)
+        assert not lab.task.done()
+
+
+@pytest.mark.parametrize("error", ANYTHING, ids=repr)
+async def test_whatever_the_cut_fails_with_it_is_not_shown_and_the_twins_go_on(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise error
+
+    async with bench() as lab:
+        lab.machine.state = at(0, 0, 5, 1, 1)
+        with monkeypatch.context() as harmed:
+            harmed.setattr(Cut, "take", fail)
+            lab.work()
+            lab.say(at(5, 5, -1, 5, 2))
+            await eventually(lambda: lab.twins._twins["router"].refused, "refused", 20)
+        assert lab.twins.status("router") is None
+        assert await lab.twins.relief("router") is None
+        assert lab.told
+        with monkeypatch.context() as harmed:
+            harmed.setattr(Cut, "planned_mm3", fail)
+            lab.work("a", state=JobState.FINISHED)
+            lab.work("b")
+            lab.say(at(5, 5, -1, 5, 3))
+            lab.say(at(20, 5, -1, 5, 4))
+            await lab.removed(25)
+        assert lab.status.planned_mm3 is None
+        assert not lab.task.done()
+
+
+async def test_the_plan_of_a_job_that_has_ended_does_not_go_on_beside_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, given_up = [], []
+
+    async def without_end(cut: Cut) -> float:
+        begun.append(cut)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.append(cut)
+        return 0.0
+
+    monkeypatch.setattr(Cut, "planned_mm3", without_end)
+    async with bench() as lab:
+        lab.work()
+        await eventually(lambda: len(begun) == 1, "the plan", 20)
+        lab.work("a", state=JobState.FINISHED)
+        assert given_up == []
+        lab.work("b")
+        await eventually(lambda: len(begun) == 2, "the next plan", 20)
+        assert given_up == begun[:1]
+    assert given_up == begun
 
 
 def test_a_reading_tells_the_pace_and_whether_the_tool_turns() -> None:
