@@ -47,7 +47,7 @@ class JobBook:
         self.wishes: dict[str, Wish] = {}
         self.prepared: dict[str, Prepared] = {}
         self.checked: dict[str, Checked] = {}
-        """What was approved with each job that waits for its start; what is not here is not known."""
+        """What was approved with each job that has not ended; what is not here is not known."""
 
     async def load(self) -> None:
         """Take up the jobs of the time before."""
@@ -110,8 +110,12 @@ class JobBook:
         line: int | None = None,
         estimate_s: float | None = None,
         total_lines: int | None = None,
+        checked: Checked | None = None,
     ) -> Job:
-        """Let `action` happen to a job; done is its progress 0..1. Raises JobTransitionRefused, StoreUnavailable."""
+        """Let `action` happen to a job; done is its progress 0..1, checked what a person has approved with it.
+
+        Where it cannot happen, what was approved before stands. Raises JobTransitionRefused, StoreUnavailable.
+        """
         async with self._lock:
             changed = self.job(job_id).after(action, reason=reason, actual_s=actual_s)
             if changed.state is JobState.FINISHED:
@@ -123,7 +127,12 @@ class JobBook:
                 estimate_s=changed.estimate_s if estimate_s is None else estimate_s,
                 total_lines=changed.total_lines if total_lines is None else total_lines,
             )
-            return await self._commit(changed)
+            committed = await self._commit(changed)
+            if checked is not None:
+                self.checked[job_id] = checked
+            elif action is JobAction.RECHECK:
+                self.checked.pop(job_id, None)
+            return committed
 
     async def wait_at(self, job_id: str, waits: Waits) -> Job:
         """Hold a job at a stop of its program. Raises JobTransitionRefused, StoreUnavailable."""

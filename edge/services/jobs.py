@@ -221,9 +221,11 @@ class JobService:
         job = self.job(job_id)
         job.after(JobAction.APPROVE)
         prepared = await self._runner.prepare(job, self._machines[job.machine_id], offset_known=False)
-        self._book.checked[job_id] = Checked(prepared.sha256, prepared.basis)
         estimate_s, lines = round(prepared.seconds, 1), prepared.total_lines
-        return await self._book.change(job_id, JobAction.APPROVE, estimate_s=estimate_s, total_lines=lines)
+        checked = Checked(prepared.sha256, prepared.basis)
+        return await self._book.change(
+            job_id, JobAction.APPROVE, estimate_s=estimate_s, total_lines=lines, checked=checked
+        )
 
     async def recheck(self, job_id: str) -> Job:
         """Check the program of a job that waits again, for the machine as it stands: it has to be approved anew.
@@ -234,9 +236,7 @@ class JobService:
         job.after(JobAction.RECHECK)
         prepared = await self._runner.prepare(job, self._machines[job.machine_id])
         estimate_s, lines = round(prepared.seconds, 1), prepared.total_lines
-        changed = await self._book.change(job_id, JobAction.RECHECK, estimate_s=estimate_s, total_lines=lines)
-        self._book.checked.pop(job_id, None)
-        return changed
+        return await self._book.change(job_id, JobAction.RECHECK, estimate_s=estimate_s, total_lines=lines)
 
     async def decline(self, job_id: str, reason: str) -> Job:
         """Decline a job that has not started."""
@@ -252,15 +252,17 @@ class JobService:
         """
         job = self.job(job_id)
         machine = self._machines[job.machine_id]
-        stops, offset = machine.stops, machine.state.work_offset
+        stops = machine.stops
         _require_clear(area_clear, "The job does not start.")
         if job.state is not JobState.APPROVED:
             raise JobTransitionRefused(job_id=job_id, state=job.state.value, action=JobAction.START.value)
         checked = self._book.checked.get(job_id)
         machine.require(Command.START, also=self._outdated(job, machine, checked))
         prepared = await self._runner.prepare(job, machine)
-        machine.require(Command.START, also=outdated(checked, prepared.basis, prepared.sha256))
-        return await self._runner.begin(job, JobAction.START, prepared, Stretch(prepared.text, stops, offset))
+        # The check has taken its time: what was approved has to be what was prepared, and what the machine is now.
+        then = outdated(checked, prepared.basis, prepared.sha256)
+        machine.require(Command.START, also=then or self._outdated(job, machine, checked))
+        return await self._runner.begin(job, JobAction.START, prepared, Stretch(prepared.text, stops, prepared.basis))
 
     def _outdated(self, job: Job, machine: MachineSupervisor, checked: Checked | None) -> tuple[Refusal, ...]:
         """Return what has changed since the approval; what a machine that is away would say is not known."""

@@ -72,8 +72,9 @@ class Recovery:
         """Let the job go on from `line`: plan and permissives are checked again. Raises also MotionRefused, Refused."""
         job = self._interrupted(job_id)
         machine = self._machines[job.machine_id]
-        stops, offset = machine.stops, machine.state.work_offset
+        stops = machine.stops
         mark = await self._journal.last(job_id)
+        basis = self._catalog.basis(job.program_id, machine.info, machine.state.work_offset)
         restart = await self._restart(job, mark, line)
         refusals = self._planned(job, mark, restart).refusals
         if refusals:
@@ -85,7 +86,7 @@ class Recovery:
                 machine=machine.info.name,
             )
         prepared = await self._runner.prepare(job, machine)
-        stretch = Stretch(restart.text, stops, offset, restart.next_stop, restart.line)
+        stretch = Stretch(restart.text, stops, basis, restart.next_stop, restart.line)
         return await self._runner.begin(job, JobAction.RECOVER, prepared, stretch)
 
     def _interrupted(self, job_id: str) -> Job:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from edge.domain.errors import (
@@ -22,11 +22,12 @@ from edge.domain.errors import (
     StoreUnavailable,
 )
 from edge.domain.job import Job, JobAction, JobState, Waits
-from edge.domain.machine import Execution, Position
+from edge.domain.machine import Execution
 from edge.domain.ports import Clock, ProgramText
 from edge.safety.permissives import Command
 from edge.services.book import JobBook
 from edge.services.bus import EventBus, MachineChanged, Message, Notice
+from edge.services.checking import Basis, changes
 from edge.services.journal import JobJournal
 from edge.services.programs import Prepared, ProgramCatalog
 from edge.services.restart import Ask, Restart
@@ -46,13 +47,13 @@ ABANDONED = "Given up by the operator."
 class Stretch:
     """What runs next, from `line` of the source on; no text where nothing is left before the stop next_stop.
 
-    stops is the machine's count of stops when a person asked for it, offset the work zero for which it was checked, mm:
-    between that and the first motion lie checks and the disk, and what a person does meanwhile is the later word.
+    stops is the machine's count of stops when a person asked for it, basis what it was checked for: between that and
+    the first motion lie checks and the disk, and what a person does meanwhile is the later word.
     """
 
     text: ProgramText | None
     stops: int
-    offset: Position | None
+    basis: Basis
     next_stop: int = 0
     line: int = 1
 
@@ -164,11 +165,23 @@ class JobRunner:
             await self._journal.flush()
             if stretch.text is not None:
                 machine.require_no_stop_since(stretch.stops, job.program_id)
-                _require_same_zero(stretch, machine, job.program_id)
+                self._require_same(stretch, machine, job.program_id)
                 await machine.run_program(stretch.text)
             if stretch.next_stop >= len(prepared.stops):
                 return
             stretch = await self._wait(job, machine, prepared, stretch.next_stop)
+
+    def _require_same(self, stretch: Stretch, machine: MachineSupervisor, program_id: str) -> None:
+        """Raise ProgramRejected where the machine is not as it was when the stretch was checked."""
+        offset = machine.state.work_offset
+        if offset is None:
+            # A machine that does not say it is refused by `run_program` for that.
+            return
+        now = self._catalog.basis(program_id, machine.info, offset)
+        if changes(stretch.basis, replace(now, offset=stretch.basis.offset)):
+            raise ProgramRejected(program_id=program_id, reason="the machine was set differently after the check")
+        if changes(stretch.basis, now):
+            raise ProgramRejected(program_id=program_id, reason="the work zero was moved after the check")
 
     async def _wait(self, job: Job, machine: MachineSupervisor, prepared: Prepared, number: int) -> Stretch:
         """Wait at a stop until a person lets the job go on. The machine is free for motion by hand meanwhile."""
@@ -194,10 +207,10 @@ class JobRunner:
         if stop is None or job.waits is None:
             raise JobTransitionRefused(job_id=job_id, state=job.state.value, action=JobAction.RESUME.value)
         machine = self._machines[job.machine_id]
-        stops, offset = machine.stops, machine.state.work_offset
+        stops = machine.stops
         machine.require(Command.START)
         self._require_measured(stop, machine, same_length=same_length)
-        await self.prepare(job, machine)
+        prepared = await self.prepare(job, machine)
         wish = self._book.wishes.get(job_id)
         ask = Ask(after_stop=stop.waits.number)
         restart = await self._catalog.restart(job.program_id, wish, machine.info, machine.state, ask)
@@ -211,7 +224,7 @@ class JobRunner:
             self._stops[job_id] = stop
             raise
         if not stop.goes_on.done():
-            stop.goes_on.set_result(Stretch(restart.text, stops, offset, restart.next_stop, restart.line))
+            stop.goes_on.set_result(Stretch(restart.text, stops, prepared.basis, restart.next_stop, restart.line))
         return running
 
     @staticmethod
@@ -308,16 +321,6 @@ class JobRunner:
                     await self._book.change(job.job_id, JobAction.HOLD)
                 elif not held and execution is Execution.ACTIVE and job.state is JobState.HELD:
                     await self._book.change(job.job_id, JobAction.RESUME)
-
-
-def _require_same_zero(stretch: Stretch, machine: MachineSupervisor, program_id: str) -> None:
-    """Raise ProgramRejected where the work zero is not the one for which the stretch was checked."""
-    then, now = stretch.offset, machine.state.work_offset
-    if then is None or now is None:
-        # A machine that does not say it is refused by `run_program` for that.
-        return
-    if max(abs(then.x - now.x), abs(then.y - now.y), abs(then.z - now.z)) > MEASURED_MM:
-        raise ProgramRejected(program_id=program_id, reason="the work zero was moved after the check")
 
 
 def require_restart(restart: Restart) -> None:

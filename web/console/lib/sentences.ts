@@ -69,6 +69,7 @@ export const SAID = {
   "stopped before it began": "said.stopped.before",
   "it was stopped or started again before the first line": "said.stopped.before",
   "the work zero was moved after the check": "said.zero.moved",
+  "the machine was set differently after the check": "said.machine.set",
   "it works in {zero} and not in G54: press Stop machine, which puts that back": "said.other.zero",
   "it was cancelled": "said.was.cancelled",
   "the controller restarted by itself": "said.restart",
