@@ -163,7 +163,8 @@ class Travel:
 class Motion:
     """How a controller plans: mm/min and mm/s2 and steps/mm per axis, junction deviation and arc tolerance in mm.
 
-    stop_delay_s is the time that the controller waits whenever its planner has run empty.
+    stop_delay_s is the time that the controller waits whenever its planner has run empty. laser: M3, M4 and S
+    drive a beam, and a new S in a line that moves makes it stop nowhere.
     """
 
     max_rate: Position
@@ -172,6 +173,7 @@ class Motion:
     arc_tolerance: float = 0.002
     stop_delay_s: float = 0.025
     steps_per_mm: Position = Position(250.0, 250.0, 250.0)
+    laser: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,8 @@ class MachineInfo:
 
     lacks says, in a person's words, what the machine should tell or offer and does not: the rest works. part_counter is
     which of its counters part_count is, as its driver names it, the same name after each connect: the totals of two
-    counters have nothing to do with each other.
+    counters have nothing to do with each other. settings are the controller's own by their numbers, as it says them,
+    without those that travel and motion tell.
     """
 
     machine_id: str
@@ -238,3 +241,4 @@ class MachineInfo:
     motion: Motion | None = None
     lacks: tuple[str, ...] = ()
     part_counter: str = ""
+    settings: tuple[tuple[int, str], ...] = ()

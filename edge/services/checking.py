@@ -7,7 +7,7 @@ one table of tools: where one of these has changed since, nobody has seen the re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 from edge.domain.block import Block
@@ -46,7 +46,8 @@ class Basis:
 
     offset is the work offset, machine minus work position, None where the machine had not said it; tools is the table
     of the machine and of the piece, by number, None for a machine that does not mill; block is the piece's, None where
-    it has to be guessed; banned are the words that the role of whoever wants it may not use.
+    it has to be guessed; banned are the words that the role of whoever wants it may not use; settings are the
+    controller's own that the others do not tell, by their numbers.
     """
 
     controller: str
@@ -57,6 +58,7 @@ class Basis:
     block: Block | None
     banned: frozenset[str]
     tool_change: bool
+    settings: tuple[tuple[int, str], ...] = ()
 
     @classmethod
     def of(
@@ -70,7 +72,7 @@ class Basis:
         tool_change: bool,
     ) -> Basis:
         """Return the basis of a check for a machine as it stands."""
-        return cls(info.controller, info.travel, info.motion, offset, tools, block, banned, tool_change)
+        return cls(info.controller, info.travel, info.motion, offset, tools, block, banned, tool_change, info.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def _changes(before: Basis, now: Basis) -> Iterator[str]:
     yield from _zero(before.offset, now.offset)
     yield from _travel(before.travel, now.travel)
     yield from _motion(before.motion, now.motion)
+    yield from _settings(dict(before.settings), dict(now.settings))
     yield from _tools(before.tools or (), now.tools or ())
     if before.block != now.block:
         yield "The block of material is another one than at the check."
@@ -137,6 +140,19 @@ def _motion(before: Motion | None, now: Motion | None) -> Iterator[str]:
             yield from _value(what.format(axis=axis.upper()), was, is_, unit)
     for name, what, unit in _PLANNER:
         yield from _value(what, getattr(before, name), getattr(now, name), unit)
+    if before.laser != now.laser:
+        yield "The laser mode was off and is on." if now.laser else "The laser mode was on and is off."
+
+
+def _settings(before: Mapping[int, str], now: Mapping[int, str]) -> Iterator[str]:
+    if not before or not now:
+        if before != now:
+            yield from _known("What the controller is set to", bool(now))
+        return
+    for number in sorted(before.keys() | now.keys()):
+        was, is_ = before.get(number, "not known"), now.get(number, "not known")
+        if was != is_:
+            yield f"The setting ${number} of the controller was {was} and is {is_}."
 
 
 def _tools(before: tuple[Tool, ...], now: tuple[Tool, ...]) -> Iterator[str]:

@@ -133,6 +133,7 @@ def motion_settings(motion: Motion | None) -> MotionSettings:
         arc_tolerance=motion.arc_tolerance,
         stop_delay_s=motion.stop_delay_s,
         steps_per_mm=(motion.steps_per_mm.x, motion.steps_per_mm.y, motion.steps_per_mm.z),
+        laser=motion.laser,
     )
 
 

@@ -13,14 +13,20 @@ import pytest
 from edge.domain.errors import JobTransitionRefused, MotionRefused
 from edge.domain.job import Job, JobState
 from edge.domain.machine import Position
+from edge.drivers.grbl.identity import Identity
 from edge.safety.permissives import Refusal
-from edge.services.checking import PERMISSIVE
+from edge.services.checking import PERMISSIVE, changes
+from edge.services.preparing import prepare_text
 from edge.services.programs import Prepared
 from tests.support.fakes import TRAVEL
-from tests.unit.test_job_checks import MOTION, Shop
+from tests.unit.test_job_checks import BASIS, MOTION, Shop
 from tests.unit.test_job_checks import shop as shop
 
 MOVED = Position(-137.5, -150, -40)
+SET = replace(BASIS, settings=((3, "0"), (20, "1")))
+ROUTER = {1: "25", 11: "0.010", 12: "0.002", 30: "1000", 31: "0"} | {
+    base + axis: "200" for base in (100, 110, 120, 130) for axis in range(3)
+}
 SLOWER = replace(MOTION, max_rate=Position(300, 3000, 1500))
 
 
@@ -98,6 +104,63 @@ async def test_what_changes_before_the_first_line_keeps_the_program_from_beginni
     ended = await comes_to(shop, job, JobState.INTERRUPTED)
     assert "the machine was set differently after the check" in ended.reason
     assert "start" not in shop.driver.wire
+
+
+@pytest.mark.parametrize(
+    ("other", "sentences"),
+    [
+        ({"motion": replace(MOTION, laser=True)}, ("The laser mode was off and is on.",)),
+        ({"settings": ((3, "0"), (20, "0"))}, ("The setting $20 of the controller was 1 and is 0.",)),
+        (
+            {"settings": ((3, "1"), (22, "1"))},
+            (
+                "The setting $3 of the controller was 0 and is 1.",
+                "The setting $20 of the controller was 1 and is not known.",
+                "The setting $22 of the controller was not known and is 1.",
+            ),
+        ),
+        ({"settings": ()}, ("What the controller is set to is not known any more.",)),
+    ],
+)
+def test_each_setting_that_has_changed_is_named_by_its_number(
+    other: dict[str, Any], sentences: tuple[str, ...]
+) -> None:
+    assert changes(SET, replace(SET, **other)) == sentences
+    assert len(changes(replace(SET, **other), SET)) == len(sentences)
+
+
+async def test_soft_limits_that_were_switched_off_are_a_reason_against_a_start(shop: Shop) -> None:
+    shop.driver.learn(motion=MOTION, settings=((3, "0"), (20, "1")))
+    job = await shop.approved()
+    shop.driver.learn(motion=replace(MOTION, laser=True), settings=((3, "0"), (20, "0")))
+    assert await shop.refused(job) == [
+        "The laser mode was off and is on.",
+        "The setting $20 of the controller was 1 and is 0.",
+    ]
+
+
+def test_every_setting_of_a_controller_is_told_once() -> None:
+    identity = Identity(settings={3: "0", 20: "1", 32: "1", **ROUTER})
+    motion, travel = identity.motion(), identity.travel()
+    assert motion is not None
+    assert travel is not None
+    assert motion.laser
+    assert identity.other_settings() == ((3, "0"), (20, "1"))
+    identity.settings |= {32: "2", 12: "what"}
+    assert identity.motion() is None
+    assert {number for number, _ in identity.other_settings()} == identity.settings.keys() - {30, 31, 130, 131, 132}
+    identity.settings[12] = "0.002"
+    motion = identity.motion()
+    assert motion is not None
+    assert not motion.laser
+
+
+def test_a_laser_does_not_wait_where_its_power_changes() -> None:
+    lines = [f"X{step * 0.1:.1f}S{step % 2 * 500 + 100}" for step in range(1, 200)]
+    data = "\n".join(["G21G90M4S0", "G0X0Y0Z0", "G1F3000", *lines, "M5"]).encode()
+    spindle = prepare_text(data, "x", BASIS).seconds
+    laser = prepare_text(data, "x", replace(BASIS, motion=replace(MOTION, laser=True))).seconds
+    assert laser < spindle / 5
 
 
 async def comes_to(shop: Shop, job: Job, state: JobState) -> Job:

@@ -26,6 +26,7 @@ BEFORE = Basis(
     block=None,
     banned=frozenset({"$"}),
     tool_change=False,
+    settings=((20, "1"), (22, "1")),
 )
 NOW = Basis(
     controller="Grbl 1.1f",
@@ -37,14 +38,16 @@ NOW = Basis(
         arc_tolerance=0.003,
         stop_delay_s=0.5,
         steps_per_mm=Position(1, 2, 3),
+        laser=True,
     ),
     offset=Position(-151, -152, -43),
     tools=(replace(TOOL, diameter=4.0), replace(TOOL, number=2)),
     block=Block.behind_zero((1, 2, 3)),
     banned=frozenset({"$", "M6"}),
     tool_change=True,
+    settings=((20, "0"), (21, "1")),
 )
-BLANK = replace(BEFORE, travel=None, motion=None, offset=None, tools=None)
+BLANK = replace(BEFORE, travel=None, motion=None, offset=None, tools=None, settings=())
 
 
 def said() -> set[str]:

@@ -173,6 +173,7 @@ class GrblDriver:
             capabilities=_ALWAYS | homing,
             travel=identity.travel(),
             motion=identity.motion(),
+            settings=identity.other_settings(),
         )
 
     # Stops: never gated, never queued

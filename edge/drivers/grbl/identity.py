@@ -31,10 +31,16 @@ _HOMING_ENABLED = 22
 _HOMING_DIRECTIONS = 23
 _MAX_SPINDLE = 30
 _MIN_SPINDLE = 31
+_MODE = 32
 _STEPS = (100, 101, 102)
 _MAX_RATES = (110, 111, 112)
 _ACCELERATIONS = (120, 121, 122)
 _TRAVELS = (130, 131, 132)
+_TOLD_BY_TRAVEL = (_MAX_SPINDLE, _MIN_SPINDLE, *_TRAVELS)
+_TOLD_BY_MOTION = (_IDLE_DELAY_MS, _JUNCTION_DEVIATION, _ARC_TOLERANCE, _MODE, *_STEPS, *_MAX_RATES, *_ACCELERATIONS)
+
+_LASER = 1
+"""The value of $32 that is laser mode; 2 is a lathe's on grblHAL."""
 
 _MARGIN_MM = 1.0
 """What rounding may put a standing axis beyond its travel."""
@@ -161,7 +167,13 @@ class Identity:
             arc_tolerance=tolerance,
             stop_delay_s=0.0 if delay == _MOTORS_STAY_ON else delay / 1000,
             steps_per_mm=steps,
+            laser=self._number(_MODE) == _LASER,
         )
+
+    def other_settings(self) -> tuple[tuple[int, str], ...]:
+        """Return the settings that neither `travel` nor `motion` tells, by their numbers, as they were read."""
+        told = {*(_TOLD_BY_TRAVEL if self.travel() else ()), *(_TOLD_BY_MOTION if self.motion() else ())}
+        return tuple((number, value) for number, value in sorted(self.settings.items()) if number not in told)
 
     def _axes(self, settings: tuple[int, int, int]) -> Position | None:
         """Return three settings as one per axis, or None where one is missing or unreadable."""
