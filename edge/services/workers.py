@@ -18,15 +18,35 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import Any, BinaryIO, ParamSpec, TypeVar
+from typing import Any, BinaryIO, NoReturn, ParamSpec, TypeVar
+
+from edge.domain.errors import Refused
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 PR_SET_PDEATHSIG = 1
 NICE = 10
+AGAIN_S = 1.0
 MEMORY_FILE = "infomobil-work"
 _LIBC = ctypes.CDLL(None)
+
+
+class NoResult(Refused, BrokenProcessPool):
+    """{what} {why} {remedy}"""  # noqa: D400, D415 - three sentences that bring their own full stops
+
+
+class TookTooLong(Refused):
+    """{what} {why} {remedy}"""  # noqa: D400, D415 - three sentences that bring their own full stops
+
+
+def _no_result() -> NoResult:
+    return NoResult(
+        code="no-result",
+        what="That was not done.",
+        why="The work on the program ended without a result: it may be too large for this computer.",
+        remedy="Try it again. If it stays so, use a program with fewer lines.",
+    )
 
 
 def _begin() -> None:
@@ -38,14 +58,39 @@ def _begin() -> None:
     os.nice(NICE)
 
 
-def _work(given: str, answer: str) -> None:
+class _Limit:
+    """Ends what is done within it after so many seconds, with TookTooLong; None for no limit. In the main thread."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        if self._seconds is not None:
+            signal.signal(signal.SIGALRM, self._end)
+            # More than once: what is raised while something is being cleaned away is lost.
+            signal.setitimer(signal.ITIMER_REAL, self._seconds, AGAIN_S)
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _end(self, *_: object) -> NoReturn:
+        raise TookTooLong(
+            code="took-too-long",
+            what="That was not done.",
+            why=f"It took over {self._seconds:g} s on this computer, and was given up so that others get their turn.",
+            remedy="Use a program with fewer lines. A check does not depend on this.",
+        )
+
+
+def _work(given: str, answer: str, limit_s: float | None) -> None:
     """Do the work that lies in the file at `given`, and leave the result at `answer`. Runs in the worker."""
     for place in (given, answer):
         if not os.readlink(place).startswith(f"/memfd:{MEMORY_FILE}"):
             raise FileNotFoundError(place)
     with open(given, "rb") as file:
         work = pickle.load(file)
-    result = work()
+    with _Limit(limit_s):
+        result = work()
     del work
     with open(answer, "wb") as file:
         pickle.dump(result, file, pickle.HIGHEST_PROTOCOL)
@@ -72,10 +117,15 @@ def _close(*files: int) -> None:
 
 
 class Workers:
-    """A pool of one process, started at its first use; a process that died is replaced once per call."""
+    """A process that does one piece of work after the other, started at the first; one that died is replaced once.
 
-    def __init__(self) -> None:
+    limit_s: how long a piece of work may take from its begin, None where that has no limit.
+    """
+
+    def __init__(self, limit_s: float | None = None) -> None:
+        self._limit_s = limit_s
         self._pool: ProcessPoolExecutor | None = None
+        self._turn = asyncio.Lock()
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -83,7 +133,7 @@ class Workers:
         return self._pool
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-        """Return what `function` returns; raises what it raises.
+        """Return what `function` returns; raises what it raises, NoResult, and TookTooLong where there is a limit.
 
         A caller that keeps no argument itself has it in memory only until the worker has been given it.
         """
@@ -95,15 +145,19 @@ class Workers:
         try:
             # Each thread has the file under a number of its own: a caller that is cancelled leaves it to its end.
             await asyncio.to_thread(_put, os.fdopen(os.dup(given), "wb"), box)
-            for last in (False, True):
-                try:
-                    future = self._started().submit(_work, *(f"/proc/{os.getpid()}/fd/{n}" for n in (given, answer)))
-                    await asyncio.wrap_future(future)
-                    break
-                except BrokenProcessPool:
-                    if last:
-                        raise
-                    self.close()
+            # One at a time is in the pool: a process that dies takes only the work with it that it died of.
+            async with self._turn:
+                for last in (False, True):
+                    pool = self._started()
+                    place = f"/proc/{os.getpid()}/fd"
+                    try:
+                        future = pool.submit(_work, f"{place}/{given}", f"{place}/{answer}", self._limit_s)
+                        await asyncio.wrap_future(future)
+                        break
+                    except BrokenProcessPool as error:
+                        self._end(pool)
+                        if last:
+                            raise _no_result() from error
             result: T = await asyncio.to_thread(_take, os.fdopen(os.dup(answer), "rb"))
             return result
         finally:
@@ -113,8 +167,13 @@ class Workers:
             else:
                 future.add_done_callback(lambda _: _close(given, answer))
 
+    def _end(self, pool: ProcessPoolExecutor) -> None:
+        """End a pool: the one of now, or one in whose place another has come already."""
+        pool.shutdown(wait=False, cancel_futures=True)
+        if self._pool is pool:
+            self._pool = None
+
     def close(self) -> None:
         """End the process, without waiting for work that nobody awaits any more."""
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+            self._end(self._pool)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.domain.errors import ProgramRejected
-from edge.services.workers import MEMORY_FILE, Workers
+from edge.domain.errors import InfoMobilError, ProgramRejected
+from edge.services.workers import MEMORY_FILE, NoResult, TookTooLong, Workers
 
 
 def double(number: int) -> int:
@@ -115,13 +115,84 @@ async def test_work_that_a_dying_process_had_is_done_by_the_next(tmp_path: Path)
         first = await workers(who)
         assert await workers(die_once, first, [1, 2]) == [1, 2, 1, 2]
         assert await workers(who) != first
-        with pytest.raises(BrokenProcessPool):
+        with pytest.raises(BrokenProcessPool) as broken:
             await workers(die)
+        assert isinstance(broken.value, InfoMobilError)
         assert await workers(double, 21) == 42
         while memory_files():
             await asyncio.sleep(0.005)
     finally:
         workers.close()
+
+
+def let_go(path: str) -> int:
+    Path(path).touch()
+    return os.getpid()
+
+
+async def test_what_waits_behind_work_that_kills_its_process_is_done_all_the_same() -> None:
+    workers = Workers()
+    try:
+        killer, *others = await asyncio.gather(
+            workers(die), *(workers(double, number) for number in range(6)), workers(who), return_exceptions=True
+        )
+        assert isinstance(killer, NoResult)
+        assert killer.why.endswith("it may be too large for this computer.")  # type: ignore[attr-defined]
+        assert others[:6] == [2 * number for number in range(6)]
+        # One process has come in the place of those that died, and no more.
+        assert await workers(who) == others[6]
+    finally:
+        workers.close()
+
+
+async def test_only_the_pool_that_has_died_is_closed() -> None:
+    workers = Workers()
+    try:
+        await workers(double, 1)
+        old = workers._started()
+        workers._end(old)
+        alive = await workers(who)
+        workers._end(old)
+        assert await workers(who) == alive
+    finally:
+        workers.close()
+
+
+async def test_what_takes_too_long_is_given_up_with_a_sentence_and_the_process_stays(tmp_path: Path) -> None:
+    workers = Workers(limit_s=0.3)
+    try:
+        first = await workers(who)
+        with pytest.raises(TookTooLong, match=r"It took over 0\.3 s on this computer"):
+            await workers(wait_for, str(tmp_path / "never"))
+        assert await workers(who) == first
+        await workers(time.sleep, 0.15)
+        await workers(time.sleep, 0.2)
+    finally:
+        workers.close()
+
+
+async def test_without_a_limit_there_is_none(tmp_path: Path) -> None:
+    workers, flag = Workers(), tmp_path / "flag"
+    try:
+        waiting = asyncio.create_task(workers(wait_for, str(flag)))
+        done, _ = await asyncio.wait([waiting], timeout=1.0)
+        assert not done
+        flag.touch()
+        await waiting
+    finally:
+        workers.close()
+
+
+async def test_a_picture_does_not_keep_a_check_waiting(tmp_path: Path) -> None:
+    checks, pictures, flag = Workers(), Workers(limit_s=60.0), tmp_path / "flag"
+    try:
+        picture = asyncio.create_task(pictures(wait_for, str(flag)))
+        # The picture goes on until the check has ended.
+        await checks(let_go, str(flag))
+        await picture
+    finally:
+        pictures.close()
+        checks.close()
 
 
 async def test_a_caller_that_is_cancelled_leaves_its_file_to_the_worker(tmp_path: Path) -> None:
