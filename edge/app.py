@@ -68,6 +68,7 @@ log = logging.getLogger(__name__)
 DRAIN_S = 2.0
 FLUSH_S = 1.0
 GARBAGE_S = 30.0
+PICTURE_S = 60.0
 NEVER = 1_000_000
 M_MMAP_THRESHOLD = -3
 MAPPED_BYTES = 256 * 1024
@@ -100,6 +101,7 @@ class Edge:
         self._bus = EventBus()
         self._router = InputRouter()
         self._workers = Workers()
+        self._painters = Workers(limit_s=PICTURE_S)
         self._machines: dict[str, MachineSupervisor] = {}
         self._hands: dict[str, MachineHand] = {}
         self._sources: list[tuple[str, SafetyInputSource]] = []
@@ -155,6 +157,7 @@ class Edge:
             await guardian.start()
             stack.push_async_callback(guardian.stop)
             stack.callback(self._workers.close)
+            stack.callback(self._painters.close)
             self._plug_machines(guardian, recorder)
             shelf = ProgramShelf(settings.lab.data_dir / "programs")
             tables = {machine.id: machine.tools for machine in settings.machine}
@@ -171,9 +174,10 @@ class Edge:
                 clock=self._clock,
                 visit_id=lambda: visits.visit.visit_id if visits.visit else None,
             )
-            scenes = Scenes(catalog, self._workers)
+            # Checks and starts wait for the one process; pictures and estimates, which may wait, have their own.
+            scenes = Scenes(catalog, self._painters)
             twins = Twins(self._machines, jobs, scenes, self._bus)
-            estimates = Estimates(self._machines, jobs, catalog, scenes, self._workers, self._bus)
+            estimates = Estimates(self._machines, jobs, catalog, scenes, self._painters, self._bus)
             jobs.estimate_by(estimates.left)
             zeros = {
                 key: WorkZero(machine, self._hands[key], store, recorder) for key, machine in self._machines.items()

@@ -18,6 +18,7 @@ from edge.domain.tool import Tool
 from edge.gcode.following import Follower, Moves, Report
 from edge.gcode.scene import Scene, relief_bytes
 from edge.gcode.stock import Erosion
+from edge.services.effort import effort
 from edge.services.scenes import Packed, pack
 
 P = ParamSpec("P")
@@ -26,8 +27,10 @@ T = TypeVar("T")
 CELLS = 512
 NEWS_AT_ONCE = 50
 MOVES_AT_ONCE = 200
+EFFORT_AT_ONCE = 5e6
 REST = 2.0
-"""Reports that are placed and moves that are cut in one go, and the rest after it, in shares of what it took.
+"""Reports that are placed and moves that are cut in one go, which costs at most so much (edge.services.effort) or is a
+single move, some 20 ms; and the rest after it, in shares of what it took.
 
 The thread has the real-time priority of the service: a long backlog without rests would use up what the kernel grants
 to such threads, and then all of them stand still for 50 ms (sched_rt_runtime_us), also the one that holds machines.
@@ -60,6 +63,7 @@ class Cut:
     def __init__(self, tools: Sequence[Tool], block: Block, follower: Follower) -> None:
         """Begin with the whole `block`. Raises NotMaterial."""
         self._tools = tuple(tools)
+        self._radius = np.array([tool.diameter / 2 for tool in tools], dtype=np.float64)
         self._block = block
         self._erosion = Erosion(block, CELLS)
         self._follower = follower
@@ -84,8 +88,9 @@ class Cut:
 
     async def cut(self, moves: Moves) -> None:
         """Cut along `moves`. For one caller at a time."""
-        for first in range(0, len(moves), MOVES_AT_ONCE):
-            await _gently(self._erode, moves, first)
+        done = 0
+        while done < len(moves):
+            done = await _gently(self._erode, moves, done)
 
     async def planned_mm3(self) -> float:
         """Return how much the whole path takes away."""
@@ -118,8 +123,9 @@ class Cut:
             case Mark.BREAK:
                 return self._follower.lift()
 
-    def _erode(self, moves: Moves, at: int) -> None:
-        tools = moves.tool[at : at + MOVES_AT_ONCE]
+    def _erode(self, moves: Moves, at: int) -> int:
+        """Cut some moves from the number `at` on, and return the number of the first that is left."""
+        tools = moves.tool[at : at + self._many(moves, at)]
         edges = np.flatnonzero(np.diff(tools.astype(np.int64), prepend=-1, append=-1)) + at
         taken = 0.0
         with self._lock:
@@ -129,6 +135,14 @@ class Cut:
                 taken += float(self._erosion.cut(start, end, tool).sum())
             self.removed_mm3 += taken
             self.version += taken > 0.0
+        return at + len(tools)
+
+    def _many(self, moves: Moves, at: int) -> int:
+        """Return how many moves are cut in one go."""
+        part = slice(at, at + MOVES_AT_ONCE)
+        start, end = moves.start[part].astype(np.float64), moves.end[part].astype(np.float64)
+        costs = effort(start, end, self._radius[moves.tool[part]], self._block, CELLS)
+        return max(1, int(np.searchsorted(np.cumsum(costs), EFFORT_AT_ONCE, side="right")))
 
     def _pack(self, planned_mm3: float | None) -> tuple[tuple[int, float | None], Packed]:
         with self._lock:

@@ -20,6 +20,7 @@ from edge.gcode.scene import MOST_SEGMENTS, Scene, relief_bytes, scene_bytes, sc
 from edge.gcode.stock import mill
 from edge.gcode.tooling import guess_block, tool_of
 from edge.services.checking import Basis
+from edge.services.effort import affordable
 from edge.services.preparing import Wish, motion_settings
 from edge.services.programs import Offload, ProgramCatalog
 
@@ -83,15 +84,22 @@ def draw_packed(data: bytes, basis: Basis, material: Material) -> Packed:
 
 
 def cut_packed(data: bytes, basis: Basis, material: Material, cells: int) -> Packed:
-    """Return what a program leaves of its material, for a screen. Runs in a worker. Raises NotMaterial, NotMilling."""
+    """Return what a program leaves of its material, for a screen: in `cells` along the longer side, or in fewer.
+
+    Runs in a worker. Raises NotMaterial, NotMilling, and Refused for more moves than can be reckoned in a short time.
+    """
     program, table = _read(data, basis), material.table
     block = material.block or guess_block(program, table)
+    cells = affordable(program, table, block, cells, basis.offset)
     relief = mill(program, table, block, cells=cells, work_offset=basis.offset).relief
     return pack(relief_bytes(relief, planned_mm3=relief.removed_mm3))
 
 
 class Scenes:
-    """Pictures of programs, for a machine as it stands. What was asked for twice at once is made once."""
+    """Pictures of programs, for a machine as it stands. What was asked for twice at once is made once.
+
+    What is long goes to `offload`, which is not what checks and starts of jobs wait for.
+    """
 
     def __init__(self, catalog: ProgramCatalog, offload: Offload) -> None:
         self._catalog = catalog
@@ -117,9 +125,9 @@ class Scenes:
         return await self._once(("scene", *key), make)
 
     async def stock(self, program_id: str, info: MachineInfo, offset: Position | None, cells: int) -> Packed:
-        """Return what a program leaves, in `cells` cells along the longer side.
+        """Return what a program leaves, in `cells` cells along the longer side; in fewer for very many moves.
 
-        Raises NotFound, ProgramRejected, StoreUnavailable, NotMaterial, NotMilling.
+        Raises NotFound, ProgramRejected, StoreUnavailable, NotMaterial, NotMilling, Refused.
         """
         key, basis, material = self._asked(program_id, info, offset)
 
