@@ -79,7 +79,7 @@ def check_program(
         with _stages("Reading", "Looking at limits and tools", "Planning the time") as stage:
             stage()
             text = _text(file)
-            read = _interpret(text, target)
+            read = _interpret(text, target, zero)
             stage()
             findings = check(read, target.travel, zero, banned=_banned(target), tools=target.tools, source=text)
             stage()
@@ -107,7 +107,7 @@ def time_of_program(
     _require_size(file)
     with _stages("Reading", "Planning the time") as stage:
         stage()
-        read = _read(file, target)
+        read = _read(file, target, zero)
         stage()
         planned = plan(read, target.motion, zero)
     parts = parts_of(read, planned)
@@ -158,7 +158,7 @@ def stock_of_program(
     _require_size(file)
     with _stages("Reading", "Cutting", "Writing") as stage:
         stage()
-        read = _read(file, target)
+        read = _read(file, target, zero)
         stage()
         tools = target.tools or {}
         part: Relief | Profile
@@ -236,8 +236,8 @@ def _require_size(file: Path) -> None:
         _fail(f"{refusal.text} {refusal.remedy}", 1)
 
 
-def _read(file: Path, target: Target) -> Program:
-    return _interpret(_text(file), target)
+def _read(file: Path, target: Target, zero: Position | None = None) -> Program:
+    return _interpret(_text(file), target, zero)
 
 
 def _text(file: Path) -> bytes:
@@ -247,8 +247,8 @@ def _text(file: Path) -> bytes:
         _fail(f"{file} cannot be read: {error.strerror or error}.", 2)
 
 
-def _interpret(text: bytes, target: Target) -> Program:
-    return interpret(text, dialect=Dialect(tool_change=target.tool_change))
+def _interpret(text: bytes, target: Target, zero: Position | None) -> Program:
+    return interpret(text, dialect=Dialect(tool_change=target.tool_change, start=None, offset=zero))
 
 
 def _require_suffix(output: Path, *suffixes: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.gcode.modal import PLANE_AXES
+from edge.gcode.circles import PLANE_AXES
 from edge.gcode.model import Bools, Floats, Ints, Kind, Segments
 
 _NO_TURN = 5e-7

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Simple lines, many at a time: whole-array arithmetic on the columns of `lexer`.
 
-A run of lines is interpreted up to the first that the controller would refuse; that one is left to `modal`, which
-knows which error it is.
+A run of lines is interpreted up to the first that the controller would refuse, or that counts from a place which
+nobody has given; that one is left to `modal`, which knows what to say of it.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.gcode.lexer import Column, Lexed
-from edge.gcode.modal import (
+from edge.gcode.blocks import AXES
+from edge.gcode.circles import (
     ARC_TOLERANCE,
     ARC_TOLERANCE_LARGE,
     ARC_TOLERANCE_SHARE,
-    MAX_TIGHT,
     PLANE_AXES,
     ROUNDING,
     ROUNDING_SHARE,
-    SPINDLE_OFF,
-    Modal,
 )
+from edge.gcode.lexer import Column, Lexed
+from edge.gcode.modal import MACHINE, MAX_TIGHT, SPINDLE_OFF, ZERO, Modal
 from edge.gcode.model import Bools, Floats, Ints, Kind, StopKind, Stops
 from edge.gcode.segments import SegmentBuilder, SegmentRows
 
@@ -58,12 +57,17 @@ def run_batch(lexed: Lexed, at: int, until: int, modal: Modal, builder: SegmentB
     motion = _motion(lexed, first, last, words, modal)
     arcs, centres, planes, bad, close = _find_arcs(lexed, first, last, motion, modal)
     done = _first_refused(lexed, first, last, words, motion, arcs[bad], modal)
+    done = min(done, _first_unplaced(lexed, first, last, arcs, planes, modal))
     if done == 0:
         return 0
     modal.note_tight((close[close < done][:MAX_TIGHT] + at).tolist())
     moving = np.flatnonzero(motion.moves[:done])
     _change_state(lexed, first, first + done, at, moving, modal, builder)
-    frame = _frames(lexed, first, done, modal)
+    origin, base = modal.origin, modal.base
+    frame = _carried(lexed, first, done, modal, modal.machine_frame, [place == MACHINE for place in base])
+    unplaced = _carried(
+        lexed, first, done, modal, [place > MACHINE for place in origin], [place > MACHINE for place in base]
+    )
     every = len(moving) == count
     kind = motion.kind if every else motion.kind[moving]
     feed = motion.feed if every else motion.feed[moving]
@@ -78,6 +82,7 @@ def run_batch(lexed: Lexed, at: int, until: int, modal: Modal, builder: SegmentB
             kind=kind,
             wire=moving + at,
             machine_frame=None if frame is None else frame[moving],
+            unplaced=None if unplaced is None else unplaced[moving],
             arc=np.searchsorted(moving, arcs[kept]),
             arc_centre=centres[kept],
             arc_plane=planes[kept],
@@ -88,6 +93,9 @@ def run_batch(lexed: Lexed, at: int, until: int, modal: Modal, builder: SegmentB
     modal.position = [float(ends[done - 1]) for ends in motion.ends]
     if frame is not None:
         modal.machine_frame = [bool(flag) for flag in frame[done - 1]]
+    if modal.absolute and origin != base:
+        given = [lexed.gives(axis, at, done) for axis in AXES]
+        modal.origin = [base[axis] if given[axis] else origin[axis] for axis in range(3)]
     return done
 
 
@@ -197,16 +205,44 @@ def _find_arcs(
     return arcs, here + offsets, plane.astype(np.int8), bad, close
 
 
-def _frames(lexed: Lexed, first: int, done: int, modal: Modal) -> Bools | None:
-    """Return per line and axis whether the position after it is a machine coordinate; None where none is."""
-    if not any(modal.machine_frame):
+def _first_unplaced(lexed: Lexed, first: int, last: int, arcs: Ints, planes: NDArray[np.int8], modal: Modal) -> int:
+    """Return the first line that `modal` has to report or to judge, because nobody knows where an axis stands."""
+    count = last - first
+    if modal.origin == modal.base == [ZERO] * 3:
+        return count
+    found = [count]
+    for axis, letter in enumerate(AXES):
+        before, after = modal.origin[axis], modal.base[axis]
+        column = lexed.letter(letter).between(first, last)
+        turning = arcs[(_PLANES[planes.astype(np.int64), :2] == axis).any(axis=1)]
+        if not modal.absolute:
+            if modal.unnoted(axis, before):
+                found += [*column.rows[column.values != 0.0][:1].tolist(), *turning[:1].tolist()]
+            continue
+        given = int(column.rows[0]) if len(column) else count
+        if before != after:
+            found += turning[turning == given].tolist()
+        if modal.unnoted(axis, before):
+            found += turning[turning < given][:1].tolist()
+        if modal.unnoted(axis, after):
+            found += turning[turning >= given][:1].tolist()
+    return min(found)
+
+
+def _carried(lexed: Lexed, first: int, done: int, modal: Modal, before: list[bool], after: list[bool]) -> Bools | None:
+    """Return per line and axis a flag: `after` from the first coordinate of the axis on. None where it is nowhere set.
+
+    A distance leaves it as it is.
+    """
+    if not any(before) and not (modal.absolute and any(after)):
         return None
-    frame = np.zeros((done, 3), dtype=np.bool_)
-    for axis, letter in enumerate("XYZ"):
-        if modal.machine_frame[axis]:
-            rows = lexed.letter(letter).between(first, first + done).rows
-            frame[: rows[0] if modal.absolute and len(rows) else done, axis] = True
-    return frame
+    flags = np.zeros((done, 3), dtype=np.bool_)
+    for axis, letter in enumerate(AXES):
+        rows = lexed.letter(letter).between(first, first + done).rows
+        given = int(rows[0]) if modal.absolute and len(rows) else done
+        flags[:given, axis] = before[axis]
+        flags[given:, axis] = after[axis]
+    return flags
 
 
 def _change_state(

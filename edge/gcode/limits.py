@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,13 +16,18 @@ from edge.gcode.cutting import check_cutting
 from edge.gcode.diagnostics import Diagnostic, Severity
 from edge.gcode.findings import at_word, first_of, per_line, with_columns
 from edge.gcode.model import Floats, Kind, Program
+from edge.gcode.stops import MOST_STOPS, stop_too_many
 from edge.gcode.tooling import speed_words
 
 VISITOR_BANNED: frozenset[str] = frozenset(
     {"$", "G10", "G28", "G28.1", "G30", "G30.1", "G38.2", "G38.3", "G38.4", "G38.5", "G43.1", "G53", "G92", "G92.1"}
     | {"G55", "G56", "G57", "G58", "G59", "G93", "M0", "M6"}
+    | {"feed-over-limit", "spindle-over-limit", "spindle-under-limit"}
 )
-"""What a visitor's job has no use for: settings, places kept in the controller, probing, other zeros, waiting."""
+"""What a visitor's job has no use for: settings, places kept in the controller, probing, other zeros, waiting.
+
+Nor for a feed or speed that the controller runs at another one, which anybody else is warned of.
+"""
 
 OPERATOR_BANNED: frozenset[str] = frozenset({"$", "G10", "G28.1", "G30.1", "M6"})
 """What no streamed program may hold: settings, and writers of the EEPROM, during which bytes get lost."""
@@ -34,6 +40,7 @@ _TOUCH = 1e-6
 
 _PLACE_UNKNOWN = frozenset({"G28", "G30", "G10", "G92.1", "G55", "G56", "G57", "G58", "G59"})
 
+_AND = {"XY": "X and Y", "XZ": "X and Z", "YZ": "Y and Z", "XYZ": "X, Y and Z", "X": "X", "Y": "Y", "Z": "Z"}
 _PLACES = "Remove it: places are set at the machine, while no program runs."
 _OTHER_ZERO = "Use G54, the zero that is set for the piece."
 _PROBE = "Remove it: probe from the console before the start."
@@ -67,18 +74,20 @@ def check(
     """Return what is wrong with `program` on a machine, in order of the lines.
 
     travel is in machine coordinates; work_offset is machine minus work position, both mm. Where one of them is not
-    known, what depends on it is not checked and a warning says so. A word of `banned` is an error (`G10`, `M6`, `$`
-    for any line that begins with one). tools is the machine's table by T number, empty where nobody has described any
-    and None for a machine that cuts with no tool: then neither tools nor material are checked. Without a block it is
-    guessed, and what depends on it is no more than a warning. source is what the program was made of: without it the
-    findings about motions have words, but no columns. The program is refused when any of the findings is an error;
-    findings over `max_diagnostics` are left out, errors last.
+    known, what depends on it is not checked and a warning says so; so it is with places that the program has not given,
+    which are an error for a role that may not use G92. A word of `banned` is an error (`G10`, `M6`, `$`
+    for any line that begins with one), and so is a finding whose code is in it. tools is the machine's table by T
+    number, empty where nobody has described any and None for a machine that cuts with no tool: then neither tools nor
+    material are checked. Without a block it is guessed, and what depends on it is no more than a warning. source is
+    what the program was made of: without it the findings about motions have words, but no columns. The program is
+    refused when any of the findings is an error; findings over `max_diagnostics` are left out, errors last.
     """
     findings = list(program.diagnostics)
     findings += _words(program, banned)
+    findings += _unplaced(program, banned)
     if travel is not None:
         findings += _spindle(program, travel)
-        findings += _feeds(program, travel, max_diagnostics)
+        findings += _feeds(program, travel)
         if work_offset is not None:
             findings += _reach(program, travel, work_offset, max_diagnostics)
     if travel is None or work_offset is None:
@@ -89,6 +98,7 @@ def check(
     if tools is not None:
         findings += check_cutting(program, tools, block, work_offset)
     findings += _whole(program)
+    findings = [replace(item, severity=Severity.ERROR) if item.code in banned else item for item in findings]
     if len(findings) > max_diagnostics:
         findings = sorted(findings, key=lambda finding: (_RANK[finding.severity], finding.line))[:max_diagnostics]
     if source is not None:
@@ -114,41 +124,55 @@ def _words(program: Program, banned: frozenset[str]) -> list[Diagnostic]:
     return findings
 
 
+def _unplaced(program: Program, banned: frozenset[str]) -> list[Diagnostic]:
+    severity = Severity.ERROR if "G92" in banned else Severity.WARNING
+    remedy = (
+        "Go to a place of the piece before it, with G90 and X, Y and Z, or watch the first run with a hand at Hold."
+    )
+    return [
+        Diagnostic(
+            severity,
+            found.line,
+            found.column,
+            "place-unknown",
+            f"{found.word} counts from a place of {_AND[found.axes]} that the program has not given: the travel after "
+            "it is not checked.",
+            remedy,
+            words=(found.word,),
+        )
+        for found in program.unplaced
+    ]
+
+
 def _spindle(program: Program, travel: Travel) -> list[Diagnostic]:
     findings: list[Diagnostic] = []
     for command in program.commands:
         if command.name == "S" and command.value > travel.max_spindle:
-            shown = f"S{command.value:g}"
-            text = f"The speed {shown} is over the machine's {travel.max_spindle:g} rev/min."
-            findings.append(at_word(command, Severity.ERROR, "spindle-over-limit", text, "Use a lower S.", shown))
+            shown, most = f"S{command.value:g}", f"{travel.max_spindle:g} rev/min"
+            text = f"The speed {shown} is over the machine's {most}. The controller will run it at {most}."
+            findings.append(at_word(command, Severity.WARNING, "spindle-over-limit", text, "Use a lower S.", shown))
     if travel.min_spindle > 0:
         wire, speed = speed_words(program)
         under = np.flatnonzero((speed > 0) & (speed < travel.min_spindle))
         if len(under):
             shown, line = f"S{speed[under[0]]:g}", program.text.source_lines[int(wire[under[0]])]
             least = f"{travel.min_spindle:g} rev/min"
-            text = f"The speed {shown} is under the machine's least: the spindle is told to turn at {least} instead."
+            text = f"The speed {shown} is under the machine's {least}. The controller will run it at {least}."
             remedy = "Use a higher S, or check that S is in rev/min."
             findings.append(Diagnostic(Severity.WARNING, line, 0, "spindle-under-limit", text, remedy, words=(shown,)))
     return findings
 
 
-def _feeds(program: Program, travel: Travel, limit: int) -> list[Diagnostic]:
+def _feeds(program: Program, travel: Travel) -> list[Diagnostic]:
     segments = program.segments
     feed = segments.feed
-    over = feed > travel.max_feed
     findings: list[Diagnostic] = []
-    if over.any():
-        findings += per_line(
-            program,
-            over & (segments.kind != Kind.RAPID),
-            limit,
-            Severity.ERROR,
-            "feed-over-limit",
-            lambda row: f"The feed F{feed[row]:g} mm/min is over the machine's {travel.max_feed:g} mm/min.",
-            "Use a lower F.",
-            lambda _: "F",
-        )
+    over = np.flatnonzero((feed > travel.max_feed) & (segments.kind != Kind.RAPID))
+    if len(over):
+        shown, most = f"F{feed[over[0]]:g} mm/min", f"{travel.max_feed:g} mm/min"
+        # Not "at": across two axes the sum may be faster than each.
+        text = f"The feed {shown} is over the machine's {most}. The controller will run each axis at {most} at most."
+        findings += first_of(program, over, Severity.WARNING, "feed-over-limit", text, "Use a lower F.", "F")
     under = np.flatnonzero((feed > 0) & (feed < LEAST_FEED))
     if len(under):
         text = f"The feed is {feed[under].min():g} mm/min, and the controller moves at {LEAST_FEED:g} mm/min at least."
@@ -168,6 +192,8 @@ def _reach(program: Program, travel: Travel, work_offset: Position, limit: int) 
     shift = np.where(segments.machine_frame, 0.0, offset)
     low, high = low + shift, high + shift
     under, over = least - low, high - most
+    # Both ends of an arc count from the same place: where one end is known, the whole of it is.
+    under[segments.unplaced] = over[segments.unplaced] = 0.0
     finite = np.isfinite(low).all(axis=1) & np.isfinite(high).all(axis=1)
     outside = ~finite | (under > _TOUCH).any(axis=1) | (over > _TOUCH).any(axis=1)
 
@@ -211,6 +237,12 @@ def _fits(program: Program, least: Floats, most: Floats) -> bool:
 
 def _whole(program: Program) -> list[Diagnostic]:
     findings: list[Diagnostic] = []
+    if any(command.name in ("M0", "M6") for command in program.commands):
+        line = stop_too_many(program.text)
+        if line is not None:
+            text = f"The program stops over {MOST_STOPS} times for a person."
+            remedy = "Remove stops, or split it into smaller programs."
+            findings.append(Diagnostic(Severity.ERROR, line, 0, "too-many-stops", text, remedy))
     if not program.text.lines:
         text = "The program has no line that does anything."
         findings.append(Diagnostic(Severity.ERROR, 0, 0, "empty", text, "Choose another file."))

@@ -8,10 +8,11 @@ come before the first change: a refused line changes nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from edge.gcode.blocks import AXES, MAX_LINE_NUMBER, MOTION_OFF, PROBE, Block, BlockError
+from edge.gcode.circles import PLANE_AXES, ROUNDING, arc_length, ends_agree, radius_offset, tight
 from edge.gcode.model import Dialect, Kind, StopKind
 from edge.gcode.segments import Flags, SegmentBuilder, Triple
 
@@ -19,25 +20,33 @@ T = TypeVar("T")
 
 INCH = 25.4
 """mm."""
-PLANE_AXES = ((0, 1, 2), (2, 0, 1), (1, 2, 0))
-"""First, second and linear axis of G17, G18, G19."""
-ARC_TOLERANCE = 0.005
-ARC_TOLERANCE_LARGE = 0.5
-ARC_TOLERANCE_SHARE = 0.001
-"""mm, mm, share of the radius: by how much start and end radius of an arc may differ (error:33)."""
-ROUNDING = 1e-4
-ROUNDING_SHARE = 2.5e-7
-"""mm, share of the radius: how far the controller's single precision may be off, depending on its zero."""
 MAX_TIGHT = 50
+MAX_UNPLACED = 50
+ZERO, MACHINE, _START, _FIRST_PLACE, _SECOND_PLACE, _CONTACT = range(6)
+"""What a coordinate counts from: the zero at the start; machine zero, where the work offset is not known; where the
+machine stood; the places of G28 and G30; and, from the last number on, where a probing move has ended, one each.
+"""
+_PLACE_OF = {"G28": _FIRST_PLACE, "G30": _SECOND_PLACE}
 SPINDLE_OFF = 5
 _ZEROS = 6
+
+
+class End(NamedTuple):
+    """Where a motion ends: mm, what each axis counts from, and whether it is a machine coordinate."""
+
+    point: Triple
+    origin: tuple[int, int, int]
+    frame: Flags
 
 
 class Modal:
     """Modal state; lengths mm in the frame of the zero that was active at the start, feed mm/min.
 
-    shift is what a programmed coordinate is off that frame by (G92 and tool length given in the program). tight_arcs
-    are the first wire lines with an arc whose radius only just reaches: there the controller's rounding decides.
+    shift is what a programmed coordinate is off that frame by (G92 and tool length given in the program). origin says
+    what the position counts from, per axis, and base what a programmed coordinate does: over MACHINE it is a place that
+    nobody knows, and two positions compare only where they count from the same. unplaced are the first lines, as (wire
+    line, index of the word, axes), that count from such a place. tight_arcs are the first wire lines with an arc whose
+    radius only just reaches: there the controller's rounding decides.
     """
 
     def __init__(self, dialect: Dialect, builder: SegmentBuilder) -> None:
@@ -53,9 +62,16 @@ class Modal:
         self.mist = False
         self.feed = 0.0
         self.speed = 0.0
-        self.position: list[float] = [dialect.start.x, dialect.start.y, dialect.start.z]
+        start, offset = dialect.start, dialect.offset
+        self.offset = None if offset is None else (offset.x, offset.y, offset.z)
+        self.position: list[float] = [0.0, 0.0, 0.0] if start is None else [start.x, start.y, start.z]
+        self.origin = [_START if start is None else ZERO] * 3
         self.machine_frame = [False, False, False]
         self.shift = [0.0, 0.0, 0.0]
+        self.base = [ZERO, ZERO, ZERO]
+        self.unplaced: list[tuple[int, int, str]] = []
+        self._noted: set[tuple[int, int]] = set()
+        self._contacts = _CONTACT
         self.tool_length = 0.0
         self.tight_arcs: list[int] = []
 
@@ -86,7 +102,7 @@ class Modal:
         if axis_command == "tool_length" and block.tool_length == "G43.1" and axes != [2]:
             raise BlockError(37, block.code_at("G43.1"), *(block.where[AXES[axis]] for axis in axes if axis != 2))
         self._check_non_modal(block, unused)
-        target, frame = self._target(block, axes, scale)
+        end = self._target(block, axes, scale)
         if block.non_modal == "G53" and motion not in (0, 1):
             raise BlockError(30, block.code_at("G53"), *([block.motion_at] if block.motion is not None else []))
         if block.non_modal in ("G28", "G30") and not axes:
@@ -107,29 +123,62 @@ class Modal:
                 elif motion == PROBE:
                     if not axes:
                         raise BlockError(26, *block.motion_words)
-                    if math.dist(target, self.position) <= ROUNDING:
+                    if self._stays(end):
                         raise BlockError(33, *block.motion_words)
                 else:
-                    centre = self._arc_centre(block, motion, plane, target, scale, unused)
+                    centre = self._arc_centre(block, motion, plane, end, scale, unused)
         if axis_command:
             unused -= set(AXES)
         if unused:
             raise BlockError(36, *sorted(block.where[letter] for letter in unused))
         if centre is not None and "R" in block.values:
             first, second, _ = PLANE_AXES[plane]
-            chord = math.hypot(target[first] - self.position[first], target[second] - self.position[second])
+            chord = math.hypot(end.point[first] - self.position[first], end.point[second] - self.position[second])
             if tight(abs(block.values["R"] * scale), chord):
                 self.note_tight([wire])
+        moves = axis_command == "motion" and motion != MOTION_OFF
+        turns = moves and motion in (Kind.ARC_CW, Kind.ARC_CCW)
+        self._note_unplaced(block, wire, end, PLANE_AXES[plane][:2] if turns else ())
         self._apply(block, wire, feed, scale)
-        self._apply_offsets(block, wire, axes, target, frame)
+        self._apply_offsets(block, wire, axes, end)
         self.motion = motion
-        if axis_command == "motion" and motion != MOTION_OFF:
-            self._move(target, frame, feed, motion, wire, centre)
+        if moves:
+            self._move(end, feed, motion, wire, centre)
+            if motion == PROBE:
+                self._lose(axes)
         self._flow(block, wire)
 
     def note_tight(self, wires: list[int]) -> None:
         """Keep the first of the arcs whose radius only just reaches."""
         self.tight_arcs = [*self.tight_arcs, *wires[: MAX_TIGHT - len(self.tight_arcs)]]
+
+    def unnoted(self, axis: int, origin: int) -> bool:
+        """Return whether a line that counts from this place of the axis is still to be reported."""
+        news = origin > MACHINE and origin not in _PLACE_OF.values() and (axis, origin) not in self._noted
+        return news and len(self.unplaced) < MAX_UNPLACED
+
+    def _note_unplaced(self, block: Block, wire: int, end: End, arc_axes: Iterable[int]) -> None:
+        """Report a line that counts from a place that nobody has given: a distance, an arc or a G92."""
+        absolute = self.absolute if block.absolute is None else block.absolute
+        concerned = {axis for axis in arc_axes if end.origin[axis] == self.origin[axis]}
+        if block.non_modal == "G92":
+            concerned.update(block.axis_words)
+        elif not absolute and block.axis_command in ("", "motion") and block.non_modal != "G53":
+            concerned.update(axis for axis in block.axis_words if block.values[AXES[axis]] != 0.0)
+        news = {axis for axis in concerned if self.unnoted(axis, self.origin[axis])}
+        # Where only one end of an arc is known, not even its shape is.
+        news.update(axis for axis in arc_axes if end.origin[axis] != self.origin[axis])
+        if news and len(self.unplaced) < MAX_UNPLACED:
+            self._noted.update((axis, self.origin[axis]) for axis in news)
+            places = [block.where[AXES[axis]] for axis in block.axis_words]
+            at = block.code_at("G92") if block.non_modal == "G92" else min(places)
+            self.unplaced.append((wire, at, "".join(AXES[axis] for axis in sorted(news))))
+
+    def _lose(self, axes: Iterable[int]) -> None:
+        """Take note that the axes have stopped somewhere on their way."""
+        for axis in axes:
+            self.origin[axis] = self._contacts
+        self._contacts += 1
 
     def _feed(self, block: Block, motion: int, axis_command: str) -> float:
         """Return the feed that holds for the line: mm/min, or 1/min under G93."""
@@ -164,28 +213,41 @@ class Modal:
         elif block.non_modal == "G92" and not axes:
             raise BlockError(26, at)
 
-    def _target(self, block: Block, axes: list[int], scale: float) -> tuple[Triple, Flags]:
-        """Return the end point, and per axis whether it is a machine coordinate."""
+    def _target(self, block: Block, axes: list[int], scale: float) -> End:
+        """Return where the line leads."""
         absolute = self.absolute if block.absolute is None else block.absolute
-        target, frame = list(self.position), list(self.machine_frame)
+        point, origin, frame = list(self.position), list(self.origin), list(self.machine_frame)
         for axis in axes:
             value = block.values[AXES[axis]] * scale
             if block.non_modal == "G53":
-                target[axis], frame[axis] = value, True
+                point[axis], origin[axis] = self._from_machine(axis, value)
             elif absolute:
-                target[axis], frame[axis] = value + self.shift[axis], False
+                point[axis], origin[axis] = value + self.shift[axis], self.base[axis]
             else:
-                target[axis] += value
-        return (target[0], target[1], target[2]), (frame[0], frame[1], frame[2])
+                point[axis] += value
+                continue
+            frame[axis] = origin[axis] == MACHINE
+        return _end(point, origin, frame)
+
+    def _from_machine(self, axis: int, value: float) -> tuple[float, int]:
+        """Return a machine coordinate as a position, and what that counts from."""
+        return (value, MACHINE) if self.offset is None else (value - self.offset[axis], ZERO)
+
+    def _stays(self, end: End) -> bool:
+        """Return whether a motion ends where it begins, as far as anybody knows."""
+        return list(end.origin) == self.origin and math.dist(end.point, self.position) <= ROUNDING
 
     def _arc_centre(
-        self, block: Block, motion: int, plane: int, target: Triple, scale: float, unused: set[str]
+        self, block: Block, motion: int, plane: int, end: End, scale: float, unused: set[str]
     ) -> tuple[float, float] | None:
         """Return the centre in the plane's axes; raises BlockError as the controller would answer.
 
         None for an arc by radius that goes along the plane's linear axis only: the controller makes one straight move
-        of it, because no number comes out of its division by the chord.
+        of it, because no number comes out of its division by the chord. None also where one end is known and the other
+        is not: whether the controller takes that arc depends on where the machine stands.
         """
+        target = end.point
+        known = all(end.origin[axis] == self.origin[axis] for axis in PLANE_AXES[plane][:2])
         first, second, _ = PLANE_AXES[plane]
         places = block.motion_words
         axes = block.axis_words
@@ -197,9 +259,9 @@ class Modal:
         x, y = target[first] - here[0], target[second] - here[1]
         if "R" in block.values:
             unused.discard("R")
-            if math.dist(target, self.position) <= ROUNDING:
+            if self._stays(end):
                 raise BlockError(33, *places)
-            if math.hypot(x, y) <= ROUNDING:
+            if not known or math.hypot(x, y) <= ROUNDING:
                 return None
             offset = radius_offset(x, y, block.values["R"] * scale, clockwise=motion == Kind.ARC_CW)
             if offset is None:
@@ -209,6 +271,8 @@ class Modal:
         if letters[0] not in block.values and letters[1] not in block.values:
             raise BlockError(35, *places)
         unused -= {"I", "J", "K"}
+        if not known:
+            return None
         i, j = (block.values.get(letter, 0.0) * scale for letter in letters)
         if not ends_agree(math.hypot(x - i, y - j), math.hypot(i, j)):
             raise BlockError(33, *places)
@@ -240,7 +304,7 @@ class Modal:
             self.plane = block.plane
         self.scale = scale
 
-    def _apply_offsets(self, block: Block, wire: int, axes: list[int], target: Triple, frame: Flags) -> None:
+    def _apply_offsets(self, block: Block, wire: int, axes: list[int], end: End) -> None:
         if block.tool_length:
             length = block.values["Z"] * self.scale if block.tool_length == "G43.1" else 0.0
             if length != self.tool_length:
@@ -258,38 +322,48 @@ class Modal:
             case "G92":
                 for axis in axes:
                     self.shift[axis] = self.position[axis] - block.values[AXES[axis]] * self.scale
+                    self.base[axis] = self.origin[axis]
                 self.builder.stop(wire, StopKind.OFFSET)
             case "G92.1":
                 self.shift = [0.0, 0.0, self.tool_length]
+                self.base = [ZERO, ZERO, ZERO]
                 self.builder.stop(wire, StopKind.OFFSET)
             case "G28" | "G30":
                 if axes:
-                    self._move(target, frame, 0.0, Kind.RAPID, wire, None)
-                # Where the second leg ends is kept in the controller: machine zero, where nobody has set another place.
-                home = axes or range(3)
-                target = _with(self.position, home, to=0.0)
-                self._move(target, _with(self.machine_frame, home, to=True), 0.0, Kind.RAPID, wire, None)
+                    self._move(end, 0.0, Kind.RAPID, wire, None)
+                self._move(self._home(block.non_modal, axes or range(3)), 0.0, Kind.RAPID, wire, None)
             case _:
                 pass
 
-    def _move(
-        self, target: Triple, frame: Flags, feed: float, motion: int, wire: int, centre: tuple[float, float] | None
-    ) -> None:
-        start = self.position
+    def _home(self, place: str, axes: Iterable[int]) -> End:
+        """Return where the second leg of G28 or G30 ends.
+
+        The place is kept in the controller: machine zero, where nobody has set another.
+        """
+        point, origin, frame = list(self.position), list(self.origin), list(self.machine_frame)
+        for axis in axes:
+            point[axis] = self._from_machine(axis, 0.0)[0]
+            origin[axis], frame[axis] = _PLACE_OF[place], self.offset is None
+        return _end(point, origin, frame)
+
+    def _move(self, end: End, feed: float, motion: int, wire: int, centre: tuple[float, float] | None) -> None:
+        start, (target, origin, frame) = self.position, end
         straight = motion == PROBE or (motion >= Kind.ARC_CW and centre is None)
         kind = Kind.LINEAR if straight else Kind(motion)
         if self.inverse_time and kind is not Kind.RAPID:
-            feed *= math.dist(start, target) if centre is None else _arc_length(start, target, centre, kind, self.plane)
+            feed *= math.dist(start, target) if centre is None else arc_length(start, target, centre, kind, self.plane)
         self.builder.add(
             target,
             feed=0.0 if kind is Kind.RAPID else feed,
             kind=kind,
             wire=wire,
             machine_frame=frame,
+            unplaced=(origin[0] > MACHINE, origin[1] > MACHINE, origin[2] > MACHINE),
             centre=centre,
             plane=self.plane,
         )
         self.position = list(target)
+        self.origin = list(origin)
         self.machine_frame = list(frame)
 
     def _flow(self, block: Block, wire: int) -> None:
@@ -301,46 +375,10 @@ class Modal:
             self.zero, self.spindle, self.flood, self.mist = 54, SPINDLE_OFF, False, False
 
 
-def _with(values: Sequence[T], axes: Container[int], *, to: T) -> tuple[T, T, T]:
-    """Return three values with another one on some axes."""
-    x, y, z = (to if axis in axes else known for axis, known in enumerate(values))
+def _end(point: Sequence[float], origin: Sequence[int], frame: Sequence[bool]) -> End:
+    return End(_triple(point), _triple(origin), _triple(frame))
+
+
+def _triple(values: Sequence[T]) -> tuple[T, T, T]:
+    x, y, z = values
     return x, y, z
-
-
-def radius_offset(x: float, y: float, radius: float, *, clockwise: bool) -> tuple[float, float] | None:
-    """Return the centre of an R arc relative to its start, or None where the radius does not reach.
-
-    x, y: end relative to start, not both zero. A negative radius asks for the longer of the two arcs.
-    """
-    square = 4.0 * radius * radius - x * x - y * y
-    if square < 0.0:
-        return None
-    h = -math.sqrt(square) / math.hypot(x, y)
-    if not clockwise:
-        h = -h
-    if radius < 0:
-        h = -h
-    return 0.5 * (x - y * h), 0.5 * (y + x * h)
-
-
-def ends_agree(end_radius: float, start_radius: float) -> bool:
-    """Return whether GRBL takes both ends as being on one circle, whatever its rounding does."""
-    off = abs(end_radius - start_radius) + ROUNDING + ROUNDING_SHARE * start_radius
-    return off <= ARC_TOLERANCE or (off <= ARC_TOLERANCE_LARGE and off <= ARC_TOLERANCE_SHARE * start_radius)
-
-
-def tight(radius: float, chord: float) -> bool:
-    """Return whether an arc is so close to half a circle that rounding makes its radius too short (error:34)."""
-    return 2.0 * radius - chord < ROUNDING + ROUNDING_SHARE * radius
-
-
-def _arc_length(start: Sequence[float], end: Triple, centre: tuple[float, float], kind: Kind, plane: int) -> float:
-    first, second, linear = PLANE_AXES[plane]
-    radius = math.hypot(start[first] - centre[0], start[second] - centre[1])
-    angle = math.atan2(end[second] - centre[1], end[first] - centre[0]) - math.atan2(
-        start[second] - centre[1], start[first] - centre[0]
-    )
-    turn = angle % math.tau or math.tau
-    if kind is Kind.ARC_CW:
-        turn = math.tau - angle % math.tau
-    return math.hypot(radius * turn, end[linear] - start[linear])

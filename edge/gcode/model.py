@@ -3,7 +3,8 @@
 
 Coordinates are those of the zero that is active when the program starts (work coordinates, mm): machine
 position minus the work offset that the controller reports. A coordinate that the program gives in machine
-coordinates (G53, G28, G30) is flagged per axis in `Segments.machine_frame`.
+coordinates (G53, G28, G30) is a work coordinate, too, where `Dialect.offset` says how; where it does not, it is
+flagged per axis in `Segments.machine_frame`.
 """
 
 from __future__ import annotations
@@ -52,13 +53,16 @@ class Dialect:
     """What the interpreter takes for granted about controller and beginning.
 
     has_mist is GRBL's build option for M7 (`M` in `[OPT:..]`); start is the position before the first line, in
-    work coordinates (mm); line_length is the number of characters of a clean line that fit the controller;
-    tool_change says that somebody takes M6 out of the program before the controller, which refuses it, sees it.
+    work coordinates (mm), None where nobody knows it: then the coordinates begin at 0, and what they are before the
+    program has given them is in `Segments.unplaced`. offset is machine minus work position (mm), None where nobody
+    knows it; line_length is the number of characters of a clean line that fit the controller; tool_change says that
+    somebody takes M6 out of the program before the controller, which refuses it, sees it.
     """
 
     has_mist: bool = False
     tool_change: bool = False
-    start: Position = field(default_factory=lambda: Position(0.0, 0.0, 0.0))
+    start: Position | None = field(default_factory=lambda: Position(0.0, 0.0, 0.0))
+    offset: Position | None = None
     line_length: int = MAX_LINE
 
 
@@ -69,7 +73,7 @@ class Segments:
     start, end: (n, 3) mm. feed: (n,) mm/min, 0 for a rapid; under G93 already the feed that the time asks for.
     kind: (n,) of Kind. wire: (n,) index into the wire lines. machine_frame: (n, 3), True where `end` is a machine
     coordinate. The m arcs among them: arc: (m,) row of the segment, arc_centre: (m, 2) in the plane's axes,
-    arc_plane: (m,) 0 XY, 1 ZX, 2 YZ.
+    arc_plane: (m,) 0 XY, 1 ZX, 2 YZ. unplaced: (n, 3), True where `end` counts from a place that nobody knows.
     """
 
     start: Floats
@@ -81,6 +85,7 @@ class Segments:
     arc: Ints
     arc_centre: Floats
     arc_plane: NDArray[np.int8]
+    unplaced: Bools
 
     def __len__(self) -> int:
         """Return the number of motions."""
@@ -182,6 +187,16 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class Unplaced:
+    """A word that counts from a place of `axes` (`XY`) that the program has not given; line and column from 1."""
+
+    word: str
+    axes: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bounds:
     """Smallest and largest coordinate reached, mm."""
 
@@ -195,7 +210,8 @@ class Program:
 
     text is what goes to the controller; commands are the first uses of each word that is not a plain motion, an S
     only where it is the highest so far, and the highest S of all; diagnostics are the findings that need no
-    machine; total_lines counts the lines of the source; complete is False when the interpreter gave up.
+    machine; total_lines counts the lines of the source; complete is False when the interpreter gave up; unplaced are
+    the first words that count from each place that nobody has given.
     """
 
     text: ProgramText
@@ -206,6 +222,7 @@ class Program:
     total_lines: int
     sha256: str
     complete: bool = True
+    unplaced: tuple[Unplaced, ...] = ()
 
     @property
     def segment_lines(self) -> Ints:

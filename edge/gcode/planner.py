@@ -180,6 +180,7 @@ def in_one_frame(segments: Segments, work_offset: Position | None) -> Segments:
         arc=segments.arc,
         arc_centre=segments.arc_centre,
         arc_plane=segments.arc_plane,
+        unplaced=segments.unplaced,
     )
 
 

@@ -11,13 +11,14 @@ import hashlib
 from collections import Counter
 
 from edge.domain.lines import Lines
+from edge.domain.machine import Position
 from edge.domain.ports import ProgramText
 from edge.gcode.batch import run_batch
 from edge.gcode.blocks import Block, BlockError, parse_block
 from edge.gcode.diagnostics import Diagnostic, Severity, grbl_error
 from edge.gcode.lexer import Lexed, lex
 from edge.gcode.modal import Modal
-from edge.gcode.model import Bounds, Command, Dialect, Kind, Program, Segments, Stop, StopKind
+from edge.gcode.model import Bounds, Command, Dialect, Kind, Program, Segments, Stop, StopKind, Unplaced
 from edge.gcode.segments import SegmentBuilder
 from edge.gcode.source import Source, read_source
 from edge.gcode.words import word_at
@@ -77,7 +78,7 @@ class _Interpreter:
         self.errors = 0
         self.max_spindle = 0.0
         self.top_speed: tuple[float, int] | None = None
-        start = dialect.start
+        start = dialect.start or Position(0.0, 0.0, 0.0)
         self.builder = SegmentBuilder((start.x, start.y, start.z), len(self.lines))
         self.modal = Modal(dialect, self.builder)
 
@@ -104,7 +105,11 @@ class _Interpreter:
             total_lines=self.source.total_lines,
             sha256=sha256,
             complete=complete,
+            unplaced=tuple(self._unplaced(*found) for found in self.modal.unplaced),
         )
+
+    def _unplaced(self, index: int, at: int, axes: str) -> Unplaced:
+        return Unplaced(word_at(self.lines[index], at), axes, self.source.numbers[index], self._column(index, at))
 
     def _report_text(self) -> None:
         if self.source.bom:

@@ -23,7 +23,8 @@ Flags = tuple[bool, bool, bool]
 class SegmentRows:
     """Some motions in order; arc rows count from the first of them.
 
-    ends: one (n,) per axis; machine_frame is None where no end is a machine coordinate. The rest as in Segments.
+    ends: one (n,) per axis; machine_frame is None where no end is a machine coordinate, unplaced where all are known.
+    The rest as in Segments.
     """
 
     ends: tuple[Floats, Floats, Floats]
@@ -31,6 +32,7 @@ class SegmentRows:
     kind: NDArray[np.int8]
     wire: Ints
     machine_frame: Bools | None
+    unplaced: Bools | None
     arc: Ints
     arc_centre: Floats
     arc_plane: NDArray[np.int8]
@@ -44,6 +46,7 @@ class SegmentBuilder:
         self._take_room(max(room, 1))
         self._places[0] = start
         self._frames: Bools | None = None
+        self._unplaced: Bools | None = None
         self._arcs: list[tuple[Ints, Floats, NDArray[np.int8]]] = []
         self._single_arcs: list[tuple[int, float, float, int]] = []
         self._stops: list[Stops] = []
@@ -57,6 +60,7 @@ class SegmentBuilder:
         kind: int,
         wire: int,
         machine_frame: Flags,
+        unplaced: Flags = (False, False, False),
         centre: tuple[float, float] | None = None,
         plane: int = 0,
     ) -> None:
@@ -68,7 +72,11 @@ class SegmentBuilder:
         self._kind[at] = kind
         self._wire[at] = wire
         if any(machine_frame):
-            self._framed()[at] = machine_frame
+            self._frames = self._flags(self._frames)
+            self._frames[at] = machine_frame
+        if any(unplaced):
+            self._unplaced = self._flags(self._unplaced)
+            self._unplaced[at] = unplaced
         if centre is not None:
             self._single_arcs.append((at, *centre, plane))
         self.count += 1
@@ -83,7 +91,11 @@ class SegmentBuilder:
         self._kind[at : at + size] = rows.kind
         self._wire[at : at + size] = rows.wire
         if rows.machine_frame is not None:
-            self._framed()[at : at + size] = rows.machine_frame
+            self._frames = self._flags(self._frames)
+            self._frames[at : at + size] = rows.machine_frame
+        if rows.unplaced is not None:
+            self._unplaced = self._flags(self._unplaced)
+            self._unplaced[at : at + size] = rows.unplaced
         if len(rows.arc):
             self._flush_arcs()
             self._arcs.append((rows.arc + at, rows.arc_centre, rows.arc_plane))
@@ -102,7 +114,6 @@ class SegmentBuilder:
         """Return everything that was added."""
         self._flush_arcs()
         size = self.count
-        frames = self._frames[:size] if self._frames is not None else np.broadcast_to(np.False_, (size, 3))
         arc, centre, plane = (
             (np.concatenate(parts) for parts in zip(*self._arcs, strict=True))
             if self._arcs
@@ -114,10 +125,11 @@ class SegmentBuilder:
             feed=self._feed[:size],
             kind=self._kind[:size],
             wire=self._wire[:size],
-            machine_frame=frames,
+            machine_frame=_flags_of(self._frames, size),
             arc=arc,
             arc_centre=centre,
             arc_plane=plane,
+            unplaced=_flags_of(self._unplaced, size),
         )
         self._flush_stops()
         return segments, Stops.joined(self._stops)
@@ -135,14 +147,18 @@ class SegmentBuilder:
         self._take_room(2 * (size + more))
         self._places[: size + 1] = kept[0][: size + 1]
         self._feed[:size], self._kind[:size], self._wire[:size] = (part[:size] for part in kept[1:])
-        if self._frames is not None:
-            frames, self._frames = self._frames, np.zeros((len(self._kind), 3), dtype=np.bool_)
-            self._frames[:size] = frames[:size]
+        self._frames = self._grown(self._frames, size)
+        self._unplaced = self._grown(self._unplaced, size)
 
-    def _framed(self) -> Bools:
-        if self._frames is None:
-            self._frames = np.zeros((len(self._kind), 3), dtype=np.bool_)
-        return self._frames
+    def _flags(self, flags: Bools | None) -> Bools:
+        return np.zeros((len(self._kind), 3), dtype=np.bool_) if flags is None else flags
+
+    def _grown(self, flags: Bools | None, size: int) -> Bools | None:
+        if flags is None:
+            return None
+        grown = np.zeros((len(self._kind), 3), dtype=np.bool_)
+        grown[:size] = flags[:size]
+        return grown
 
     def _flush_arcs(self) -> None:
         if self._single_arcs:
@@ -160,3 +176,7 @@ class SegmentBuilder:
         if self._single_stops:
             self._stops.append(Stops.of(self._single_stops))
             self._single_stops = []
+
+
+def _flags_of(flags: Bools | None, size: int) -> Bools:
+    return np.broadcast_to(np.False_, (size, 3)) if flags is None else flags[:size]

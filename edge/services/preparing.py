@@ -96,7 +96,7 @@ def prepare_text(data: bytes, program_id: str, basis: Basis, place: str = "") ->
     tell = Note(place) if place else no_note
     tools = None if basis.tools is None else {tool.number: tool for tool in basis.tools}
     tell("reading", 0.0)
-    program = interpret(data, program_id=program_id, dialect=Dialect(tool_change=basis.tool_change))
+    program = interpret(data, program_id=program_id, dialect=dialect_of(basis))
     text, stops = take_out_stops(program.text, data)
     tell("limits", 0.0)
     findings = check(
@@ -120,6 +120,11 @@ def prepare_text(data: bytes, program_id: str, basis: Basis, place: str = "") ->
         basis=basis,
         stops=stops,
     )
+
+
+def dialect_of(basis: Basis) -> Dialect:
+    """Return what a program is read for: a machine that stands where nobody knows, with the zero of the basis."""
+    return Dialect(tool_change=basis.tool_change, start=None, offset=basis.offset)
 
 
 def motion_settings(motion: Motion | None) -> MotionSettings:

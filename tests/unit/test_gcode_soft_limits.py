@@ -33,9 +33,10 @@ def travel(more: float = 0.0) -> Travel:
 
 
 def first_outside(text: str, more: float = 0.0) -> int | None:
-    program = interpret(text.encode(), dialect=Dialect(start=START))
+    program = interpret(text.encode(), dialect=Dialect(start=START, offset=OFFSET))
     found = check(program, travel(more), OFFSET, banned=OPERATOR_BANNED)
-    assert {item.code for item in found} <= {"out-of-travel", "no-motion"}
+    assert {item.code for item in found} <= {"out-of-travel", "no-motion", "place-unknown"}
+    assert all(item.words == ("G92.1",) for item in found if item.code == "place-unknown")
     return min((item.line for item in found if item.code == "out-of-travel"), default=None)
 
 
@@ -99,7 +100,11 @@ halves = st.builds(
     place,
     place.filter(bool),
 )
-lines = st.one_of(moves.map(lambda text: "G90" + text), moves.map(lambda text: "G91" + text), arcs, halves)
+machine = st.builds(lambda axis, value: f"G53G0{axis}{value:g}", word("XYZ"), place)
+zeros = st.builds(lambda axis, value: f"G92{axis}{value:g}", word("XYZ"), place) | st.just("G92.1")
+lines = st.one_of(
+    moves.map(lambda text: "G90" + text), moves.map(lambda text: "G91" + text), arcs, halves, machine, zeros
+)
 
 
 @given(st.lists(lines, min_size=1, max_size=12))
