@@ -20,6 +20,7 @@ from edge.gcode.blocks import MAX_TOOL
 from edge.gcode.diagnostics import Diagnostic, Severity
 from edge.gcode.findings import first_of, per_line
 from edge.gcode.model import Bools, Floats, Ints, Kind, Program, Segments
+from edge.gcode.pieces import Cutter
 from edge.gcode.planner import in_one_frame
 from edge.gcode.stock import mill
 from edge.gcode.tooling import guess_block, lowest_z, spindle_turns, tool_of, tool_words
@@ -27,8 +28,14 @@ from edge.gcode.tooling import guess_block, lowest_z, spindle_turns, tool_of, to
 TOUCH_MM = 0.02
 """How deep in the material a move may be before it counts: the thickness of a scratch."""
 _SCRATCH_MM = 0.1
-"""A rapid that takes less than a disc of the tool of this thickness has found what rounding left."""
+"""Rapids that take less than a disc of this thickness, as wide as the tool is where it is in, found rounding's rest."""
 _COARSE_CELLS = 160
+_FINE_CELLS = 480
+"""Cells along the longer side of the block, and those for a tool that is narrow where it is in: its boxes have few."""
+_NARROW = 3.0
+"""Coarse cells from a tool's axis to its rim, under which it is narrow."""
+_FEW_MOVES = 5_000
+"""Segments up to which a program is cut in fine cells."""
 MOST_MOVES = 400_000
 """Segments up to which the material is cut move by move to see what a rapid meets."""
 _AT_MOST = 20
@@ -170,10 +177,20 @@ def _rapids(cuts: _Cuts, work_offset: Position | None) -> list[Diagnostic]:
         text = f"The program has over {MOST_MOVES} moves: whether its rapids meet material was not checked."
         remedy = "Look at its path, or split it into smaller programs."
         return [Diagnostic(Severity.WARNING, 0, 0, "rapids-unchecked", text, remedy)]
-    taken = mill(program, cuts.table, cuts.block, cells=_COARSE_CELLS, work_offset=work_offset).load[rows]
-    area = np.array([np.pi / 4 * tool.diameter**2 for tool in cuts.tools])[cuts.tool[rows]]
+    number = cuts.tool[rows]
+    wide, rim = _widths(cuts, number, bottom)
+    narrow = wide[suspect].min() < _NARROW * max(cuts.block.size[:2]) / _COARSE_CELLS
+    cells = _FINE_CELLS if narrow and len(segments) <= _FEW_MOVES else _COARSE_CELLS
+    milled = mill(program, cuts.table, cuts.block, cells=cells, work_offset=work_offset)
+    # What the digits of a program leave of a groove: it grows with the way along it.
+    rest = TOUCH_MM * 2 * wide * np.hypot(end[:, 0] - start[:, 0], end[:, 1] - start[:, 1])
+    disc = np.pi * wide**2
+    # One cell at the rim of a tool is in it or not, as rounding will have it.
+    least = _SCRATCH_MM * disc + rim * np.minimum(milled.relief.cell_mm**2, disc / 2)
+    share = np.where(suspect, np.maximum(milled.load[rows] - rest, 0.0) / least, 0.0)
+    run = np.cumsum(segments.kind != Kind.RAPID)[rows]
     # The way that leads to the first height begins nobody knows where; where it falls, nothing was cut before it.
-    suspect &= falls_first | (taken > _SCRATCH_MM * area)
+    suspect &= falls_first | (share > 1) | _fills_up(np.where(share > 1, 0.0, share), run)
     hits = np.zeros(len(segments), dtype=np.bool_)
     hits[rows[suspect]] = True
     depth = dict(zip(rows.tolist(), (cuts.block.high.z - bottom).tolist(), strict=True))
@@ -187,6 +204,32 @@ def _rapids(cuts: _Cuts, work_offset: Position | None) -> list[Diagnostic]:
         "Raise the tool above the material before the G0, or write G1 with a feed.",
         lambda _: "ZXY",
     )
+
+
+def _widths(cuts: _Cuts, number: Ints, bottom: Floats) -> tuple[Floats, Floats]:
+    """Return (radius, height of the rim), (k,) each, of tools, by index, where they are in the block with their tips.
+
+    bottom: the heights of the tips. A point that is in no deeper than it is long has no rim that could be rounded.
+    """
+    wide, rim = np.zeros(len(number)), np.zeros(len(number))
+    for one in np.unique(number).tolist():
+        own = number == one
+        cutter, depth = Cutter.of(cuts.tools[one]), cuts.block.high.z - bottom[own]
+        wide[own] = cutter.reach(depth)
+        rim[own] = np.where(wide[own] < cutter.radius, 0.0, depth)
+    return wide, rim
+
+
+def _fills_up(share: Floats, run: Ints) -> Bools:
+    """Return where the shares (k,) of what may be taken come to the whole, within rapids (k,) that follow each other.
+
+    Each run tells it once: it is one way, in however many steps.
+    """
+    total = np.cumsum(share)
+    before = total - share
+    total -= before[np.searchsorted(run, run)]
+    full: Bools = (total > 1) & (total - share <= 1)
+    return full
 
 
 def _first_height(segments: Segments) -> int:

@@ -88,6 +88,37 @@ class TestRapids:
         text = HEAD + b"".join(b"G0 X10 Y%d\nG0 Z-1\nG0 Z5\n" % y for y in range(4, 34))
         assert [item.code for item in findings(text)] == ["rapid-in-stock"] * 20
 
+    @pytest.mark.parametrize(
+        ("tool", "depth"),
+        [
+            (Tool(1, "V 60", ToolShape.V, 3.175, 8.0, tip_angle=60.0), 0.5),
+            (Tool(1, "V 60", ToolShape.V, 3.175, 8.0, tip_angle=60.0), 1.0),
+            (Tool(1, "V 30", ToolShape.V, 6.0, 8.0, tip_angle=30.0), 2.0),
+            (Tool(1, "V 30", ToolShape.V, 12.0, 8.0, tip_angle=30.0), 2.0),
+            (Tool(1, "Ball", ToolShape.BALL, 6.0, 8.0), 0.5),
+        ],
+    )
+    @pytest.mark.parametrize("aside", [0.0, 0.07, 0.19])
+    def test_a_pointed_tool_down_into_it(self, tool: Tool, depth: float, aside: float) -> None:
+        """However little such a tool takes beside what a disc as wide as its shank would."""
+        into = b"G0 X%.2f Y20\nG0 Z-%.2f\n" % (20 + aside, depth)
+        back = b"G1 Z-%.2f F100\nX30 Y33.3\nG0 Z5\nG0 X%.2f Y20\nG0 Z-%.2f\nG1 X30 Y33.3\nG0 Z5\n"
+        (item,) = findings(HEAD + into + b"G0 Z5\n", tools={1: tool})
+        assert (item.line, item.code, item.severity) == (5, "rapid-in-stock", Severity.ERROR)
+        assert findings(HEAD + into.splitlines(True)[0] + back % (depth, 20 + aside, depth), tools={1: tool}) == []
+
+    @pytest.mark.parametrize(("step", "depth"), [(0.3, 0.5), (1.5, 0.15), (0.02, 0.1)])
+    def test_in_steps_that_are_too_short_to_take_much(self, step: float, depth: float) -> None:
+        """They are one way, and told once."""
+        steps = b"".join(b"G0 X%.2f\n" % (-5 + number * step) for number in range(int(70 / step)))
+        (item,) = findings(HEAD + b"G0 X-5 Y20\nG0 Z-%.2f\n" % depth + steps + b"G0 Z5\n")
+        assert (item.code, item.severity) == ("rapid-in-stock", Severity.ERROR)
+
+    def test_each_way_in_short_steps_is_told(self) -> None:
+        way = b"G0 X20 Y%d\nG1 Z-0.3 F150\n" + b"".join(b"G0 X%.1f\n" % (20 + n * 0.1) for n in range(99)) + b"G0 Z5\n"
+        told = [item.code for item in findings(HEAD + way % 10 + way % 20)]
+        assert told == ["rapid-in-stock"] * 2
+
     def test_of_a_very_long_program_it_is_said_that_nobody_looked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cutting, "MOST_MOVES", 3)
         text = HEAD + b"G0 X10 Y10\nG1 Z-1 F150\nX20\nG0 X30\nG0 Z5\n"
