@@ -21,7 +21,10 @@ from edge.gcode.blocks import code_number
 from edge.gcode.words import WordError, split_words, unify_line_ends
 
 _COMMENT = re.compile(rb"\(([^)\n]*)\)?|;([^\n]*)")
-_MAYBE = re.compile(rb"M[+-]?(?:[06.]|\d{3})")
+_MAYBE = re.compile(rb"M[+-]?(?:0?[06]?(?!\d)|\d{3})")
+"""Every stop looks like this, and little else: M03 and M05 do not."""
+MOST_STOPS = 1_000
+"""A program with more is refused: nobody stands at a machine more often, and each stop is kept with its comment."""
 _MAX_TEXT = 120
 _STOP, _TOOL = 0, 6
 
@@ -45,7 +48,8 @@ def take_out_stops(text: ProgramText, source: bytes) -> tuple[ProgramText, tuple
     """Return `text` without M0 and M6, and the stops they were; `source` is the program that `text` was made of.
 
     What else stands in the line of an M6 comes after the tool change, what stands in the line of an M0 before the
-    stop (RS274/NGC, order of execution). The effort grows with the stops and tools, and hardly with the lines.
+    stop (RS274/NGC, order of execution). The effort grows with the stops and tools, and hardly with the lines. A text
+    with more than MOST_STOPS, which is no program that may run, is returned as it is.
     """
     lines = text.lines if isinstance(text.lines, Lines) else Lines.of(text.lines)
     concerned = _concerned(lines)
@@ -77,6 +81,8 @@ def take_out_stops(text: ProgramText, source: bytes) -> tuple[ProgramText, tuple
             gone.append(index)
         if _STOP in found:
             stops.append(ProgramStop(index + 1 - len(gone), number, "stop", tool, comments.beside(number)))
+        if len(stops) > MOST_STOPS:
+            return text, ()
     if not stops:
         return text, ()
     numbers = np.delete(np.asarray(text.source_lines, dtype=np.uint32), gone)
@@ -84,15 +90,33 @@ def take_out_stops(text: ProgramText, source: bytes) -> tuple[ProgramText, tuple
     return ProgramText(text.program_id, rest, array("I", numbers.tobytes())), tuple(stops)
 
 
+def stop_too_many(text: ProgramText) -> int | None:
+    """Return the line of the source (1-based) with the first stop over MOST_STOPS, None where there are no more."""
+    lines = text.lines if isinstance(text.lines, Lines) else Lines.of(text.lines)
+    count = 0
+    for index in np.unique(_at(lines, _maybe(lines))).tolist():
+        count += len(_without(_words(lines[index]))[1])
+        if count > MOST_STOPS:
+            return int(text.source_lines[index])
+    return None
+
+
 def _concerned(lines: Lines) -> NDArray[np.int64]:
     """Return the lines that may stop, and where one may, also those that name a tool."""
-    at = [match.start() for match in _MAYBE.finditer(lines.text)]
-    if not at:
-        return np.zeros(0, dtype=np.int64)
+    maybe = _maybe(lines)
+    if not len(maybe):
+        return maybe
     tools = np.flatnonzero(np.frombuffer(lines.text, dtype=np.uint8) == ord("T"))
-    both = np.concatenate([np.array(at, dtype=np.int64), tools])
-    concerned: NDArray[np.int64] = np.unique(np.searchsorted(np.asarray(lines.starts), both, side="right") - 1)
-    return concerned
+    return np.unique(_at(lines, np.concatenate([maybe, tools])))
+
+
+def _maybe(lines: Lines) -> NDArray[np.int64]:
+    """Return the places in the text of the words that may be a stop."""
+    return np.fromiter((match.start() for match in _MAYBE.finditer(lines.text)), dtype=np.int64)
+
+
+def _at(lines: Lines, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.searchsorted(np.asarray(lines.starts), places, side="right") - 1
 
 
 def _packed(text: bytes) -> Lines:

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from edge.domain.lines import Lines
 from edge.domain.ports import ProgramText
-from edge.gcode.stops import ProgramStop, take_out_stops
+from edge.gcode.stops import MOST_STOPS, ProgramStop, stop_too_many, take_out_stops
 
-LINES = st.lists(
-    st.sampled_from(["G0X1", "T2", "M6", "T3M6", "M0", "X5M00", "N7M0", "M06S500", "M3", "M30", "M106", "M?6", "M600"])
-)
+LINES = st.lists(st.sampled_from("G0X1 T2 M6 T3M6 M0 X5M00 N7M0 M+0 M06S500 M3 M05 M30 M106 M?6 M600".split()))
 
 
 def naive(lines: list[str]) -> tuple[list[str], list[tuple[int, str, int | None]]]:
@@ -26,8 +24,10 @@ def naive(lines: list[str]) -> tuple[list[str], list[tuple[int, str, int | None]
         tool = int(line[1]) if line.startswith("T") else tool
         if line in ("M6", "T3M6", "M06S500"):
             stops.append((len(kept), "tool", tool))
-        kept += {"M6": [], "T3M6": ["T3"], "M06S500": ["S500"], "M0": [], "X5M00": ["X5"], "N7M0": []}.get(line, [line])
-        if line in ("M0", "X5M00", "N7M0"):
+        kept += {"M6": [], "T3M6": ["T3"], "M06S500": ["S500"], "M0": [], "X5M00": ["X5"], "N7M0": [], "M+0": []}.get(
+            line, [line]
+        )
+        if line in ("M0", "X5M00", "N7M0", "M+0"):
             stops.append((len(kept), "stop", tool))
     return kept, stops
 
@@ -63,3 +63,13 @@ def test_a_code_that_wraps_is_the_stop_that_the_controller_takes_it_for() -> Non
     text, stops = take_out_stops(ProgramText("p", ("G0X1", "M256", "M262"), (1, 2, 3)), b"\n\n\n")
     assert [stop.kind for stop in stops] == ["stop", "tool"]
     assert tuple(text.lines) == ("G0X1",)
+
+
+def test_of_too_many_stops_nothing_is_kept() -> None:
+    """A megabyte of stops would be a hundred of objects, and such a program is refused as it is."""
+    most = ProgramText("p", Lines.of(["M0", "G0X1"] * MOST_STOPS), array("I", range(1, 2 * MOST_STOPS + 1)))
+    assert len(take_out_stops(most, b"\n" * 2 * MOST_STOPS)[1]) == MOST_STOPS
+    assert stop_too_many(most) is None
+    more = ProgramText("p", Lines.of([*most.lines, "M256"]), array("I", range(1, 2 * MOST_STOPS + 2)))
+    assert take_out_stops(more, b"\n" * 2 * MOST_STOPS) == (more, ())
+    assert stop_too_many(more) == 2 * MOST_STOPS + 1
