@@ -82,6 +82,9 @@ def is_key(text: str) -> bool:
 def read_folder(folder: Path) -> dict[str, bytes]:
     """Return all files of a piece's folder by name; blocks. Raises BadPiece for what cannot be a piece."""
     try:
+        if folder.is_symlink():
+            # A link within the folder stands for nothing either: what is approved lies where it is looked for.
+            raise BadPiece(Flaw.UNREADABLE, "the folder cannot be read: it is a link to another place")
         names = sorted(os.listdir(folder))
     except OSError as error:
         raise BadPiece(Flaw.UNREADABLE, f"the folder cannot be read: {error.strerror}") from error

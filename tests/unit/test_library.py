@@ -184,6 +184,27 @@ def test_only_plain_files_with_plain_names_make_a_piece(tmp_path: Path, harm: Ha
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+async def test_a_folder_that_is_a_link_to_elsewhere_is_no_piece(tmp_path: Path) -> None:
+    place = add_piece(tmp_path / "programs")
+    elsewhere = place.rename(tmp_path / "elsewhere")
+    place.symlink_to(elsewhere, target_is_directory=True)
+    with pytest.raises(BadPiece, match="a link to another place") as caught:
+        read_folder(place)
+    assert caught.value.flaw is Flaw.UNREADABLE
+    library = PieceLibrary(place.parent, [KEY])
+    assert library.pieces == {}
+    assert library.left_out[place.name].flaw is Flaw.UNREADABLE
+    place.unlink()
+    elsewhere.rename(place)
+    library = PieceLibrary(place.parent, [KEY])
+    assert await library.look(place.name) is None
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere, target_is_directory=True)
+    found = await library.look(place.name)
+    assert found is not None
+    assert "a link to another place" in found.why
+
+
 def test_a_file_that_the_disk_does_not_give_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = add_piece(tmp_path)
     opened = os.open
