@@ -16,6 +16,7 @@ from edge.api.access import Services, require_operator
 from edge.api.machines import Body, body_of, machine_of
 from edge.domain.machine import Capability
 from edge.http.errors import body
+from edge.http.wanted import while_wanted
 from edge.services.bus import CheckProgress
 from edge.services.lab import Lab
 from edge.services.progress import Tell
@@ -98,11 +99,14 @@ async def check(program_id: str, machine: MachineId, lab: Services) -> dict[str,
 
 
 @router.post("/api/machines/{machine_id}/second-opinion")
-async def second_opinion(machine_id: str, wanted: Opinion, lab: Services) -> dict[str, Any]:
-    """Let the controller itself read a program, in its check mode; answers when it has read every line."""
+async def second_opinion(machine_id: str, wanted: Opinion, request: Request, lab: Services) -> dict[str, Any]:
+    """Let the controller itself read a program, in its check mode; answers when it has read every line.
+
+    It ends when the page that asked has gone.
+    """
     machine_of(lab, machine_id)
     tell = teller(lab, wanted.check or wanted.program)
-    return views.opinion(await lab.second_opinion.ask(machine_id, wanted.program, tell))
+    return views.opinion(await while_wanted(request, lab.second_opinion.ask(machine_id, wanted.program, tell)))
 
 
 @router.get("/api/programs/{program_id}/path")

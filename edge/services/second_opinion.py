@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from edge.domain.errors import DriverRefused, NotFound, ProgramRejected
+from edge.domain.errors import DriverRefused, NotFound, ProgramRejected, Refused
 from edge.domain.machine import Capability
 from edge.domain.ports import CheckModeDriver, RefusedLine
 from edge.safety.permissives import Command
@@ -22,6 +22,9 @@ from edge.services.supervisor import MachineSupervisor
 STAGE = "controller"
 TOLD = 200
 """How often progress is told at most, over the whole program."""
+
+MOST_LINES = 100_000
+"""Lines that a controller is shown: it answers one in 3 to 5 ms, and nothing else can be done with it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,9 @@ class SecondOpinion:
     async def ask(self, machine_id: str, program_id: str, tell: Tell) -> Opinion:
         """Let a machine's controller read a program of the list; `tell` is called as it goes on. Nothing moves.
 
-        What moves by itself is excluded as before a motion, and a hold ends the check as a stop does. Raises NotFound,
-        MotionRefused, ProgramRejected, ProgramAborted (it was stopped meanwhile), DriverRefused, DriverUnavailable,
-        StoreUnavailable.
+        What moves by itself is excluded as before a motion, and a hold ends the check as a stop does; so does a caller
+        that is cancelled. Raises NotFound, MotionRefused, ProgramRejected, Refused (it is too long), ProgramAborted (it
+        was stopped meanwhile), DriverRefused, DriverUnavailable, StoreUnavailable.
         """
         machine = self._machines.get(machine_id)
         if machine is None:
@@ -59,6 +62,13 @@ class SecondOpinion:
             raise ProgramRejected(program_id=program_id, reason="the machine has not reported its work offset yet")
         prepared = await self._catalog.prepare(program_id, machine.info, offset)
         prepared.require_clean(program_id)
+        if prepared.total_lines > MOST_LINES:
+            raise Refused(
+                code="too-long",
+                what=f"{machine.info.name} is not shown this program.",
+                why=f"It has {prepared.total_lines} lines, and a controller would read over {MOST_LINES} for too long.",
+                remedy="The check here has read every line of it.",
+            )
         text = await self._catalog.whole_text(program_id, machine.info)
         machine.require_no_stop_since(stops, program_id)
         machine.require(Command.SECOND_OPINION)

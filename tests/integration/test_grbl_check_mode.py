@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,7 @@ async def test_what_it_refuses_is_told_with_line_and_error(tmp_path: Path) -> No
 
 async def test_offsets_and_overrides_come_back_that_its_reset_forgets(tmp_path: Path) -> None:
     async with homed(tmp_path) as (_, machine):
-        await machine.driver.run_program(program("G92X5Y6Z7", "G43.1Z1.5", "G4P0.01"))
+        await machine.driver.run_program(program("G92X5Y6Z7", "G4P0.01"))
         await machine.driver.override(OverrideKind.FEED, 70)
         await machine.driver.override(OverrideKind.RAPID, 50)
         state = await machine.until(lambda state: state.work_offset and state.work_offset != Position(0, 0, 0))
@@ -98,6 +99,41 @@ async def test_offsets_and_overrides_come_back_that_its_reset_forgets(tmp_path: 
         assert machine.state.overrides == Overrides(70, 50, 100)
         await machine.until(lambda state: state.work_offset == before, "the offset of before")
         assert is_ready(machine)
+
+
+async def test_a_check_that_is_given_up_brings_back_what_leaving_forgets(tmp_path: Path) -> None:
+    async with homed(tmp_path) as (sim, machine):
+        await machine.driver.run_program(program("G92X5Y6Z7", "G4P0.01"))
+        await machine.driver.override(OverrideKind.FEED, 70)
+        state = await machine.until(lambda state: state.work_offset and state.work_offset != Position(0, 0, 0))
+        before, place_before = state.work_offset, await place(sim)
+        async with reading(machine) as task:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        await machine.until(lambda _: is_ready(machine), "ready")
+        await machine.until(lambda state: state.work_offset == before, "the offset of before")
+        assert machine.state.overrides == Overrides(70, 100, 100)
+        assert await place(sim) == place_before
+
+
+async def test_a_zero_that_comes_back_a_tenth_off_is_refused_in_inches_too(tmp_path: Path) -> None:
+    async with homed(tmp_path, "--set", "$13=1") as (_, machine):
+        await machine.driver.run_program(program("G21", "G92X5Y6Z7", "G4P0.01"))
+        state = await machine.until(lambda state: state.work_offset and state.work_offset != Position(0, 0, 0))
+        offset = state.work_offset
+        assert offset is not None
+        assert await machine.driver.check_program(program("G21G90", "G1X2F100"), quiet) == ()
+        check = machine.driver._check_mode
+        reading = await check._gate.drained("a test")
+        assert reading.work_offset is not None
+        assert reading.work_offset.x == pytest.approx(offset.x, abs=0.01)
+        volatile = await check._volatile()
+        assert volatile["G92"][0] == pytest.approx(offset.x, abs=0.01)
+        assert reading.work_position is not None
+        off = replace(reading, work_position=replace(reading.work_position, x=reading.work_position.x + 0.1))
+        with pytest.raises(DriverRefused, match="set the zero again"):
+            await check._restore_zero(off, volatile)
 
 
 @pytest.mark.parametrize("line", ["G10L20P1X0", "G28.1", "G30.1", "$100=250", "$C", "G1X!"])

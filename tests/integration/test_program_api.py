@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +44,20 @@ class AnyPin:
 
 
 class Reader(FakeDriver):
-    """A machine whose controller refuses line 3 of every program."""
+    """A machine whose controller refuses line 3 of every program, once it may answer."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.may, self.reads, self.given_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.may.set()
 
     async def check_program(self, program: ProgramText, tell: Callable[[int], None]) -> tuple[RefusedLine, ...]:
+        self.reads.set()
+        try:
+            await self.may.wait()
+        except asyncio.CancelledError:
+            self.given_up.set()
+            raise
         for number in range(len(program.lines)):
             tell(number + 1)
         return (RefusedLine(3, 20, "the word is not supported"),)
@@ -150,6 +162,41 @@ async def test_what_the_controller_says_is_told(place: Place) -> None:
     closed = await place.page.post(path, json=wanted)
     assert (closed.status_code, closed.json()["error"]["code"]) == (409, "input.door")
     assert (await place.page.post("/api/machines/lathe/second-opinion", json=wanted)).status_code == 404
+
+
+async def test_the_controller_reads_no_further_when_the_page_has_gone(place: Place) -> None:
+    program = (await place.page.post(UPLOAD, content=SQUARE)).json()["program"]["id"]
+    place.driver.may.clear()
+    wanted = json.dumps({"program": program}).encode()
+    leaves, messages, sent = asyncio.Event(), [{"type": "http.request", "body": wanted}], list[Any]()
+
+    async def receive() -> Any:
+        if messages:
+            return messages.pop()
+        await leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    request = place.page.build_request("POST", "/api/machines/router/second-opinion", content=wanted)
+    headers = [(name.lower(), value) for name, value in request.headers.raw]
+    headers.append((b"content-type", b"application/json"))
+    scope = {"type": "http", "method": "POST", "path": request.url.path, "query_string": b"", "headers": headers}
+    scope |= {"http_version": "1.1", "scheme": "http", "server": ("van", 80), "client": ("127.0.0.1", 1)}
+    app: Any = create_app(place.lab)
+    asked = asyncio.create_task(app(scope, receive, send))
+    async with asyncio.timeout(10):
+        await place.driver.reads.wait()
+        assert not asked.done()
+        leaves.set()
+        await asked
+    assert place.driver.given_up.is_set()
+    assert sent[0]["status"] == 499
+    # It is there for the next one at once.
+    place.driver.may.set()
+    answer = await place.page.post("/api/machines/router/second-opinion", json={"program": program})
+    assert answer.status_code == 200
 
 
 class Sender:

@@ -20,6 +20,7 @@ from edge.domain.errors import (
     NotFound,
     ProgramAborted,
     ProgramRejected,
+    Refused,
 )
 from edge.domain.inputs import InputRule, InputSample
 from edge.domain.job import Job, JobState
@@ -27,6 +28,7 @@ from edge.domain.machine import Capability, Execution, MachineInfo, Motion, Posi
 from edge.domain.ports import ProgramText, RefusedLine
 from edge.domain.tool import Tool, ToolShape
 from edge.safety.permissives import Refusal
+from edge.services import second_opinion
 from edge.services.bus import CheckProgress, EventBus, LiveView
 from edge.services.checking import OTHER_PROGRAM, PERMISSIVE, UNKNOWN, Basis, Checked, changes, outdated
 from edge.services.jobs import JobService
@@ -316,6 +318,31 @@ async def test_a_stop_a_hold_and_a_trip_end_it(shop: Shop, end: str) -> None:
         await asked
     assert shop.driver.wire[-2:] == ["hold", "reset"]
     assert shop.guardian.armed == []
+
+
+async def test_more_lines_than_a_controller_reads_in_some_minutes_are_not_shown(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program_id = await shop.uploaded()
+    monkeypatch.setattr(second_opinion, "MOST_LINES", 7)
+    with pytest.raises(Refused, match="It has 8 lines"):
+        await shop.opinions.ask("router", program_id, nobody)
+    assert shop.driver.texts == []
+    monkeypatch.setattr(second_opinion, "MOST_LINES", 8)
+    assert (await shop.opinions.ask("router", program_id, nobody)).agrees
+
+
+async def test_it_ends_when_its_caller_gives_it_up(shop: Shop) -> None:
+    shop.driver.gate.clear()
+    asked = asyncio.create_task(shop.opinions.ask("router", await shop.uploaded(), nobody))
+    while not shop.driver.texts:
+        await asyncio.sleep(0)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert shop.guardian.armed == []
+    shop.driver.gate.set()
+    assert (await shop.opinions.ask("router", await shop.uploaded(), nobody)).agrees
 
 
 async def test_a_lost_link_leaves_a_fault_and_a_refusal_none(shop: Shop) -> None:

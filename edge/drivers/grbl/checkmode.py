@@ -11,6 +11,7 @@ refusal says that they are not. Words that write the EEPROM do so in check mode,
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from edge.domain.errors import DriverRefused, DriverUnavailable, StopNotDelivered
@@ -24,8 +25,11 @@ from edge.drivers.grbl.overrides import OverrideDesk
 from edge.drivers.grbl.protocol import ErrorReply, Ok, State
 from edge.drivers.grbl.state import INCH, Reading
 
+log = logging.getLogger(__name__)
+
 COMMAND = "check a program"
-_SAME_MM = 0.005
+_SAME_MM = 0.01
+"""A few steps of a report, also of one in inches, which are 0.0025 mm."""
 _VOLATILE = ("G92", "TLO")
 _MOST_KEPT = 1_000
 """Refused lines that are told: nobody reads more."""
@@ -53,11 +57,9 @@ class CheckMode:
             await self._leave_unheard()
             raise
         except asyncio.CancelledError:
-            await self._gate.stop_unheard()
+            await self._give_up(before, volatile)
             raise
-        await self._leave()
-        await self._restore_zero(before, volatile)
-        await self._restore_overrides(before.overrides)
+        await self._end(before, volatile)
         return refused
 
     async def _enter(self) -> int:
@@ -114,6 +116,27 @@ class CheckMode:
         await controller.until(decided, self._settings.reply_s)
         return replies[0] if replies and controller.session.life == life else None
 
+    async def _end(self, before: Reading, volatile: dict[str, tuple[float, ...]]) -> None:
+        """Leave check mode and bring back what that forgets. Raises DriverRefused, DriverUnavailable."""
+        await self._leave()
+        await self._restore_zero(before, volatile)
+        await self._restore_overrides(before.overrides)
+
+    async def _give_up(self, before: Reading, volatile: dict[str, tuple[float, ...]]) -> None:
+        """End as `_end` does, for a caller that has gone; where somebody stops the machine, that is the end."""
+        controller = self._controller
+        reading = controller.condition.reading
+        if self._gate.halting or controller.condition.alarms or reading is None or reading.state is not State.CHECK:
+            await self._gate.stop_unheard()
+            return
+        try:
+            await self._end(before, volatile)
+        except DriverRefused as error:
+            # A zero that could not be brought back shows in the reports: what was checked for it does not start.
+            log.warning("%s: a check was given up: %s", controller.machine_id, error)
+        except DriverUnavailable as error:
+            controller.require_person(str(error))
+
     async def _leave(self) -> None:
         """Reset, and wait until the controller is ready. Raises DriverRefused, DriverUnavailable."""
         left_ns = self._controller.now_ns()
@@ -131,19 +154,19 @@ class CheckMode:
             await self._gate.stop_unheard()
 
     async def _volatile(self) -> dict[str, tuple[float, ...]]:
-        """Return G92 and the tool length offset, which no memory keeps, in the units of the reports."""
+        """Return G92 and the tool length offset, which no memory keeps, mm."""
         parameters = self._controller.identity.parameters
+        scale = INCH if self._controller.identity.inches else 1.0
         for name in _VOLATILE:
             parameters.pop(name, None)
         await self._gate.command("$#")
-        return {name: parameters[name] for name in _VOLATILE if name in parameters}
+        return {name: tuple(one * scale for one in parameters[name]) for name in _VOLATILE if name in parameters}
 
     async def _restore_zero(self, before: Reading, volatile: dict[str, tuple[float, ...]]) -> None:
         """Say tool length and G92 again: the position as it read before brings the offset back."""
         if not any(any(values) for values in volatile.values()):
             return
-        scale = INCH if self._controller.identity.inches else 1.0
-        length = volatile.get("TLO", (0.0,))[0] * scale
+        length = volatile.get("TLO", (0.0,))[0]
         place = before.work_position
         if length:
             await self._gate.command(f"G21G43.1Z{length:.4f}")
