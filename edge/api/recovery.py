@@ -17,6 +17,8 @@ from edge.services.recovery import RecoveryPlan
 router = APIRouter(dependencies=[Depends(require_operator)])
 
 LineNumber = Annotated[int, Field(ge=1, le=10_000_000)]
+Changes = Annotated[list[Annotated[str, Field(max_length=400)]], Field(max_length=400)]
+"""Sentences about what has changed since a job was approved, as a person has read them."""
 
 
 class Recover(AreaClear):
@@ -24,12 +26,14 @@ class Recover(AreaClear):
 
     line: LineNumber
     approved: bool
+    changes: Changes = Field(default_factory=list)
 
 
 class Continue(AreaClear):
     """A person lets a job go on; same_length says that the new tool is as long as the one before."""
 
     same_length: bool = False
+    changes: Changes = Field(default_factory=list)
 
 
 def _shown(plan: RecoveryPlan) -> dict[str, Any]:
@@ -43,6 +47,7 @@ def _shown(plan: RecoveryPlan) -> dict[str, Any]:
         "moves": [{"line": move.line, "text": move.text, "to": views.position(move.to)} for move in plan.moves],
         "choices": [{"line": choice.line, "text": choice.text} for choice in plan.choices],
         "refusals": [refusal_json(refusal) for refusal in plan.refusals],
+        "changes": list(plan.changes),
     }
 
 
@@ -57,7 +62,9 @@ async def recovery(
 @router.post("/api/jobs/{job_id}/recover")
 async def recover(job_id: str, wanted: Recover, lab: Services) -> dict[str, Any]:
     """Let an interrupted job go on from a line."""
-    job = await lab.jobs.recover(job_id, wanted.line, area_clear=wanted.area_clear, approved=wanted.approved)
+    job = await lab.jobs.recover(
+        job_id, wanted.line, area_clear=wanted.area_clear, approved=wanted.approved, changes=wanted.changes
+    )
     return views.job(job, lab)
 
 
@@ -70,5 +77,7 @@ async def abandon(job_id: str, lab: Services) -> dict[str, Any]:
 @router.post("/api/jobs/{job_id}/continue")
 async def go_on(job_id: str, wanted: Continue, lab: Services) -> dict[str, Any]:
     """Let a job go on that waits at a tool change or a stop."""
-    job = await lab.jobs.continue_(job_id, area_clear=wanted.area_clear, same_length=wanted.same_length)
+    job = await lab.jobs.continue_(
+        job_id, area_clear=wanted.area_clear, same_length=wanted.same_length, changes=wanted.changes
+    )
     return views.job(job, lab)

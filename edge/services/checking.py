@@ -7,7 +7,7 @@ one table of tools: where one of these has changed since, nobody has seen the re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 
 from edge.domain.block import Block
@@ -18,6 +18,8 @@ from edge.safety.permissives import Refusal
 PERMISSIVE = "check-outdated"
 REMEDY = "Check the program again, look at the result and approve it."
 UNKNOWN = "What the program was checked for is not known any more: the controller service was started again since then."
+CHANGED = "changed-since"
+CONFIRM = "Read what has changed. If the piece comes out right all the same, let the job go on once more."
 OTHER_PROGRAM = "The program is another one than was approved."
 SAME_MM = 0.001
 """Controllers report micrometres."""
@@ -186,11 +188,17 @@ def outdated(checked: Checked | None, now: Basis, sha256: str = "") -> tuple[Ref
 
     sha256 is that of the program as it is now, where it has been read.
     """
+    return tuple(Refusal(PERMISSIVE, why, "check", None, REMEDY) for why in differences(checked, now, sha256))
+
+
+def differences(checked: Checked | None, now: Basis, sha256: str = "") -> tuple[str, ...]:
+    """Return what `outdated` refuses, one sentence each."""
     if checked is None:
-        return (_refusal(UNKNOWN),)
-    found = tuple(_refusal(why) for why in changes(checked.basis, now))
-    return (*found, _refusal(OTHER_PROGRAM)) if sha256 and sha256 != checked.sha256 else found
+        return (UNKNOWN,)
+    found = changes(checked.basis, now)
+    return (*found, OTHER_PROGRAM) if sha256 and sha256 != checked.sha256 else found
 
 
-def _refusal(why: str) -> Refusal:
-    return Refusal(PERMISSIVE, why, "check", None, REMEDY)
+def unconfirmed(found: Iterable[str], confirmed: Collection[str]) -> tuple[Refusal, ...]:
+    """Return the reasons against going on with a job that has begun: of what was found all that nobody confirmed."""
+    return tuple(Refusal(CHANGED, why, "check", None, CONFIRM) for why in found if why not in confirmed)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from edge.domain.errors import JobTransitionRefused, NotFound, Refused
@@ -271,14 +271,17 @@ class JobService:
             return ()
         return outdated(checked, self._catalog.basis(job.program_id, machine.info, offset))
 
-    async def continue_(self, job_id: str, *, area_clear: bool, same_length: bool = False) -> Job:
+    async def continue_(
+        self, job_id: str, *, area_clear: bool, same_length: bool = False, changes: Collection[str] = ()
+    ) -> Job:
         """Let a job go on that waits at a tool change or a stop of its program.
 
         After a tool change the zero of Z has to have been set since the wait began, or a person says with same_length
-        that the new tool is as long as the one before. Raises as `start`.
+        that the new tool is as long as the one before. All else that has changed since the job was approved is a reason
+        against it, except what a person has read: `changes`, sentence by sentence. Raises as `start`.
         """
         _require_clear(area_clear, "The job does not go on.")
-        return await self._runner.go_on(job_id, same_length=same_length)
+        return await self._runner.go_on(job_id, same_length=same_length, confirmed=changes)
 
     async def recovery_plan(self, job_id: str, line: int | None = None) -> RecoveryPlan:
         """Return how an interrupted job would go on from `line`, or from the line that the evidence names.
@@ -287,8 +290,12 @@ class JobService:
         """
         return await self._recovery.plan(job_id, line)
 
-    async def recover(self, job_id: str, line: int, *, area_clear: bool, approved: bool) -> Job:
+    async def recover(
+        self, job_id: str, line: int, *, area_clear: bool, approved: bool, changes: Collection[str] = ()
+    ) -> Job:
         """Let an interrupted job go on from `line`: a person has seen the plan, everything is checked again.
+
+        What has changed since the job was approved has to be among `changes`, which a person has read in the plan.
 
         Raises as `start`; MotionRefused with all reasons, also where the machine has not been homed.
         """
@@ -299,7 +306,7 @@ class JobService:
                 remedy="Read the plan and its first moves, then approve.",
             )
         _require_clear(area_clear, "The job does not go on.")
-        return await self._recovery.recover(job_id, line)
+        return await self._recovery.recover(job_id, line, changes)
 
     async def abandon(self, job_id: str) -> Job:
         """Give up a job that was interrupted, or that waits at a stop of its program. Starts and stops nothing.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from edge.domain.errors import JobTransitionRefused, MotionRefused
@@ -12,6 +12,7 @@ from edge.domain.machine import Position
 from edge.domain.ports import JobMark
 from edge.safety.permissives import Command, Refusal
 from edge.services.book import JobBook
+from edge.services.checking import Checked, unconfirmed
 from edge.services.journal import JobJournal
 from edge.services.programs import ProgramCatalog
 from edge.services.restart import Ask, Choice, Move, Restart
@@ -27,7 +28,8 @@ _SAME_MM = 0.001
 class RecoveryPlan:
     """How an interrupted job would go on: what is known of its end, three sentences, the first moves, what is against.
 
-    position is "kept" where the controller has known its position without a break, else "home again".
+    position is "kept" where the controller has known its position without a break, else "home again"; changes are what
+    of the machine is not as it was approved: who lets the job go on has to confirm them.
     """
 
     job_id: str
@@ -39,6 +41,7 @@ class RecoveryPlan:
     moves: tuple[Move, ...]
     choices: tuple[Choice, ...]
     refusals: tuple[Refusal, ...]
+    changes: tuple[str, ...] = ()
 
 
 class Recovery:
@@ -68,15 +71,19 @@ class Recovery:
         restart = await self._restart(job, mark, line)
         return self._planned(job, mark, restart)
 
-    async def recover(self, job_id: str, line: int) -> Job:
-        """Let the job go on from `line`: plan and permissives are checked again. Raises also MotionRefused, Refused."""
+    async def recover(self, job_id: str, line: int, confirmed: Collection[str] = ()) -> Job:
+        """Let the job go on from `line`: plan and permissives are checked again; confirmed are changes that were read.
+
+        Raises also MotionRefused, Refused.
+        """
         job = self._interrupted(job_id)
         machine = self._machines[job.machine_id]
         stops = machine.stops
         mark = await self._journal.last(job_id)
         basis = self._catalog.basis(job.program_id, machine.info, machine.state.work_offset)
         restart = await self._restart(job, mark, line)
-        refusals = self._planned(job, mark, restart).refusals
+        plan = self._planned(job, mark, restart)
+        refusals = (*plan.refusals, *unconfirmed(plan.changes, confirmed))
         if refusals:
             raise MotionRefused(
                 machine_id=machine.machine_id,
@@ -86,8 +93,10 @@ class Recovery:
                 machine=machine.info.name,
             )
         prepared = await self._runner.prepare(job, machine)
+        machine.require(Command.START, also=unconfirmed(self._runner.changed(job, prepared.sha256), confirmed))
         stretch = Stretch(restart.text, stops, basis, restart.next_stop, restart.line)
-        return await self._runner.begin(job, JobAction.RECOVER, prepared, stretch)
+        checked = Checked(prepared.sha256, basis)
+        return await self._runner.begin(job, JobAction.RECOVER, prepared, stretch, checked)
 
     def _interrupted(self, job_id: str) -> Job:
         job = self._book.job(job_id)
@@ -113,6 +122,7 @@ class Recovery:
             moves=restart.moves,
             choices=restart.choices,
             refusals=tuple(self._refusals(job, restart)),
+            changes=self._runner.changed(job),
         )
 
     def _evidence(self, job: Job, mark: JobMark | None, restart: Restart) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -27,7 +27,7 @@ from edge.domain.ports import Clock, ProgramText
 from edge.safety.permissives import Command
 from edge.services.book import JobBook
 from edge.services.bus import EventBus, MachineChanged, Message, Notice
-from edge.services.checking import Basis, changes
+from edge.services.checking import Basis, Checked, changes, differences, unconfirmed
 from edge.services.journal import JobJournal
 from edge.services.programs import Prepared, ProgramCatalog
 from edge.services.restart import Ask, Restart
@@ -112,8 +112,25 @@ class JobRunner:
         prepared.require_clean(job.program_id)
         return prepared
 
-    async def begin(self, job: Job, action: JobAction, prepared: Prepared, stretch: Stretch, *, line: int = 1) -> Job:
-        """Take the machine for a job and let it run.
+    def changed(self, job: Job, sha256: str = "") -> tuple[str, ...]:
+        """Return what of the machine is not as it was approved for a job that has begun, one sentence each.
+
+        The zero of Z may be another one where the job waits, or waited when it was interrupted, for a change of tool.
+        sha256 is that of the program as it is now, where it has been read. A machine that is away says nothing.
+        """
+        machine, checked = self._machines[job.machine_id], self._book.checked.get(job.job_id)
+        offset = machine.state.work_offset
+        if offset is None:
+            return ()
+        before = checked.basis.offset if checked is not None else None
+        if before is not None and job.waits is not None and job.waits.kind == "tool":
+            offset = replace(offset, z=before.z)
+        return differences(checked, self._catalog.basis(job.program_id, machine.info, offset), sha256)
+
+    async def begin(
+        self, job: Job, action: JobAction, prepared: Prepared, stretch: Stretch, checked: Checked | None = None
+    ) -> Job:
+        """Take the machine for a job and let it run; checked is what a person has approved with that.
 
         Of two at once the second is refused, and stays what it was.
         """
@@ -130,7 +147,7 @@ class JobRunner:
             )
         self._starting.add(job.machine_id)
         try:
-            started = await self._book.change(job.job_id, action)
+            started = await self._book.change(job.job_id, action, checked=checked)
         finally:
             self._starting.discard(job.machine_id)
         self._kept.discard(job.job_id)
@@ -197,10 +214,11 @@ class JobRunner:
         self._bus.publish(Notice("attention", f"{text} {waits.text}".strip(), "job", facts))
         return await stop.goes_on
 
-    async def go_on(self, job_id: str, *, same_length: bool) -> Job:
+    async def go_on(self, job_id: str, *, same_length: bool, confirmed: Collection[str] = ()) -> Job:
         """Let a job that waits at a stop go on: everything is checked again first.
 
-        Raises NotFound, Refused, JobTransitionRefused, MotionRefused, ProgramRejected, StoreUnavailable.
+        confirmed is what a person has read of the changes since the job was approved. Raises NotFound, Refused,
+        JobTransitionRefused, MotionRefused, ProgramRejected, StoreUnavailable.
         """
         job = self._book.job(job_id)
         stop = self._stops.get(job_id)
@@ -208,18 +226,19 @@ class JobRunner:
             raise JobTransitionRefused(job_id=job_id, state=job.state.value, action=JobAction.RESUME.value)
         machine = self._machines[job.machine_id]
         stops = machine.stops
-        machine.require(Command.START)
+        machine.require(Command.START, also=unconfirmed(self.changed(job), confirmed))
         self._require_measured(stop, machine, same_length=same_length)
         prepared = await self.prepare(job, machine)
         wish = self._book.wishes.get(job_id)
         ask = Ask(after_stop=stop.waits.number)
         restart = await self._catalog.restart(job.program_id, wish, machine.info, machine.state, ask)
         require_restart(restart)
-        machine.require(Command.START)
+        machine.require(Command.START, also=unconfirmed(self.changed(job, prepared.sha256), confirmed))
         if self._stops.pop(job_id, None) is not stop:
             raise JobTransitionRefused(job_id=job_id, state=job.state.value, action=JobAction.RESUME.value)
         try:
-            running = await self._book.change(job_id, JobAction.RESUME)
+            checked = Checked(prepared.sha256, prepared.basis)
+            running = await self._book.change(job_id, JobAction.RESUME, checked=checked)
         except StoreUnavailable:
             self._stops[job_id] = stop
             raise

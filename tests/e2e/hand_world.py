@@ -82,6 +82,7 @@ def recovery(line: int = 98, *, homed: bool = True) -> Json:
             {"line": 8, "text": "the first motion of the program"},
         ],
         "refusals": [] if homed else [HOME_AGAIN],
+        "changes": [],
     }
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from edge.domain.errors import JobTransitionRefused, MotionRefused
+from edge.domain.inputs import InputSample
 from edge.domain.job import Job, JobState
-from edge.domain.machine import Position
+from edge.domain.machine import MachineInfo, Position
 from edge.drivers.grbl.identity import Identity
 from edge.safety.permissives import Refusal
-from edge.services.checking import PERMISSIVE, changes
+from edge.services.checking import CHANGED, PERMISSIVE, UNKNOWN, changes
 from edge.services.preparing import prepare_text
 from edge.services.programs import Prepared
 from tests.support.fakes import TRAVEL
@@ -55,13 +56,11 @@ async def test_an_approval_that_is_refused_leaves_the_one_that_holds(
 ) -> None:
     """Two tablets: the second one's check is for another zero, and comes after the first has approved."""
     job = await shop.jobs.add(await shop.uploaded(), "router")
-    real, gates = shop.catalog._prepare, [asyncio.Event(), asyncio.Event()]
-    waiting = iter(gates)
+    real, before, after = shop.catalog._prepare, asyncio.Event(), asyncio.Event()
 
-    async def prepare(*args: Any, **kwargs: Any) -> Prepared:
-        gate = next(waiting)
-        prepared = await real(*args, **kwargs)
-        await gate.wait()
+    async def prepare(data: bytes, program_id: str, info: MachineInfo, offset: Position | None) -> Prepared:
+        prepared = await real(data, program_id, info, offset)
+        await (after if offset == MOVED else before).wait()
         return prepared
 
     with monkeypatch.context() as slowly:
@@ -71,9 +70,9 @@ async def test_an_approval_that_is_refused_leaves_the_one_that_holds(
         shop.driver.show(work_offset=MOVED)
         second = asyncio.create_task(shop.jobs.approve(job.job_id))
         await asyncio.sleep(0)
-        gates[0].set()
+        before.set()
         assert (await first).state is JobState.APPROVED
-        gates[1].set()
+        after.set()
         with pytest.raises(JobTransitionRefused):
             await second
     assert await shop.refused(job) == ["The zero of X was -150.000 and is -137.500 mm."]
@@ -168,3 +167,119 @@ async def comes_to(shop: Shop, job: Job, state: JobState) -> Job:
     while shop.jobs.job(job.job_id).state is not state:
         await asyncio.sleep(0)
     return shop.jobs.job(job.job_id)
+
+
+# A job that has begun
+
+STOPS = b"G21 G90\nG0 X0 Y0 Z5\nM3 S8000\nG1 X5 F300\nM0\nG0 X0 Y0 Z5\nG1 X20 F800\nM5\nM30\n"
+TOOLS = STOPS.replace(b"M0", b"M6 T2")
+
+
+async def held(shop: Shop, data: bytes = STOPS) -> Job:
+    """Return a job that has come to the stop of its program."""
+    shop.driver.learn(motion=MOTION)
+    job = await shop.jobs.add(await shop.uploaded(data), "router")
+    await shop.jobs.approve(job.job_id)
+    await shop.jobs.start(job.job_id, area_clear=True)
+    await ends(shop, 1)
+    while shop.jobs.job(job.job_id).waits is None:
+        await asyncio.sleep(0)
+    return shop.jobs.job(job.job_id)
+
+
+async def ends(shop: Shop, number: int) -> None:
+    """Let the `number`th stretch that the machine runs come to its end."""
+    while len(shop.driver.ran) < number or shop.driver.end is None:
+        await asyncio.sleep(0)
+    shop.driver.end.set_result(None)
+
+
+async def test_what_has_changed_at_a_stop_is_confirmed_sentence_by_sentence(shop: Shop) -> None:
+    job = await held(shop)
+    shop.driver.show(work_offset=MOVED)
+    shop.driver.learn(motion=SLOWER, controller="Grbl 1.1f")
+    with pytest.raises(MotionRefused) as refused:
+        await shop.jobs.continue_(job.job_id, area_clear=True)
+    said = whys(refused.value, CHANGED)
+    assert said == [
+        "The controller was not known and is Grbl 1.1f.",
+        "The zero of X was -150.000 and is -137.500 mm.",
+        "The fastest motion of X was 3000 and is 300 mm/min.",
+    ]
+    assert shop.jobs.job(job.job_id).state is JobState.HELD
+    shop.driver.show(work_offset=replace(MOVED, x=-130))
+    with pytest.raises(MotionRefused) as refused:
+        await shop.jobs.continue_(job.job_id, area_clear=True, changes=said)
+    assert whys(refused.value, CHANGED) == ["The zero of X was -150.000 and is -130.000 mm."]
+    shop.driver.show(work_offset=MOVED)
+    running = await shop.jobs.continue_(job.job_id, area_clear=True, changes=said)
+    assert running.state is JobState.RUNNING
+    await ends(shop, 2)
+    await comes_to(shop, job, JobState.FINISHED)
+
+
+async def test_a_new_tool_may_have_another_length_and_nothing_else(shop: Shop) -> None:
+    job = await held(shop, TOOLS)
+    shop.driver.show(work_offset=Position(-150, -148, -38))
+    with pytest.raises(MotionRefused) as refused:
+        await shop.jobs.continue_(job.job_id, area_clear=True)
+    assert whys(refused.value, CHANGED) == ["The zero of Y was -150.000 and is -148.000 mm."]
+    shop.driver.show(work_offset=Position(-150, -150, -38))
+    assert (await shop.jobs.continue_(job.job_id, area_clear=True)).state is JobState.RUNNING
+
+
+async def test_what_changes_while_going_on_is_checked_is_a_reason_against_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await held(shop)
+    after_check(shop, monkeypatch, lambda: shop.driver.show(work_offset=MOVED))
+    with pytest.raises(MotionRefused) as refused:
+        await shop.jobs.continue_(job.job_id, area_clear=True)
+    assert whys(refused.value, CHANGED) == ["The zero of X was -150.000 and is -137.500 mm."]
+
+
+async def interrupted(shop: Shop) -> Job:
+    """Return a job that a tripped interlock, which is reset, has interrupted."""
+    shop.driver.learn(motion=MOTION)
+    job = await shop.jobs.add(await shop.uploaded(STOPS.replace(b"M0", b"G1 X10")), "router")
+    await shop.jobs.approve(job.job_id)
+    await shop.jobs.start(job.job_id, area_clear=True)
+    while not shop.driver.ran:
+        await asyncio.sleep(0)
+    shop.driver.show(line=5, sent_line=6, machine_position=Position(-142, -150, -35))
+    shop.supervisor.on_input(InputSample("door", False, shop.clock.boot_ns(), "controller"))
+    ended = await comes_to(shop, job, JobState.INTERRUPTED)
+    shop.supervisor.on_input(InputSample("door", True, shop.clock.boot_ns(), "controller"))
+    await shop.supervisor.reset()
+    return ended
+
+
+async def test_a_recovery_tells_what_has_changed_and_takes_a_persons_word_for_it(shop: Shop) -> None:
+    job = await interrupted(shop)
+    assert (await shop.jobs.recovery_plan(job.job_id)).changes == ()
+    shop.driver.learn(motion=SLOWER)
+    plan = await shop.jobs.recovery_plan(job.job_id)
+    assert plan.refusals == ()
+    assert plan.changes == ("The fastest motion of X was 3000 and is 300 mm/min.",)
+    with pytest.raises(MotionRefused) as refused:
+        await shop.jobs.recover(job.job_id, plan.line, area_clear=True, approved=True)
+    assert whys(refused.value, CHANGED) == list(plan.changes)
+    await shop.jobs.recover(job.job_id, plan.line, area_clear=True, approved=True, changes=plan.changes)
+    await comes_to(shop, job, JobState.RUNNING)
+    assert shop.jobs._runner.changed(job) == ()
+
+
+async def test_what_changes_while_a_recovery_is_checked_is_a_reason_against_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await interrupted(shop)
+    after_check(shop, monkeypatch, lambda: shop.driver.learn(motion=SLOWER))
+    with pytest.raises(MotionRefused) as refused:
+        await shop.jobs.recover(job.job_id, 5, area_clear=True, approved=True)
+    assert whys(refused.value, CHANGED) == ["The fastest motion of X was 3000 and is 300 mm/min."]
+
+
+async def test_after_a_restart_of_the_service_nobody_knows_what_a_job_was_approved_for(shop: Shop) -> None:
+    job = await interrupted(shop)
+    shop.jobs._book.checked.clear()
+    assert (await shop.jobs.recovery_plan(job.job_id)).changes == (UNKNOWN,)

@@ -12,7 +12,8 @@ import pytest
 from edge.domain.block import Block
 from edge.domain.machine import Motion, Position, Travel
 from edge.domain.tool import Tool, ToolShape
-from edge.services.checking import PERMISSIVE, Basis, Checked, outdated
+from edge.safety.permissives import Refusal
+from edge.services.checking import PERMISSIVE, Basis, Checked, outdated, unconfirmed
 from tests.unit.test_web_codes import LANGUAGES, LIB, table, words
 from tests.unit.test_web_library import pattern
 
@@ -77,8 +78,8 @@ def test_each_form_is_told_in_both_languages_with_its_own_numbers() -> None:
 
 
 @pytest.mark.parametrize("name", ["PERMISSIVE", "SOURCE"])
-def test_the_page_knows_the_permissive_and_its_source(name: str) -> None:
-    (reason,) = outdated(None, NOW)
+@pytest.mark.parametrize("reason", [*outdated(None, NOW), *unconfirmed(["The zero is another one."], ())])
+def test_the_page_knows_the_permissive_and_its_source(name: str, reason: Refusal) -> None:
     key = reason.permissive if name == "PERMISSIVE" else reason.source
     rows = re.search(rf"export const {name} = \{{\n(.*?)\n\}} as const", (LIB / "keys.ts").read_text(), re.DOTALL)
     assert rows is not None

@@ -109,6 +109,8 @@ export interface Recovery {
   moves: RecoveryMove[];
   choices: { line: number; text: string }[];
   refusals: Refusal[];
+  /** What of the machine is not as it was approved: who lets the job go on has to confirm it. */
+  changes: string[];
 }
 
 export type OpeningItemName = "stop_circuit" | "door" | "home" | "clamps";

@@ -122,6 +122,7 @@ export const PERMISSIVE = {
   busy: { why: "refusal.why.busy", todo: "refusal.todo.busy" },
   restart: { why: "refusal.why.restart", todo: "refusal.todo.restart" },
   "check-outdated": { why: "refusal.why.check-outdated", todo: "refusal.todo.check-outdated" },
+  "changed-since": { why: "refusal.why.changed-since", todo: "refusal.todo.changed-since" },
 } as const satisfies Record<string, { why: Key; todo: Key }>;
 
 /** What is under way with a program, and its share of the whole: its beginning and its length. */

@@ -13,6 +13,7 @@ export interface Problem {
 }
 
 const OUTDATED = "check-outdated";
+const CHANGED = "changed-since";
 
 /**
  * Return the three lines for `error`; anything that is not a failed call is thrown on.
@@ -28,7 +29,8 @@ export function problemOf(error: unknown, what: string, refusals: Refusals, inte
   if (!(error instanceof ApiRefusal)) throw error;
   if (error.reasons.length > 0) {
     const outdated = error.reasons.some((reason) => reason.permissive === OUTDATED);
-    return { tone: "amber", lines: { what, reasons: refusals.reasons(error.reasons, interlock) }, outdated };
+    const changes = error.reasons.filter((reason) => reason.permissive === CHANGED).map((reason) => reason.why);
+    return { tone: "amber", lines: { what, reasons: refusals.reasons(error.reasons, interlock), changes }, outdated };
   }
   if (error.what === "" || error.code.startsWith("http-")) {
     return { tone: "red", lines: { what, reasons: [{ why: t("call.status", { status: error.status }), remedy: t("call.todo") }] } };

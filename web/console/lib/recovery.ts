@@ -40,17 +40,23 @@ async function send(desk: Console, what: Key, job: string, command: string, body
   return tried;
 }
 
-export function recover(desk: Console, job: string, line: number): Promise<Attempt<Job>> {
-  return send(desk, "refusal.what.recover", job, "recover", { line, area_clear: true, approved: true });
+/** `changes` is what a person has read of what has changed since the job was approved. */
+export function recover(desk: Console, job: string, line: number, changes: string[]): Promise<Attempt<Job>> {
+  return send(desk, "refusal.what.recover", job, "recover", { line, area_clear: true, approved: true, ...read(changes) });
+}
+
+function read(changes: string[]): { changes?: string[] } {
+  return changes.length === 0 ? {} : { changes };
 }
 
 export function abandon(desk: Console, job: string): Promise<Attempt<Job>> {
   return send(desk, "refusal.what.abandon", job, "abandon");
 }
 
-/** After a tool change; `sameLength` is a person's word that nothing has to be measured. */
-export function goOn(desk: Console, job: string, sameLength: boolean): Promise<Attempt<Job>> {
-  return send(desk, "refusal.what.continue", job, "continue", { area_clear: true, ...(sameLength ? { same_length: true } : {}) });
+/** After a tool change; `sameLength` is a person's word that nothing has to be measured, `changes` as of `recover`. */
+export function goOn(desk: Console, job: string, sameLength: boolean, changes: string[]): Promise<Attempt<Job>> {
+  const length = sameLength ? { same_length: true } : {};
+  return send(desk, "refusal.what.continue", job, "continue", { area_clear: true, ...length, ...read(changes) });
 }
 
 async function openingCall(desk: Console, what: Key, address: string, body?: unknown): Promise<Attempt<Opening>> {

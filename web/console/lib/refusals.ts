@@ -14,11 +14,13 @@ import type { Key } from "./words";
 export interface Lines {
   what: string;
   reasons: Reason[];
+  /** What has changed since the job was approved, in the service's own words: who has read it can confirm it. */
+  changes?: string[];
 }
 
 const PERMISSIVES: Partial<Record<string, { why: Key; todo: Key }>> = PERMISSIVE;
 /** Permissives of which the service's sentence tells the cause. */
-const DETAILED: ReadonlySet<string> = new Set<keyof typeof PERMISSIVE>(["restart", "check-outdated"]);
+const DETAILED: ReadonlySet<string> = new Set<keyof typeof PERMISSIVE>(["restart", "check-outdated", "changed-since"]);
 const SOURCES: Partial<Record<string, Key>> = SOURCE;
 
 export class Refusals {
