@@ -200,7 +200,9 @@ class Forgetful:
                 case b"$$":
                     numbers = (1, 11, 12, 13, 22, 30, 100, 101, 102, 110, 111, 112, 120, 121, 122, 130, 131, 132)
                     answer += b"".join(b"$%d=0\r\n" % number for number in numbers) + b"ok\r\n"
-                case b"$#" | b"$G":
+                case b"$#":
+                    answer += b"[TLO:0.000]\r\nok\r\n"
+                case b"$G":
                     answer += b"ok\r\n"
                 case _:
                     self._lines += 1

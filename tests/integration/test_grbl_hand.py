@@ -573,7 +573,7 @@ async def test_a_program_never_starts_with_the_modes_of_a_probing_move(homed_mac
     measure, controller = machine.driver._measure, machine.driver._controller
     measure._left = (controller.session.life, "G0G21G90F0")
     await machine.driver.run_program(program("X-10"))
-    assert "G0G21G90F0\n$G\nX-10\n" in sim.received().replace("?", "")
+    assert "G0G21G90F0\n$G\n$#\nX-10\n" in sim.received().replace("?", "")
     assert (await place(sim))[0] == -10.0
 
 
@@ -638,3 +638,19 @@ async def test_a_program_begins_in_g54_only(homed_machine: Pair) -> None:
     await machine.until(lambda state: state.execution is Execution.READY)
     await machine.driver.run_program(program("G0X-7"))
     assert (await place(sim))[0] == pytest.approx(-7.0, abs=0.01)
+
+
+@pytest.mark.parametrize("inches", [False, True])
+async def test_a_program_begins_without_a_tool_length_that_another_has_left(homed_machine: Pair, inches: bool) -> None:
+    sim, machine = homed_machine
+    if inches:
+        await machine.driver.write_settings({13: "1"})
+    await machine.driver.run_program(program("G43.1Z-2.5", "G0Z-3"))
+    before = await place(sim)
+    with pytest.raises(DriverRefused, match=r"a tool length of -2\.50 mm is left in it"):
+        await machine.driver.run_program(program("G49", "G0Z-7"))
+    assert await place(sim) == before
+    await machine.driver.stop()
+    await machine.until(lambda state: state.execution is Execution.READY)
+    await machine.driver.run_program(program("G49", "G0Z-7"))
+    assert (await place(sim))[2] == pytest.approx(-7.0, abs=0.01)

@@ -82,8 +82,8 @@ class Measure:
     async def begin(self) -> None:
         """Bring the controller into the modes in which a program is checked: startup blocks leave others, too.
 
-        Another work coordinate system than G54 is refused and not put back: the check counted with the offset of the
-        one that is active. Raises DriverRefused, DriverUnavailable.
+        Another work coordinate system than G54 and a tool length are refused and not put back: the check counted with
+        the offset that holds, of which both are a part (trace g92_and_tlo). Raises DriverRefused, DriverUnavailable.
         """
         await self.put_back()
         self._controller.identity.modal = ()
@@ -93,6 +93,19 @@ class Measure:
             await self._gate.command(_DEFAULTS)
         for zero in modal & _OTHER_ZEROS:
             reason = f"it works in {zero} and not in G54: press Stop machine, which puts that back"
+            raise self._refused("run a program", reason)
+        await self._require_no_tool_length()
+
+    async def _require_no_tool_length(self) -> None:
+        """Refuse a tool length that a program has left: neither its end nor another program takes it back."""
+        parameters = self._controller.identity.parameters
+        parameters.pop("TLO", None)
+        await self._gate.command("$#")
+        if "TLO" not in parameters:
+            raise self._refused("run a program", "it did not say whether a tool length is left: start again")
+        if any(parameters["TLO"]):
+            length = max(parameters["TLO"], key=abs) * (INCH if self._controller.identity.inches else 1.0)
+            reason = f"a tool length of {length:.2f} mm is left in it: press Stop machine, which takes it back"
             raise self._refused("run a program", reason)
 
     def _line(self, reading: Reading, by: Displacement, feed: float) -> str:
