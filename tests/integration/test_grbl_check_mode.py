@@ -117,6 +117,39 @@ async def test_a_check_that_is_given_up_brings_back_what_leaving_forgets(tmp_pat
         assert await place(sim) == place_before
 
 
+async def test_a_check_that_is_given_up_while_the_machine_is_stopped_sends_nothing_more(tmp_path: Path) -> None:
+    async with homed(tmp_path) as (sim, machine):
+        await machine.driver.run_program(program("G92X5Y6Z7", "G4P0.01"))
+        async with reading(machine) as task:
+            stopping = asyncio.create_task(machine.driver.stop())
+            await eventually(lambda: machine.driver._gate.halting or task.done())
+            task.cancel()
+            with pytest.raises((asyncio.CancelledError, DriverRefused)):
+                await task
+            await stopping
+        await machine.until(lambda _: is_ready(machine), "ready")
+        wire = sim.received().replace("?", "")
+        assert "G92" not in wire[wire.rindex("\x18") :]
+
+
+@pytest.mark.parametrize("error", [DriverRefused, DriverUnavailable])
+async def test_what_goes_wrong_at_the_end_of_a_check_that_is_given_up_is_said(
+    tmp_path: Path, error: type[DriverRefused | DriverUnavailable], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise error(machine_id="router", command="check", reason="it does not come back")
+
+    async with homed(tmp_path) as (_, machine):
+        machine.driver._check_mode._restore_overrides = fail  # type: ignore[method-assign,assignment]
+        async with reading(machine) as task:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert "it does not come back" in caplog.text
+        # What did not reach the controller needs a person.
+        assert bool(machine.state.fault_reason) == (error is DriverUnavailable)
+
+
 async def test_a_zero_that_comes_back_a_tenth_off_is_refused_in_inches_too(tmp_path: Path) -> None:
     async with homed(tmp_path, "--set", "$13=1") as (_, machine):
         await machine.driver.run_program(program("G21", "G92X5Y6Z7", "G4P0.01"))
