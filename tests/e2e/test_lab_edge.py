@@ -220,8 +220,6 @@ async def test_a_faulty_program_is_refused_with_line_and_reason(lab: Laboratory,
         b"G1 X9999 F100\n": 1,
         b"G0 X1\nG2 X5 Y5 F100\n": 2,
         b"G0 X1\nG10 L20 P1 X0\n": 2,
-        b"M3 S99999\nG1 X1 F100\n": 1,
-        b"G1 X1 F99999\n": 1,
         b"G21\nT9\nG0 X1\n": 2,
         b"\x00\x01\x02 binary \xff": 1,
     }
@@ -229,6 +227,15 @@ async def test_a_faulty_program_is_refused_with_line_and_reason(lab: Laboratory,
         assert (await diagnostics(text))[0][0] == line, text
     programs = await operator.get("/api/programs")
     assert all(item["title"].get("") != "bad.nc" for item in programs)
+
+
+async def test_what_the_controller_runs_at_its_limit_is_taken_with_a_warning(operator: Operator) -> None:
+    answer = await operator.upload("fast.nc", b"M3 S99999\nG1 X1 F99999\n")
+    assert answer.status_code == 201, answer.text
+    found = answer.json()["check"]["diagnostics"]
+    told = [(item["line"], item["severity"], item["code"]) for item in found if item["severity"] != "note"]
+    assert told[:2] == [(1, "warning", "spindle-over-limit"), (2, "warning", "feed-over-limit")]
+    assert all(" The controller will run " in item["message"] for item in found[:2])
 
 
 async def test_what_nobody_should_post_to_the_kiosk(lab: Laboratory, operator: Operator) -> None:

@@ -211,6 +211,20 @@ class TestSpindle:
         assert (item.line, item.code, item.severity) == (3, "spindle-under-limit", Severity.WARNING)
         assert item.words == ("S500",)
 
+    def test_faster_than_it_can(self) -> None:
+        (item,) = findings(b"M3 S15000\nG0 X1\n")
+        assert (item.line, item.code, item.severity) == (1, "spindle-over-limit", Severity.WARNING)
+        assert item.text.endswith("over the machine's 12000 rev/min. The controller will run it at 12000 rev/min.")
+
+
+def test_a_feed_that_is_faster_than_the_machine() -> None:
+    (item,) = findings(b"M3 S9000\nG1 X1 F4500\nX2\n", tools={})
+    assert (item.line, item.code, item.severity) == (2, "feed-over-limit", Severity.WARNING)
+    assert item.text == (
+        "The feed F4500 mm/min is over the machine's 3000 mm/min. "
+        "The controller will run each axis at 3000 mm/min at most. 1 more line is like it."
+    )
+
 
 def test_a_feed_that_is_slower_than_the_controller_moves() -> None:
     (item,) = findings(b"M3 S9000\nG1 X1 F0.02\nX2\nX3 F1\n", tools={})

@@ -88,6 +88,7 @@ export const DIAGNOSTIC = {
   "realtime-byte": "diag.realtime-byte",
   "too-many-errors": "diag.too-many-errors",
   "too-many-lines": "diag.too-many-lines",
+  "too-many-stops": "diag.too-many-stops",
   "too-large": "diag.too-large",
   "byte-order-mark": "diag.byte-order-mark",
   "tape-mark": "diag.tape-mark",
@@ -110,6 +111,7 @@ export const NAMED_IN_MESSAGE: ReadonlySet<string> = new Set<keyof typeof DIAGNO
   "out-of-travel",
   "realtime-byte",
   "too-many-lines",
+  "too-many-stops",
   "too-large",
 ]);
 
