@@ -22,11 +22,12 @@ from edge.gcode.tooling import speed_words
 VISITOR_BANNED: frozenset[str] = frozenset(
     {"$", "G10", "G28", "G28.1", "G30", "G30.1", "G38.2", "G38.3", "G38.4", "G38.5", "G43.1", "G53", "G92", "G92.1"}
     | {"G55", "G56", "G57", "G58", "G59", "G93", "M0", "M6"}
-    | {"feed-over-limit", "spindle-over-limit", "spindle-under-limit"}
+    | {"feed-over-limit", "spindle-over-limit", "spindle-under-limit", "place-unknown"}
 )
 """What a visitor's job has no use for: settings, places kept in the controller, probing, other zeros, waiting.
 
-Nor for a feed or speed that the controller runs at another one, which anybody else is warned of.
+Nor for a feed or speed that the controller runs at another one, or a place that the program has not given, which
+anybody else is warned of.
 """
 
 OPERATOR_BANNED: frozenset[str] = frozenset({"$", "G10", "G28.1", "G30.1", "M6"})
@@ -74,17 +75,17 @@ def check(
     """Return what is wrong with `program` on a machine, in order of the lines.
 
     travel is in machine coordinates; work_offset is machine minus work position, both mm. Where one of them is not
-    known, what depends on it is not checked and a warning says so; so it is with places that the program has not given,
-    which are an error for a role that may not use G92. A word of `banned` is an error (`G10`, `M6`, `$`
-    for any line that begins with one), and so is a finding whose code is in it. tools is the machine's table by T
-    number, empty where nobody has described any and None for a machine that cuts with no tool: then neither tools nor
-    material are checked. Without a block it is guessed, and what depends on it is no more than a warning. source is
-    what the program was made of: without it the findings about motions have words, but no columns. The program is
-    refused when any of the findings is an error; findings over `max_diagnostics` are left out, errors last.
+    known, what depends on it is not checked and a warning says so; so it is with places that the program has not
+    given. A word of `banned` is an error (`G10`, `M6`, `$` for any line that begins with one), and so is a finding
+    whose code is in it. tools is the machine's table by T number, empty where nobody has described any and None for a
+    machine that cuts with no tool: then neither tools nor material are checked. Without a block it is guessed, and what
+    depends on it is no more than a warning. source is what the program was made of: without it the findings about
+    motions have words, but no columns. The program is refused when any of the findings is an error; findings over
+    `max_diagnostics` are left out, errors last.
     """
     findings = list(program.diagnostics)
     findings += _words(program, banned)
-    findings += _unplaced(program, banned)
+    findings += _unplaced(program)
     if travel is not None:
         findings += _spindle(program, travel)
         findings += _feeds(program, travel)
@@ -124,14 +125,13 @@ def _words(program: Program, banned: frozenset[str]) -> list[Diagnostic]:
     return findings
 
 
-def _unplaced(program: Program, banned: frozenset[str]) -> list[Diagnostic]:
-    severity = Severity.ERROR if "G92" in banned else Severity.WARNING
+def _unplaced(program: Program) -> list[Diagnostic]:
     remedy = (
         "Go to a place of the piece before it, with G90 and X, Y and Z, or watch the first run with a hand at Hold."
     )
     return [
         Diagnostic(
-            severity,
+            Severity.WARNING,
             found.line,
             found.column,
             "place-unknown",
