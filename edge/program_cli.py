@@ -68,7 +68,11 @@ def check_program(
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Say whether a program fits a machine: its words, its reach, its tools. Ends with 1 where it has an error."""
+    """Say whether a program fits a machine: its words, its reach, its tools. Ends with 1 where it has an error.
+
+    Without --offset, or with neither --machine nor --settings, the travel is not checked: 0 then says nothing of it.
+    The block is guessed from the cuts, also for a piece of the library, which brings its own.
+    """
     target, zero = _target(machine, settings, config), _offset(offset)
     refusal = too_large(_size(file))
     if refusal is not None:
@@ -102,7 +106,10 @@ def time_of_program(
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Say how long a program takes on a machine. Lines that the controller refuses take no time."""
+    """Say how long a program takes on a machine. Lines that the controller refuses take no time.
+
+    Ends with 0 also where it takes none: whether a program may run is what check answers.
+    """
     target, zero = _target(machine, settings, config), _offset(offset)
     _require_size(file)
     with _stages("Reading", "Planning the time") as stage:

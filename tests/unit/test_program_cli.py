@@ -164,6 +164,24 @@ def test_without_a_machine_there_is_a_warning_and_no_error(program: Path) -> Non
     assert [(item["severity"], item["code"]) for item in found["errors"]] == [("warning", "travel-unchecked")]
 
 
+def test_the_help_says_what_0_does_not_say() -> None:
+    """The travel that nobody gave, the block of a piece, and a program that never moves."""
+    said = " ".join(run("check", "--help").stdout.replace("│", " ").split())
+    assert "the travel is not checked: 0 then says nothing of it." in said
+    assert "The block is guessed from the cuts, also for a piece of the library" in said
+    assert "Ends with 0 also where it takes none" in " ".join(run("time", "--help").stdout.split())
+
+
+def test_what_the_controller_runs_at_its_limit_is_a_warning(program: Path, dump: Path) -> None:
+    program.write_text(GOOD.replace("S900", "S1100").replace("F900", "F4500"))
+    code, found = asked(program, "--settings", dump, "--offset", "-150,-100,-40")
+    assert code == 0
+    assert [(item["line"], item["severity"], item["name"]) for item in found["errors"]] == [
+        (2, "warning", "spindle-over-limit"),
+        (6, "warning", "feed-over-limit"),
+    ]
+
+
 def test_notes_are_no_errors(program: Path, dump: Path) -> None:
     program.write_text("%\n" + GOOD + "%\n")
     code, found = asked(program, "--settings", dump, "--offset", "-150,-100,-40")
