@@ -101,6 +101,14 @@ async def test_offsets_and_overrides_come_back_that_its_reset_forgets(tmp_path: 
         assert is_ready(machine)
 
 
+async def test_with_a_tool_length_left_it_is_not_asked(tmp_path: Path) -> None:
+    async with homed(tmp_path) as (sim, machine):
+        await machine.driver.run_program(program("G43.1Z1.5", "G4P0.01"))
+        with pytest.raises(DriverRefused, match=r"a tool length of 1\.50 mm is left in it"):
+            await machine.driver.check_program(program("G21G90", "G1X2F100"), quiet)
+        assert "$C\n" not in sim.received()
+
+
 async def test_a_check_that_is_given_up_brings_back_what_leaving_forgets(tmp_path: Path) -> None:
     async with homed(tmp_path) as (sim, machine):
         await machine.driver.run_program(program("G92X5Y6Z7", "G4P0.01"))
@@ -161,12 +169,12 @@ async def test_a_zero_that_comes_back_a_tenth_off_is_refused_in_inches_too(tmp_p
         reading = await check._gate.drained("a test")
         assert reading.work_offset is not None
         assert reading.work_offset.x == pytest.approx(offset.x, abs=0.01)
-        volatile = await check._volatile()
-        assert volatile["G92"][0] == pytest.approx(offset.x, abs=0.01)
+        shift = await check._shift()
+        assert shift[0] == pytest.approx(offset.x, abs=0.01)
         assert reading.work_position is not None
         off = replace(reading, work_position=replace(reading.work_position, x=reading.work_position.x + 0.1))
         with pytest.raises(DriverRefused, match="set the zero again"):
-            await check._restore_zero(off, volatile)
+            await check._restore_zero(off, shift)
 
 
 @pytest.mark.parametrize("line", ["G10L20P1X0", "G28.1", "G30.1", "$100=250", "$C", "G1X!"])

@@ -4,8 +4,9 @@
 What is sent here would move the machine if the controller were not in check mode, so it is asked first whether it is,
 every report since has to say so, and one line at a time is on its way. Check mode is left by a reset and not by a
 second `$C`, which does the same to a controller in check mode, and would switch it on in one that has left it. A reset
-forgets G92, the tool length offset and the overrides (traces check_mode, g92_and_tlo): they are brought back, or the
-refusal says that they are not. Words that write the EEPROM do so in check mode, too, and are refused before the wire.
+forgets G92, the tool length offset and the overrides (traces check_mode, g92_and_tlo): G92 and overrides are brought
+back, or the refusal says that they are not; a controller in which a tool length is left is not asked. Words that write
+the EEPROM do so in check mode, too, and are refused before the wire.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 COMMAND = "check a program"
 _SAME_MM = 0.01
 """A few steps of a report, also of one in inches, which are 0.0025 mm."""
-_VOLATILE = ("G92", "TLO")
 _MOST_KEPT = 1_000
 """Refused lines that are told: nobody reads more."""
 
@@ -48,7 +48,7 @@ class CheckMode:
     async def run(self, program: ProgramText, tell: Callable[[int], None]) -> tuple[RefusedLine, ...]:
         """Let the controller read `program`; the wire is the caller's. Raises DriverRefused, DriverUnavailable."""
         await self._measure.begin()
-        volatile = await self._volatile()
+        shift = await self._shift()
         before = await self._gate.drained(COMMAND)
         try:
             life = await self._enter()
@@ -57,9 +57,9 @@ class CheckMode:
             await self._leave_unheard()
             raise
         except asyncio.CancelledError:
-            await self._give_up(before, volatile)
+            await self._give_up(before, shift)
             raise
-        await self._end(before, volatile)
+        await self._end(before, shift)
         return refused
 
     async def _enter(self) -> int:
@@ -116,13 +116,13 @@ class CheckMode:
         await controller.until(decided, self._settings.reply_s)
         return replies[0] if replies and controller.session.life == life else None
 
-    async def _end(self, before: Reading, volatile: dict[str, tuple[float, ...]]) -> None:
+    async def _end(self, before: Reading, shift: tuple[float, ...]) -> None:
         """Leave check mode and bring back what that forgets. Raises DriverRefused, DriverUnavailable."""
         await self._leave()
-        await self._restore_zero(before, volatile)
+        await self._restore_zero(before, shift)
         await self._restore_overrides(before.overrides)
 
-    async def _give_up(self, before: Reading, volatile: dict[str, tuple[float, ...]]) -> None:
+    async def _give_up(self, before: Reading, shift: tuple[float, ...]) -> None:
         """End as `_end` does, for a caller that has gone; where somebody stops the machine, that is the end."""
         controller = self._controller
         reading = controller.condition.reading
@@ -130,7 +130,7 @@ class CheckMode:
             await self._gate.stop_unheard()
             return
         try:
-            await self._end(before, volatile)
+            await self._end(before, shift)
         except DriverRefused as error:
             # A zero that could not be brought back shows in the reports: what was checked for it does not start.
             log.warning("%s: a check was given up: %s", controller.machine_id, error)
@@ -153,28 +153,23 @@ class CheckMode:
         if not self._gate.halting and (reading is None or reading.state is not State.ALARM):
             await self._gate.stop_unheard()
 
-    async def _volatile(self) -> dict[str, tuple[float, ...]]:
-        """Return G92 and the tool length offset, which no memory keeps, mm."""
+    async def _shift(self) -> tuple[float, ...]:
+        """Return G92, which no memory keeps, mm; empty where the controller does not say it."""
         parameters = self._controller.identity.parameters
-        scale = INCH if self._controller.identity.inches else 1.0
-        for name in _VOLATILE:
-            parameters.pop(name, None)
+        parameters.pop("G92", None)
         await self._gate.command("$#")
-        return {name: tuple(one * scale for one in parameters[name]) for name in _VOLATILE if name in parameters}
+        scale = INCH if self._controller.identity.inches else 1.0
+        return tuple(value * scale for value in parameters.get("G92", ()))
 
-    async def _restore_zero(self, before: Reading, volatile: dict[str, tuple[float, ...]]) -> None:
-        """Say tool length and G92 again: the position as it read before brings the offset back."""
-        if not any(any(values) for values in volatile.values()):
-            return
-        length = volatile.get("TLO", (0.0,))[0]
+    async def _restore_zero(self, before: Reading, shift: tuple[float, ...]) -> None:
+        """Say G92 again: the position as it read before brings the offset back."""
         place = before.work_position
-        if length:
-            await self._gate.command(f"G21G43.1Z{length:.4f}")
-        if place is not None and any(volatile.get("G92", ())):
+        if not any(shift):
+            return
+        if place is not None:
             await self._gate.command(f"G21G92X{place.x:.4f}Y{place.y:.4f}Z{place.z:.4f}")
-        now = await self._volatile()
-        if not all(_same(values, now.get(name, ())) for name, values in volatile.items()):
-            raise self._refused(COMMAND, "leaving its check mode cleared G92 or the tool length: set the zero again")
+        if not _same(shift, await self._shift()):
+            raise self._refused(COMMAND, "leaving its check mode cleared G92: set the zero again")
         # Reports carry an offset once it has changed.
         await self._gate.drained(COMMAND)
 
