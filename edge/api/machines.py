@@ -31,6 +31,12 @@ class AreaClear(Body):
     area_clear: bool
 
 
+class Approve(Body):
+    """The digest of the check that the person has seen; without it whatever is checked now is approved."""
+
+    check_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
 class Decline(Body):
     """Why a wish is declined."""
 
@@ -113,9 +119,9 @@ async def add_job(wanted: NewJob, lab: Services) -> dict[str, Any]:
 
 
 @router.post("/api/jobs/{job_id}/approve")
-async def approve(job_id: str, lab: Services) -> dict[str, Any]:
+async def approve(job_id: str, lab: Services, seen: Approve | None = None) -> dict[str, Any]:
     """Approve a job."""
-    return views.job(await lab.jobs.approve(job_id), lab)
+    return views.job(await lab.jobs.approve(job_id, seen.check_digest if seen else None), lab)
 
 
 @router.post("/api/jobs/{job_id}/recheck")

@@ -78,7 +78,7 @@ async def upload(
     with one_of_few(request):
         data = await body_of(request)
         entry, prepared = await lab.programs.upload(name, data, supervisor.info, supervisor.state.work_offset, tell)
-    result = views.check(prepared)
+    result = {**views.check(prepared), "digest": lab.jobs.shown(prepared)}
     if entry is None:
         errors = sum(item["severity"] == "error" for item in result["diagnostics"])
         refusal = body(
@@ -95,7 +95,8 @@ async def upload(
 async def check(program_id: str, machine: MachineId, lab: Services) -> dict[str, Any]:
     """Check a program of the list for a machine as it stands now."""
     supervisor = machine_of(lab, machine)
-    return views.check(await lab.programs.prepare(program_id, supervisor.info, supervisor.state.work_offset))
+    prepared = await lab.programs.prepare(program_id, supervisor.info, supervisor.state.work_offset)
+    return {**views.check(prepared), "digest": lab.jobs.shown(prepared)}
 
 
 @router.post("/api/machines/{machine_id}/second-opinion")

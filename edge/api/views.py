@@ -243,6 +243,7 @@ def job(item: Job, lab: Lab) -> Json:
             "text": item.waits.text,
         },
         "text": wish.text if wish and wish.personal else None,
+        "check_digest": lab.jobs.rechecked(item.job_id),
     }
 
 

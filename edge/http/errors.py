@@ -71,6 +71,7 @@ def refusal_json(refusal: Refusal, what: str = "") -> dict[str, Any]:
 
 
 COMMANDS = {
+    "approve": "take the approval",
     "zero": "take a zero",
     "override": "take an override",
     "settings": "tell or take settings",

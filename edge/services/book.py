@@ -48,6 +48,8 @@ class JobBook:
         self.prepared: dict[str, Prepared] = {}
         self.checked: dict[str, Checked] = {}
         """What was approved with each job that has not ended; what is not here is not known."""
+        self.rechecked: dict[str, str] = {}
+        """The digest of the newest check that somebody asked for again, of each job that has not ended."""
 
     async def load(self) -> None:
         """Take up the jobs of the time before."""
@@ -156,6 +158,7 @@ class JobBook:
             self.wishes.pop(job.job_id, None)
             self.prepared.pop(job.job_id, None)
             self.checked.pop(job.job_id, None)
+            self.rechecked.pop(job.job_id, None)
         self._bus.publish(JobsChanged())
 
     def _forgettable(self) -> list[str]:

@@ -7,6 +7,8 @@ one table of tools: where one of these has changed since, nobody has seen the re
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 
@@ -21,6 +23,8 @@ UNKNOWN = "What the program was checked for is not known any more: the controlle
 CHANGED = "changed-since"
 CONFIRM = "Read what has changed. If the piece comes out right all the same, let the job go on once more."
 OTHER_PROGRAM = "The program is another one than was approved."
+FORGOTTEN = "The check that was looked at is not remembered any more."
+REMEMBERED = 256
 SAME_MM = 0.001
 """Controllers report micrometres."""
 
@@ -83,6 +87,33 @@ class Checked:
 
     sha256: str
     basis: Basis
+
+
+class Shown:
+    """The checks whose results people have been shown: the newest REMEMBERED of them, by their digests."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Checked] = OrderedDict()
+
+    def keep(self, checked: Checked) -> str:
+        """Remember a check; return its digest, by which an approval names it."""
+        parts = [checked.sha256]
+        for field in fields(Basis):
+            value = getattr(checked.basis, field.name)
+            parts.append(repr(sorted(value) if isinstance(value, frozenset) else value))
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        self._known[digest] = checked
+        self._known.move_to_end(digest)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return digest
+
+    def differs(self, digest: str, now: Checked) -> tuple[Refusal, ...]:
+        """Return why the check that `digest` names does not count for `now`; none where it would have its result."""
+        seen = self._known.get(digest)
+        if seen is None:
+            return (Refusal(PERMISSIVE, FORGOTTEN, "check", None, REMEDY),)
+        return outdated(seen, now.basis, now.sha256)
 
 
 def changes(before: Basis, now: Basis) -> tuple[str, ...]:

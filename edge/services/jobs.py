@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from edge.domain.errors import JobTransitionRefused, NotFound, Refused
+from edge.domain.errors import JobTransitionRefused, MotionRefused, NotFound, Refused
 from edge.domain.job import Job, JobAction, JobState
 from edge.domain.machine import Capability
 from edge.domain.piece import Piece
@@ -15,7 +15,7 @@ from edge.domain.ports import Clock, EventStore, Journal
 from edge.safety.permissives import Command, Refusal
 from edge.services.book import CLAIMS, WORKING, JobBook, queue_full
 from edge.services.bus import EventBus
-from edge.services.checking import Checked, outdated
+from edge.services.checking import Checked, Shown, outdated
 from edge.services.estimate import Left
 from edge.services.journal import JobJournal
 from edge.services.programs import Prepared, ProgramCatalog, Wish
@@ -62,6 +62,7 @@ class JobService:
         self._book = JobBook(store, recorder, bus, marks)
         self._runner = JobRunner(machines, self._book, catalog, marks, bus, clock)
         self._recovery = Recovery(machines, self._book, catalog, marks, self._runner)
+        self._shown = Shown()
         self._left: Callable[[Job, Prepared], Left | None] = _unknown
 
     async def load(self) -> None:
@@ -213,16 +214,35 @@ class JobService:
 
         return await self._book.add(make, wish)
 
-    async def approve(self, job_id: str) -> Job:
+    def shown(self, prepared: Prepared) -> str:
+        """Remember a check whose result a person is shown; return the digest by which an approval names it."""
+        return self._shown.keep(Checked(prepared.sha256, prepared.basis))
+
+    def rechecked(self, job_id: str) -> str | None:
+        """Return the digest of the newest check that `recheck` has made for a job, None where it made none."""
+        return self._book.rechecked.get(job_id)
+
+    async def approve(self, job_id: str, digest: str | None = None) -> Job:
         """Approve a requested job, whose program is checked for the machine as it stands. Starts nothing.
 
-        Raises NotFound, JobTransitionRefused, ProgramRejected, StoreUnavailable.
+        digest names the check that the person has seen: where one made now differs, that is refused. Raises NotFound,
+        JobTransitionRefused, MotionRefused, ProgramRejected, StoreUnavailable.
         """
         job = self.job(job_id)
         job.after(JobAction.APPROVE)
-        prepared = await self._runner.prepare(job, self._machines[job.machine_id], offset_known=False)
+        machine = self._machines[job.machine_id]
+        prepared = await self._runner.prepare(job, machine, offset_known=False)
         estimate_s, lines = round(prepared.seconds, 1), prepared.total_lines
         checked = Checked(prepared.sha256, prepared.basis)
+        unseen = () if digest is None else self._shown.differs(digest, checked)
+        if unseen:
+            raise MotionRefused(
+                machine_id=machine.machine_id,
+                machine=machine.info.name,
+                command=JobAction.APPROVE.value,
+                reasons=" ".join(reason.why for reason in unseen),
+                refusals=unseen,
+            )
         return await self._book.change(
             job_id, JobAction.APPROVE, estimate_s=estimate_s, total_lines=lines, checked=checked
         )
@@ -236,7 +256,9 @@ class JobService:
         job.after(JobAction.RECHECK)
         prepared = await self._runner.prepare(job, self._machines[job.machine_id])
         estimate_s, lines = round(prepared.seconds, 1), prepared.total_lines
-        return await self._book.change(job_id, JobAction.RECHECK, estimate_s=estimate_s, total_lines=lines)
+        changed = await self._book.change(job_id, JobAction.RECHECK, estimate_s=estimate_s, total_lines=lines)
+        self._book.rechecked[job_id] = self.shown(prepared)
+        return changed
 
     async def decline(self, job_id: str, reason: str) -> Job:
         """Decline a job that has not started."""

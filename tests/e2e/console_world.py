@@ -42,6 +42,7 @@ def job(number: int, state: str, **changes: Any) -> Json:
         "reason": "",
         "waits": None,
         "text": None,
+        "check_digest": None,
     }
     return {**value, **changes}
 

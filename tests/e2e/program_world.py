@@ -71,4 +71,5 @@ def bad_check() -> Json:
                 "message": "Something that this page has no words for.",
             },
         ],
+        "digest": "b" * 64,
     }

@@ -22,6 +22,7 @@ from edge.domain.machine import Position
 from edge.domain.ports import ProgramText, RefusedLine
 from edge.http.limits import DISCARDED
 from edge.services.bus import CheckProgress, EventBus, Message
+from edge.services.jobs import JobService
 from edge.services.lab import Lab, SyncStatus
 from edge.services.operators import OperatorDesk
 from edge.services.programs import ProgramCatalog
@@ -29,7 +30,7 @@ from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
 from edge.services.workers import Workers
 from edge.store.shelf import ProgramShelf
-from tests.support.fakes import FakeClock, FakeDriver, FakeGuardian, MemoryStore
+from tests.support.fakes import FakeClock, FakeDriver, FakeGuardian, MemoryJournal, MemoryStore
 
 RULE = InputRule("door", "Door", "controller", 10**12, "Close the door.")
 SQUARE = b"G21 G90\nG0 Z5\nM3 S8000\nG1 Z-0.5 F300\nG1 X20 F800\nG1 Y20\nM5\nM30\n"
@@ -79,26 +80,39 @@ class Place:
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     clock, bus, workers, heard = FakeClock(), EventBus(), Workers(), list[Message]()
-    driver, recorder = Reader(clock), Recorder(MemoryStore(), clock, lambda: None)
+    driver, store = Reader(clock), MemoryStore()
+    recorder = Recorder(store, clock, lambda: None)
     supervisor = MachineSupervisor(driver, [RULE], clock=clock, bus=bus, recorder=recorder, guardian=FakeGuardian())
     driver.ready()
     supervisor.on_input(InputSample("door", True, clock.boot_ns(), "controller"))
     await supervisor.reset()
     nothing: Any = SimpleNamespace()
+    visits: Any = SimpleNamespace(bell_in_s=lambda: None)
+    machines, catalog = {"router": supervisor}, ProgramCatalog({}, ProgramShelf(tmp_path), workers, bus)
+    jobs = JobService(
+        machines,
+        catalog,
+        store=store,
+        journal=MemoryJournal(),
+        recorder=recorder,
+        bus=bus,
+        clock=clock,
+        visit_id=lambda: None,
+    )
     desk = OperatorDesk(AnyPin(), clock)
     lab = Lab(
         lab_id="im-01",
         name="InfoMobil",
         language="lt",
-        machines={"router": supervisor},
+        machines=machines,
         hands={},
         zeros={},
         profiles={},
         opening=nothing,
         recordings=nothing,
-        jobs=nothing,
-        programs=ProgramCatalog({}, ProgramShelf(tmp_path), workers, bus),
-        visits=nothing,
+        jobs=jobs,
+        programs=catalog,
+        visits=visits,
         survey=nothing,
         scenes=nothing,
         twins=nothing,
@@ -148,6 +162,32 @@ async def test_a_check_is_for_the_machine_as_it_stands_now(place: Place) -> None
     assert (await place.page.get(f"/api/programs/{program}/check?machine=lathe")).status_code == 404
     assert (await place.page.get("/api/programs/other/check?machine=router")).status_code == 404
     assert (await place.stranger.get(path)).status_code == 401
+
+
+async def test_an_approval_names_the_check_that_was_seen(place: Place) -> None:
+    uploaded = (await place.page.post(UPLOAD, content=SQUARE)).json()
+    program = uploaded["program"]["id"]
+    job = (await place.page.post("/api/jobs", json={"program": program, "machine": "router"})).json()
+    assert job["check_digest"] is None
+    path = f"/api/jobs/{job['id']}"
+    place.driver.show(work_offset=Position(-137.5, -150, -40))
+    answer = await place.page.post(f"{path}/approve", json={"check_digest": uploaded["check"]["digest"]})
+    assert answer.status_code == 409
+    error = answer.json()["error"]
+    assert (error["code"], error["what"]) == ("check-outdated", "Router does not take the approval.")
+    assert error["why"] == "The zero of X was -150.000 and is -137.500 mm."
+    seen = (await place.page.get(f"/api/programs/{program}/check?machine=router")).json()["digest"]
+    again = (await place.page.post(f"{path}/recheck")).json()
+    assert again["check_digest"] == seen != uploaded["check"]["digest"]
+    assert (await place.page.post(f"{path}/approve", json={"check_digest": "?"})).status_code == 422
+    approved = await place.page.post(f"{path}/approve", json={"check_digest": seen})
+    assert approved.json()["state"] == "APPROVED"
+
+
+async def test_a_page_that_names_no_check_approves_the_one_of_now(place: Place) -> None:
+    program = (await place.page.post(UPLOAD, content=SQUARE)).json()["program"]["id"]
+    job = (await place.page.post("/api/jobs", json={"program": program, "machine": "router"})).json()
+    assert (await place.page.post(f"/api/jobs/{job['id']}/approve")).json()["state"] == "APPROVED"
 
 
 async def test_what_the_controller_says_is_told(place: Place) -> None:

@@ -16,7 +16,17 @@ from edge.domain.job import Job, JobState
 from edge.domain.machine import MachineInfo, Position
 from edge.drivers.grbl.identity import Identity
 from edge.safety.permissives import Refusal
-from edge.services.checking import CHANGED, PERMISSIVE, UNKNOWN, changes
+from edge.services.checking import (
+    CHANGED,
+    FORGOTTEN,
+    OTHER_PROGRAM,
+    PERMISSIVE,
+    REMEMBERED,
+    UNKNOWN,
+    Checked,
+    Shown,
+    changes,
+)
 from edge.services.preparing import prepare_text
 from edge.services.programs import Prepared
 from tests.support.fakes import TRAVEL
@@ -283,3 +293,49 @@ async def test_after_a_restart_of_the_service_nobody_knows_what_a_job_was_approv
     job = await interrupted(shop)
     shop.jobs._book.checked.clear()
     assert (await shop.jobs.recovery_plan(job.job_id)).changes == (UNKNOWN,)
+
+
+# What was looked at
+
+
+async def test_an_approval_is_for_the_check_that_was_seen(shop: Shop) -> None:
+    job = await shop.jobs.add(await shop.uploaded(), "router")
+    offset = shop.driver.state().work_offset
+    prepared = await shop.catalog.prepare(job.program_id, shop.driver.info(), offset)
+    digest = shop.jobs.shown(prepared)
+    shop.driver.show(work_offset=MOVED)
+    with pytest.raises(MotionRefused) as refused:
+        await shop.jobs.approve(job.job_id, digest)
+    assert whys(refused.value) == ["The zero of X was -150.000 and is -137.500 mm."]
+    assert shop.jobs.job(job.job_id).state is JobState.REQUESTED
+    again = await shop.jobs.recheck(job.job_id)
+    fresh = shop.jobs.rechecked(job.job_id)
+    assert again.state is JobState.REQUESTED
+    assert fresh not in (None, digest)
+    assert (await shop.jobs.approve(job.job_id, fresh)).state is JobState.APPROVED
+    await shop.jobs.decline(job.job_id, "enough")
+    assert shop.jobs.rechecked(job.job_id) is None
+
+
+async def test_the_check_of_another_program_or_of_another_day_was_not_this_one(shop: Shop) -> None:
+    job = await shop.jobs.add(await shop.uploaded(), "router")
+    offset = shop.driver.state().work_offset
+    other = await shop.catalog.prepare(await shop.uploaded(STOPS), shop.driver.info(), offset)
+    with pytest.raises(MotionRefused) as refused:
+        await shop.jobs.approve(job.job_id, shop.jobs.shown(other))
+    assert whys(refused.value) == [OTHER_PROGRAM]
+    with pytest.raises(MotionRefused) as refused:
+        await shop.jobs.approve(job.job_id, "0" * 64)
+    assert whys(refused.value) == [FORGOTTEN]
+    assert (await shop.jobs.approve(job.job_id)).state is JobState.APPROVED
+
+
+def test_the_same_check_has_the_same_digest_and_old_ones_are_forgotten() -> None:
+    shown = Shown()
+    checked = Checked("a", replace(BASIS, banned=frozenset({"G10", "M6", "$"})))
+    first = shown.keep(checked)
+    assert shown.keep(replace(checked, basis=replace(BASIS, banned=frozenset({"$", "M6", "G10"})))) == first
+    assert shown.differs(first, checked) == ()
+    for number in range(REMEMBERED):
+        shown.keep(Checked(str(number), BASIS))
+    assert [reason.why for reason in shown.differs(first, checked)] == [FORGOTTEN]

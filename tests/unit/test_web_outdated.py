@@ -13,7 +13,7 @@ from edge.domain.block import Block
 from edge.domain.machine import Motion, Position, Travel
 from edge.domain.tool import Tool, ToolShape
 from edge.safety.permissives import Refusal
-from edge.services.checking import PERMISSIVE, Basis, Checked, outdated, unconfirmed
+from edge.services.checking import PERMISSIVE, Basis, Checked, Shown, outdated, unconfirmed
 from tests.unit.test_web_codes import LANGUAGES, LIB, table, words
 from tests.unit.test_web_library import pattern
 
@@ -54,7 +54,7 @@ BLANK = replace(BEFORE, travel=None, motion=None, offset=None, tools=None, setti
 def said() -> set[str]:
     pairs = ((BEFORE, NOW), (NOW, BEFORE), (BEFORE, BLANK), (BLANK, BEFORE))
     found = [reason for before, now in pairs for reason in outdated(Checked("a", before), now, "b")]
-    found += outdated(None, NOW)
+    found += [*outdated(None, NOW), *Shown().differs("", Checked("a", NOW))]
     assert {reason.permissive for reason in found} == {PERMISSIVE}
     assert outdated(Checked("a", NOW), NOW, "a") == ()
     return {reason.why for reason in found}

@@ -257,6 +257,8 @@ export interface Job {
   /** What the program waits for: a person. */
   waits: Waits | null;
   text: string | null;
+  /** Names the newest check that `recheck` has made for the job; null where it made none. */
+  check_digest: string | null;
 }
 
 export interface HeadcountEntry {
@@ -329,6 +331,8 @@ export interface Check {
   /** Numbers of the tools that the program takes. */
   tools: number[];
   diagnostics: Diagnostic[];
+  /** Names this result: an approval sends it, and is refused where a check made then differs. */
+  digest: string;
 }
 
 /** What a controller's own check mode says of a program. */

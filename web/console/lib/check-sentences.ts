@@ -5,6 +5,7 @@ import type { Key } from "./words";
 export const SAID_CHECK = {
   "What the program was checked for is not known any more: the controller service was started again since then.": "outdated.unknown",
   "The program is another one than was approved.": "outdated.program",
+  "The check that was looked at is not remembered any more.": "outdated.forgotten",
   "The zero of the work coordinates was not known at the check, and is now.": "outdated.zero.known",
   "The zero of the work coordinates is not known any more.": "outdated.zero.lost",
   "The zero of {axis} was {was} and is {now} mm.": "outdated.zero",

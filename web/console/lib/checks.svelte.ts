@@ -2,7 +2,7 @@
 /** Checks that are under way: an upload on its way, the service's own check, the controller's. */
 import { SvelteMap } from "svelte/reactivity";
 import { ApiRefusal, get, post } from "../../shared/api";
-import type { Check, CheckProgress, CheckStage, Machine, Program, SecondOpinion } from "../../shared/types";
+import type { Check, CheckProgress, CheckStage, Job, Machine, Program, SecondOpinion } from "../../shared/types";
 import { postFile } from "../../shared/upload";
 import { uuid } from "../../shared/uuid";
 import type { Attempt } from "./attempt";
@@ -27,6 +27,7 @@ export interface Going {
 
 export class Checks {
   readonly #going = new SvelteMap<string, Going>();
+  readonly #seen = new Map<string, string>();
 
   /** Return how far a check is, or null where it is not under way. */
   of(check: string | null): Going | null {
@@ -43,6 +44,16 @@ export class Checks {
 
   end(check: string): void {
     this.#going.delete(check);
+  }
+
+  /** Keep the digest of a check whose result is shown. */
+  saw(program: string, machine: string, digest: string): void {
+    this.#seen.set(`${machine} ${program}`, digest);
+  }
+
+  /** Return the digest of the newest check of a job's program that was shown here; a visitor's own text is in no list. */
+  seen(job: Job): string | null {
+    return (job.text ? null : this.#seen.get(`${job.machine} ${job.program}`)) ?? job.check_digest;
   }
 
   hear({ check, stage, done }: CheckProgress): void {
@@ -64,6 +75,7 @@ export async function upload(desk: Console, file: File, machine: string, check: 
   try {
     const answer = await postFile<{ program: Program; check: Check }>(`api/programs?${query}`, file, gone, UPLOAD_TIMEOUT_MS);
     desk.putProgram(answer.program);
+    desk.checks.saw(answer.program.id, machine, answer.check.digest);
     return { ...answer, lines: null };
   } catch (error) {
     const { lines } = problemOf(error, desk.t("refusal.what.upload", { name: file.name }), desk.refusals, null);
@@ -74,9 +86,11 @@ export async function upload(desk: Console, file: File, machine: string, check: 
 }
 
 /** Ask for the check of a program for a machine as it stands now. */
-export function checked(desk: Console, program: string, machine: Machine): Promise<Attempt<Check>> {
+export async function checked(desk: Console, program: string, machine: Machine): Promise<Attempt<Check>> {
   const address = `api/programs/${encodeURIComponent(program)}/check?${new URLSearchParams({ machine: machine.id })}`;
-  return desk.attempt("refusal.what.check", machine, () => get<Check>(address, { timeoutMs: CHECK_TIMEOUT_MS }));
+  const tried = await desk.attempt("refusal.what.check", machine, () => get<Check>(address, { timeoutMs: CHECK_TIMEOUT_MS }));
+  if (tried.answer !== null) desk.checks.saw(program, machine.id, tried.answer.digest);
+  return tried;
 }
 
 /** Let the controller itself read a program; `begun` hears the name under which its progress comes. */

@@ -204,17 +204,22 @@ export class Console extends Figures {
   }
 
   approve(job: Job): Promise<void> {
-    return this.#act(job.id, "refusal.what.approve", async () => {
-      this.putJob(await post<Job>(`api/jobs/${encodeURIComponent(job.id)}/approve`, undefined, { timeoutMs: CHECK_TIMEOUT_MS }));
-    });
+    return this.#act(job.id, "refusal.what.approve", () => this.#approve(job, this.checks.seen(job)));
+  }
+
+  /** Approve a job for the check with that digest, or for the one that the service makes now. */
+  async #approve(job: Job, digest: string | null): Promise<void> {
+    const body = digest === null ? undefined : { check_digest: digest };
+    this.putJob(await post<Job>(`api/jobs/${encodeURIComponent(job.id)}/approve`, body, { timeoutMs: CHECK_TIMEOUT_MS }));
   }
 
   /** Check a job's program again for the machine as it stands now, and approve it. */
   recheck(job: Job): Promise<void> {
     return this.#act(job.id, "refusal.what.approve", async () => {
-      const path = `api/jobs/${encodeURIComponent(job.id)}`;
-      this.putJob(await post<Job>(`${path}/recheck`, undefined, { timeoutMs: CHECK_TIMEOUT_MS }));
-      this.putJob(await post<Job>(`${path}/approve`, undefined, { timeoutMs: CHECK_TIMEOUT_MS }));
+      const again = await post<Job>(`api/jobs/${encodeURIComponent(job.id)}/recheck`, undefined, { timeoutMs: CHECK_TIMEOUT_MS });
+      this.putJob(again);
+      if (!again.text && again.check_digest !== null) this.checks.saw(again.program, again.machine, again.check_digest);
+      await this.#approve(again, again.check_digest);
     });
   }
 
