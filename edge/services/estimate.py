@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from edge.domain.job import Job, JobState
 from edge.domain.machine import Execution, MachineState, Overrides, Position
-from edge.gcode import Dialect, interpret, plan
+from edge.gcode import interpret, plan
 from edge.gcode.following import Follower, Report
 from edge.gcode.resume import HELD_BLOCKS
 from edge.services.bus import EventBus, JobsChanged, MachineChanged, Message
 from edge.services.checking import Basis
 from edge.services.contained import contained
-from edge.services.preparing import Prepared, Wish, motion_settings
+from edge.services.preparing import Prepared, Wish, dialect_of, motion_settings
 from edge.services.programs import HELD_BLOCKS_ELSEWHERE, Offload, ProgramCatalog
 from edge.services.scenes import Scenes
 from edge.services.supervisor import MachineSupervisor
@@ -81,7 +81,7 @@ class _Run:
 
 def time_by_line(data: bytes, basis: Basis, overrides: Overrides) -> Seconds:
     """Return the planned second (total lines,) at which each source line has ended, at overrides. For a worker."""
-    program = interpret(data, dialect=Dialect(tool_change=basis.tool_change))
+    program = interpret(data, dialect=dialect_of(basis))
     planned = plan(program, motion_settings(basis.motion), basis.offset, overrides=overrides)
     return np.cumsum(planned.line_seconds).astype(np.float32)
 

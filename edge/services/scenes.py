@@ -14,14 +14,14 @@ from weakref import WeakValueDictionary
 from edge.domain.block import Block
 from edge.domain.machine import MachineInfo, Position
 from edge.domain.tool import Tool
-from edge.gcode import Dialect, Program, interpret, plan
+from edge.gcode import Program, interpret, plan
 from edge.gcode.planner import in_one_frame
 from edge.gcode.scene import MOST_SEGMENTS, Scene, relief_bytes, scene_bytes, scene_of
 from edge.gcode.stock import mill
 from edge.gcode.tooling import guess_block, tool_of
 from edge.services.checking import Basis
 from edge.services.effort import affordable
-from edge.services.preparing import Wish, motion_settings
+from edge.services.preparing import Wish, dialect_of, motion_settings
 from edge.services.programs import Offload, ProgramCatalog
 
 REMEMBERED = 48 << 20
@@ -61,7 +61,7 @@ def pack(data: bytes) -> Packed:
 
 
 def _read(data: bytes, basis: Basis) -> Program:
-    return interpret(data, dialect=Dialect(tool_change=basis.tool_change))
+    return interpret(data, dialect=dialect_of(basis))
 
 
 def draw(data: bytes, basis: Basis, material: Material, most: int = MOST_SEGMENTS) -> Scene:
