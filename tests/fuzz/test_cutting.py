@@ -106,3 +106,47 @@ def test_a_rapid_deeper_than_everything_before_it_is_told(parts: list[str], x: i
     before = HEAD + "".join(parts)
     text = f"{before}G0X{x}Y{y}\nG0Z-10\nG0Z5\nG1X2Y2Z-10F9\nG0Z5\n"
     assert rapids_told(text, BLOCK if known else None) == [before.count("\n") + 2]
+
+
+POINTED = st.builds(
+    Tool,
+    number=st.just(1),
+    name=st.just("Point"),
+    shape=st.sampled_from([ToolShape.V, ToolShape.BALL]),
+    diameter=st.sampled_from([3.0, 3.175, 6.0, 12.0]),
+    flute_length=st.just(30.0),
+    tip_angle=st.sampled_from([30.0, 60.0, 90.0]),
+)
+ANYWHERE = st.tuples(*[st.decimals(4, 56, places=3).map(float)] * 2)
+
+
+def pointed_told(text: str, tool: Tool, block: Block | None = BLOCK) -> list[int]:
+    found = check(interpret(text.encode()), TRAVEL, OFFSET, banned=OPERATOR_BANNED, tools={1: tool}, block=block)
+    return [item.line for item in found if item.code == "rapid-in-stock"]
+
+
+@given(POINTED, st.lists(ANYWHERE, min_size=2, max_size=5), st.sampled_from([0.3, 1.0, 3.0]), st.integers(1, 20))
+@effort(60)
+def test_a_pointed_tool_may_go_back_in_its_groove_in_any_steps(
+    tool: Tool, places: list[tuple[float, float]], depth: float, steps: int
+) -> None:
+    """A program's digits put it up to half a micrometre beside the groove."""
+    cut = [f"G1X{x:.3f}Y{y:.3f}F600" for x, y in places]
+    way = zip(places[:0:-1], places[-2::-1], strict=True)
+    back = [
+        f"G0X{x0 + (x1 - x0) * step / steps:.3f}Y{y0 + (y1 - y0) * step / steps:.3f}"
+        for (x0, y0), (x1, y1) in way
+        for step in range(1, steps + 1)
+    ]
+    start = f"G0X{places[0][0]:.3f}Y{places[0][1]:.3f}\nG1Z-{depth}F100\n"
+    text = HEAD + start + "\n".join([*cut, *back, "G0Z5", ""])
+    assert pointed_told(text, tool) == []
+    assert pointed_told(text, tool, None) == []
+
+
+@given(POINTED, ANYWHERE, st.sampled_from([1.0, 2.5]))
+@effort(60)
+def test_a_pointed_tool_that_falls_into_whole_material_is_told(
+    tool: Tool, place: tuple[float, float], depth: float
+) -> None:
+    assert pointed_told(f"{HEAD}G0X{place[0]:.3f}Y{place[1]:.3f}\nG0Z-{depth}\nG0Z5\n", tool) == [5]
