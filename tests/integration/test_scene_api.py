@@ -22,6 +22,7 @@ from edge.domain.machine import MachineInfo, Position
 from edge.domain.tool import Tool, ToolShape
 from edge.gcode.following import Follower
 from edge.kiosk.app import create_app as create_kiosk
+from edge.services import effort
 from edge.services import scenes as module
 from edge.services.bus import EventBus
 from edge.services.lab import Lab, SyncStatus
@@ -31,7 +32,7 @@ from edge.services.recorder import Recorder
 from edge.services.scenes import NOBODY, Packed, Scenes, pack
 from edge.services.supervisor import MachineSupervisor
 from edge.services.twin import TwinStatus
-from edge.services.workers import Workers
+from edge.services.workers import Workers, _no_result
 from edge.store.pieces import load_piece
 from edge.store.shelf import ProgramShelf
 from tests.support.fakes import FakeClock, FakeDriver, MemoryStore
@@ -272,6 +273,28 @@ async def test_a_picture_that_could_not_be_made_is_asked_for_again(place: Place)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "program")
     kept.write_bytes(UPLOAD)
     assert (await place.console.get(f"/api/programs/{place.upload}/scene")).status_code == 200
+
+
+async def test_more_moves_than_can_be_reckoned_are_refused_with_a_sentence(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effort, "BUDGET", 1_000.0)
+    for client, path in ((place.console, f"programs/{place.upload}"), (place.kiosk, "kiosk/pieces/gear")):
+        answer = await client.get(f"/api/{path}/stock")
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (409, "too-many-moves")
+        assert error["what"] == "What this program leaves of the material is not shown."
+        # Its path is drawn all the same.
+        assert (await client.get(f"/api/{path}/scene")).status_code == 200
+
+
+async def test_a_worker_that_died_of_a_picture_is_said(place: Place) -> None:
+    async def lost(*_: object) -> object:
+        raise _no_result()
+
+    place.lab.scenes._offload = lost  # type: ignore[assignment]
+    answer = await place.console.get("/api/programs/gear/stock")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "no-result")
 
 
 async def test_a_tool_that_does_not_mill_is_said(place: Place) -> None:
