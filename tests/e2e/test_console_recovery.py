@@ -21,6 +21,14 @@ pytestmark = pytest.mark.skipif(not (DIST / "console" / "index.html").is_file(),
 RECORDINGS = "/api/machines/router/recordings"
 SETTINGS = "/api/machines/router/settings"
 TARGET_PX = 63.5
+SINCE = {
+    "permissive": "changed-since",
+    "what": "",
+    "why": "The zero of X was 0.000 and is 12.500 mm.",
+    "source": "check",
+    "age_ms": None,
+    "remedy": "x",
+}
 
 
 def broken_off(**machine: Any) -> Json:
@@ -161,6 +169,39 @@ def test_tool_without_a_setter_goes_on_by_a_persons_word(open_console: Open) -> 
     hold(page, van)
     expect(now.locator(".refusal .why")).to_contain_text("Naujo įrankio ilgis nežinomas")
     assert van.asked("POST", "/api/jobs/j1/continue") == [{"area_clear": True, "same_length": True}]
+
+
+def test_what_has_changed_is_told_and_confirmed_by_pressing_once_more(open_console: Open) -> None:
+    machine = world.router(job="j1")
+    page, van = open_console(world.snapshot(machines=[machine], jobs=[hand.waiting("stop")]))
+    van.answers[("POST", "/api/jobs/j1/continue")] = (409, refusal("changed-since", "No.", "y", "z", reasons=[SINCE]))
+    page.locator(".waiting button").click()
+    sheet = page.get_by_role("dialog")
+    now = sheet.locator("[aria-current=step]")
+    now.get_by_role("button").first.click()
+    now.get_by_role("checkbox").click()
+    hold(page, van)
+    expect(now.locator(".refusal .why")).to_contain_text("X ašies nulis buvo 0.000, o dabar 12.500 mm.")
+    van.answers[("POST", "/api/jobs/j1/continue")] = (200, world.job(1, "RUNNING"))
+    hold(page, van)
+    expect(sheet).to_be_hidden()
+    body = {"area_clear": True}
+    assert van.asked("POST", "/api/jobs/j1/continue") == [body, {**body, "changes": [SINCE["why"]]}]
+
+
+def test_a_plan_tells_what_has_changed_and_the_yes_to_it_confirms_that(open_console: Open) -> None:
+    page, van = open_console(broken_off())
+    van.answers[("GET", "/api/jobs/j1/recovery")] = (200, {**hand.recovery(), "changes": [SINCE["why"]]})
+    van.answers[("POST", "/api/jobs/j1/recover")] = (200, world.job(1, "RUNNING"))
+    page.locator(".waiting button").click()
+    sheet = page.get_by_role("dialog")
+    expect(sheet.locator(".known")).to_contain_text("X ašies nulis buvo 0.000, o dabar 12.500 mm.")
+    for box in sheet.get_by_role("checkbox").all():
+        box.click()
+    hold(page, van)
+    expect(sheet).to_be_hidden()
+    wanted = {"line": 98, "area_clear": True, "approved": True, "changes": [SINCE["why"]]}
+    assert van.asked("POST", "/api/jobs/j1/recover") == [wanted]
 
 
 def test_zero_of_a_new_tool_can_be_set_by_hand(open_console: Open) -> None:

@@ -173,7 +173,10 @@ def test_an_outdated_approval_says_what_changed_and_is_renewed_by_one_key(open_c
     reason = {"permissive": "check-outdated", "what": "", "why": why, "source": "check", "age_ms": None, "remedy": "x"}
     page, van = open_console(world.ready(jobs=world.jobs()[1:]))
     van.answers["POST", "/api/jobs/j2/start"] = (409, refusal("interlock", "No.", "y", "z", reasons=[reason]))
-    van.answers["POST", "/api/jobs/j2/recheck"] = (200, world.job(2, "REQUESTED", estimate_s=101.0))
+    van.answers["POST", "/api/jobs/j2/recheck"] = (
+        200,
+        world.job(2, "REQUESTED", estimate_s=101.0, check_digest="c" * 64),
+    )
     van.answers["POST", "/api/jobs/j2/approve"] = (200, world.job(2, "APPROVED", estimate_s=101.0))
     card = page.locator(".job", has_text="Ugnė Žilvinė")
     card.get_by_role("button", name="Pradėti").click()
@@ -189,7 +192,23 @@ def test_an_outdated_approval_says_what_changed_and_is_renewed_by_one_key(open_c
     page.get_by_role("button", name="Patikrinti iš naujo ir patvirtinti").click()
     expect(said).to_be_hidden()
     assert van.asked("POST", "/api/jobs/j2/recheck") == [None]
-    assert van.asked("POST", "/api/jobs/j2/approve") == [None]
+    assert van.asked("POST", "/api/jobs/j2/approve") == [{"check_digest": "c" * 64}]
+
+
+def test_the_check_that_was_looked_at_is_the_one_that_is_approved(open_console: Open) -> None:
+    page, van = look(
+        open_console, world.snapshot(jobs=[world.job(4, "REQUESTED"), world.job(5, "REQUESTED", text="Ugnė")])
+    )
+    expect(page.locator(".told")).to_contain_text("tinka")
+    page.keyboard.press("Escape")
+    for number in (4, 5):
+        van.answers["POST", f"/api/jobs/j{number}/approve"] = (200, world.job(number, "APPROVED"))
+    for number in (4, 5):
+        approve = page.get_by_role("button", name="Patvirtinti").first
+        with page.expect_response(f"**/j{number}/approve"):
+            approve.click()
+    assert van.asked("POST", "/api/jobs/j4/approve") == [{"check_digest": "a" * 64}]
+    assert van.asked("POST", "/api/jobs/j5/approve") == [None]
 
 
 def test_the_controller_gives_a_second_opinion(open_console: Open) -> None:
