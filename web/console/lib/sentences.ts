@@ -71,6 +71,8 @@ export const SAID = {
   "the work zero was moved after the check": "said.zero.moved",
   "the machine was set differently after the check": "said.machine.set",
   "it works in {zero} and not in G54: press Stop machine, which puts that back": "said.other.zero",
+  "a tool length of {length} mm is left in it: press Stop machine, which takes it back": "said.tool.length",
+  "it did not say whether a tool length is left: start again": "said.tool.length.unsaid",
   "it was cancelled": "said.was.cancelled",
   "the controller restarted by itself": "said.restart",
   "the controller stopped answering": "said.silence",
