@@ -228,7 +228,7 @@ def _checked(stretch: ProgramText, place: Place, dialect: Dialect) -> tuple[tupl
         start = Position(here.x - offset.x, here.y - offset.y, here.z - offset.z)
     made = interpret(
         "\n".join(stretch.lines).encode("ascii"),
-        dialect=Dialect(has_mist=dialect.has_mist, tool_change=dialect.tool_change, start=start),
+        dialect=Dialect(has_mist=dialect.has_mist, tool_change=dialect.tool_change, start=start, offset=offset),
     )
     if place.travel is None or offset is None:
         return (), "The machine has not reported its work offset yet."
