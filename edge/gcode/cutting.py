@@ -29,6 +29,8 @@ TOUCH_MM = 0.02
 """How deep in the material a move may be before it counts: the thickness of a scratch."""
 _SCRATCH_MM = 0.1
 """Rapids that take less than a disc of this thickness, as wide as the tool is where it is in, found rounding's rest."""
+_DIGITS_MM = 0.002
+"""How far the digits of a program may put a way back beside the groove that was cut: it takes that of its wall."""
 _COARSE_CELLS = 160
 _FINE_CELLS = 480
 """Cells along the longer side of the block, and those for a tool that is narrow where it is in: its boxes have few."""
@@ -182,8 +184,7 @@ def _rapids(cuts: _Cuts, work_offset: Position | None) -> list[Diagnostic]:
     narrow = wide[suspect].min() < _NARROW * max(cuts.block.size[:2]) / _COARSE_CELLS
     cells = _FINE_CELLS if narrow and len(segments) <= _FEW_MOVES else _COARSE_CELLS
     milled = mill(program, cuts.table, cuts.block, cells=cells, work_offset=work_offset)
-    # What the digits of a program leave of a groove: it grows with the way along it.
-    rest = TOUCH_MM * 2 * wide * np.hypot(end[:, 0] - start[:, 0], end[:, 1] - start[:, 1])
+    rest = _DIGITS_MM * (cuts.block.high.z - bottom) * np.hypot(end[:, 0] - start[:, 0], end[:, 1] - start[:, 1])
     disc = np.pi * wide**2
     # One cell at the rim of a tool is in it or not, as rounding will have it.
     least = _SCRATCH_MM * disc + rim * np.minimum(milled.relief.cell_mm**2, disc / 2)

@@ -114,6 +114,10 @@ class TestRapids:
         (item,) = findings(HEAD + b"G0 X-5 Y20\nG0 Z-%.2f\n" % depth + steps + b"G0 Z5\n")
         assert (item.code, item.severity) == ("rapid-in-stock", Severity.ERROR)
 
+    def test_a_long_way_through_the_air_hides_no_short_one_through_a_wall(self) -> None:
+        thin = Block(Position(0, 0, -10), Position(2, 40, 0))
+        assert found(HEAD + b"G0 X-5 Y20\nG0 Z-1\nG0 X240\nG0 Z5\n", thin) == [(6, "rapid-in-stock", "error")]
+
     def test_each_way_in_short_steps_is_told(self) -> None:
         way = b"G0 X20 Y%d\nG1 Z-0.3 F150\n" + b"".join(b"G0 X%.1f\n" % (20 + n * 0.1) for n in range(99)) + b"G0 Z5\n"
         told = [item.code for item in findings(HEAD + way % 10 + way % 20)]
