@@ -104,10 +104,10 @@ async def test_a_program_that_was_stopped_while_it_was_checked_never_begins(
         await machine.homed()
         checked = asyncio.Event()
 
-        async def slow_check(_: object) -> None:
+        async def slow_check(_program: object, _window: int) -> None:
             await checked.wait()
 
-        monkeypatch.setattr(machine.driver, "_check", slow_check)
+        monkeypatch.setattr("edge.drivers.grbl.driver.screen", slow_check)
         job = asyncio.create_task(machine.driver.run_program(program("G53G0X-50")))
         await asyncio.sleep(0)
         await machine.driver.stop()
