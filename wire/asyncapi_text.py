@@ -87,8 +87,8 @@ The will says offline {PRESENCE_WILL_DELAY_S} s after a connection was lost; a l
 
 Streams drain by priority, but how an epoch began (the first batch of `safety`) goes before what was counted in it. What
 may be under way is bounded in bytes by the round trip: the window grows while acknowledgements come as fast as on an
-idle line and shrinks with the queue that our own bytes make, so that a visitor who is counted during a backlog waits for
-tenths of a second, not for the backlog.
+idle line and shrinks with the queue that our own bytes make, so that a visitor who is counted during a backlog waits
+for tenths of a second, not for the backlog.
 """,
     ),
     (

@@ -86,6 +86,14 @@ async def van(folder: Path, broker: Mosquitto, *, software: str = "0.1.0", **cha
         assert all(isinstance(error, asyncio.CancelledError) for error in outcome), outcome
 
 
+async def ended_epoch(folder: Path, *facts: Event) -> str:
+    """Let an epoch of the database in `folder` begin, hold facts and end unsent; return its name."""
+    database = Database.open(folder / "lab.db", StoreSettings(reserve_mb=0, ballast_mb=0), "boot-1")
+    await SqliteStore(database).append(facts)
+    await asyncio.to_thread(database.close)
+    return database.epoch
+
+
 async def drained(lab: Van) -> None:
     await eventually(lambda: lab.relay.status().acknowledged is not None and lab.waiting == 0)
 
@@ -113,13 +121,10 @@ async def test_presence_comes_before_the_backlog_and_the_backlog_by_priority(
 async def test_how_an_epoch_began_goes_before_what_was_counted_in_it(
     tmp_path: Path, broker: Mosquitto, office: SmallOffice
 ) -> None:
-    began = []
-    for number in range(3):
-        database = Database.open(tmp_path / "lab.db", StoreSettings(reserve_mb=0, ballast_mb=0), "boot-1")
-        fault = Event(EventType.MACHINE_FAULT, {"machine": "router", "fault": "FAULT", "reason": ""}, number, number)
-        await SqliteStore(database).append([fault, *(session(number * 1_000 + i) for i in range(600))])
-        began.append(database.epoch)
-        await asyncio.to_thread(database.close)
+    fault = Event(EventType.MACHINE_FAULT, {"machine": "router", "fault": "FAULT", "reason": ""}, 1, 1)
+    began = [
+        await ended_epoch(tmp_path, fault, *(session(number * 1_000 + i) for i in range(600))) for number in range(3)
+    ]
     async with van(tmp_path, broker, in_flight=1) as lab:
         await drained(lab)
     order = list(dict.fromkeys((arrival.batch.epoch, arrival.batch.stream) for arrival in office.arrivals))
@@ -662,12 +667,7 @@ async def test_a_visitor_is_counted_at_the_office_long_before_the_backlog_is_the
 async def test_many_epochs_drain_by_priority_and_the_oldest_first(
     tmp_path: Path, broker: Mosquitto, office: SmallOffice
 ) -> None:
-    epochs = []
-    for number in range(40):
-        database = Database.open(tmp_path / "lab.db", StoreSettings(reserve_mb=0, ballast_mb=0), "boot-1")
-        await SqliteStore(database).append([metric(number), session(number)])
-        epochs.append(database.epoch)
-        await asyncio.to_thread(database.close)
+    epochs = [await ended_epoch(tmp_path, metric(number), session(number)) for number in range(40)]
     async with van(tmp_path, broker, in_flight=1) as lab:
         await drained(lab)
     first = dict.fromkeys((arrival.batch.stream, arrival.batch.epoch) for arrival in office.arrivals)
