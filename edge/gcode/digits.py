@@ -37,7 +37,7 @@ _SECOND_PAIRS = np.uint64(1 + (10_000 << 32))
 _KEPT = np.array([(0xFFFF_FFFF_FFFF_FFFF << (64 - 8 * k)) & 0xFFFF_FFFF_FFFF_FFFF for k in range(9)], dtype=np.uint64)
 _FILLED = _ZEROS & ~_KEPT
 """By the number of its characters among the last eight: which bytes are the number's, and zeros for the others."""
-_TENS = 10.0 ** np.arange(MAX_LINE + 1)
+_TENS = np.array([10.0**k for k in range(MAX_LINE + 1)])
 _DIVISOR = np.array([*(10.0**k for k in range(7, -1, -1)), 1.0])
 """By the byte at which the point stands among the last eight: what the digits are divided by; 8 is no point."""
 

@@ -295,7 +295,7 @@ async def test_a_moved_zero_has_to_be_checked_and_approved_before_the_start(shop
     job = await shop.jobs.request("gear", Wish(), guess_s=60)
     await shop.jobs.approve(job.job_id)
     shop.driver.show(work_offset=Position(-10, -10, -1))
-    with pytest.raises(MotionRefused, match="The zero of X was -150.000 and is -10.000 mm."):
+    with pytest.raises(MotionRefused, match=r"The zero of X was -150\.000 and is -10\.000 mm\."):
         await shop.jobs.start(job.job_id, area_clear=True)
     with pytest.raises(ProgramRejected):
         await shop.jobs.recheck(job.job_id)
