@@ -24,9 +24,10 @@ class Piece:
 
     title and description by language (lt, en, lv, et, de); svg is a small drawing in strokes of the current
     colour; machines are the kinds of machine that it is made for; stock is mm in X, Y, Z; zero names the place of the
-    program's zero on the stock; tool is what a person mounts, and cutter the same as a shape; feed is the cutting feed in mm/min; estimate_s is the range of the
-    machine time in seconds; guess_choices_s are what a visitor may guess; template names the design that makes the
-    piece with a visitor's own text, None where there is none; program is G-code and sha256 its digest.
+    program's zero on the stock; tool is what a person mounts, and cutter the same as a shape; feed is the cutting
+    feed in mm/min; estimate_s is the range of the machine time in seconds; guess_choices_s are what a visitor may
+    guess; template names the design that makes the piece with a visitor's own text, None where there is none;
+    program is G-code and sha256 its digest.
     """
 
     piece_id: str
