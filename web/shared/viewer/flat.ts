@@ -109,14 +109,15 @@ export class Flat implements Picture {
   #viewOf(scene: Scene, camera: Camera): View {
     const { low, high } = scene.block;
     const [wide, deep] = [high[0] - low[0], high[1] - low[1]];
-    const fitted = Math.min(this.#width / (wide * MARGIN), this.#height / (deep * MARGIN));
+    const free = camera.free(this.#width, this.#height);
+    const fitted = Math.min(free.wide / (wide * MARGIN), free.high / (deep * MARGIN));
     const scale = fitted * camera.zoom;
     const across = this.#height * camera.zoom;
     const [x, y] = [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2];
     return {
       scale,
-      left: this.#width / 2 - x * scale - camera.panX * across,
-      top: this.#height / 2 + y * scale + camera.panY * across,
+      left: free.x - x * scale - camera.panX * across,
+      top: free.y + y * scale + camera.panY * across,
     };
   }
 

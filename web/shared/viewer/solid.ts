@@ -91,9 +91,11 @@ export class Solid implements Picture {
   }
 
   draw(moment: Moment, camera: Camera): void {
-    const aspect = this.#width / this.#height;
-    const { from, at, distance, size } = camera.eye(this.#box, aspect);
-    this.#eye.aspect = aspect;
+    const { from, at, distance, size } = camera.eye(this.#box, this.#width, this.#height);
+    const free = camera.free(this.#width, this.#height);
+    this.#eye.aspect = this.#width / this.#height;
+    // What is looked at lies in the middle of what the page has left free.
+    this.#eye.setViewOffset(this.#width, this.#height, this.#width / 2 - free.x, this.#height / 2 - free.y, this.#width, this.#height);
     this.#eye.near = Math.max(distance - 4 * size, distance / 200);
     this.#eye.far = distance + 6 * size;
     this.#eye.position.set(...from);

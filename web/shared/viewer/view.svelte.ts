@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** A picture of a program on a page: which way it is drawn, at what moment, from where. Draws when something changed. */
 import type { Position } from "../types";
-import { Camera } from "./camera";
+import { Camera, type Insets } from "./camera";
 import { paletteOf } from "./colours";
 import { Erosion, gridOf } from "./erosion";
 import { Flat } from "./flat";
@@ -207,6 +207,12 @@ export class View {
   zoomBy(factor: number): void {
     this.camera.zoomBy(factor);
     this.#seen();
+  }
+
+  /** What the page has laid on the picture's edges, in CSS pixels: the piece is fitted into what they leave. */
+  insets(insets: Insets): void {
+    this.camera.insets = insets;
+    this.invalidate();
   }
 
   /** The page's colours are others now. */
@@ -435,8 +441,8 @@ export class View {
   #zoom(factor: number, x: number, y: number): void {
     const host = this.#host;
     if (host === null) return;
-    const [wide, high] = [host.clientWidth, host.clientHeight];
-    this.camera.zoomBy(factor, -(x - wide / 2) / high, (y - high / 2) / high);
+    const free = this.camera.free(host.clientWidth, host.clientHeight);
+    this.camera.zoomBy(factor, -(x - free.x) / host.clientHeight, (y - free.y) / host.clientHeight);
     this.#seen();
   }
 
