@@ -83,7 +83,8 @@ def diagnostics() -> set[str]:
 
 def error_codes() -> set[str]:
     found = {argument(call, 0, "code") for name, call in calls("http/*.py", "api/*.py", "kiosk/*.py") if name == "body"}
-    found |= {argument(call, -1, "code") for name, call in calls("services/*.py", "kiosk/*.py") if name == "Refused"}
+    kinds = {"Refused", "NoResult", "TookTooLong"}
+    found |= {argument(call, -1, "code") for name, call in calls("services/*.py", "kiosk/*.py") if name in kinds}
     source = (ROOT / "edge/http/errors.py").read_text(encoding="utf-8")
     found |= set(re.findall(r'errors\.\w+: \(\s*\d{3},\s*"([\w-]+)"', source))
     found |= set(re.findall(r'code = "(\w+)" if malformed else "(\w+)"', source)[0])
@@ -91,7 +92,8 @@ def error_codes() -> set[str]:
 
 
 def refused() -> set[str]:
-    found = {argument(call, -1, "why") for name, call in calls("services/*.py", "api/*.py") if name == "Refused"}
+    kinds = {"Refused", "TookTooLong"}
+    found = {argument(call, -1, "why") for name, call in calls("services/*.py", "api/*.py") if name in kinds}
     found |= {argument(call, -1, "reasons") for name, call in calls("services/*.py") if name == "MotionRefused"}
     # The queue's has a code of its own.
     return {why for why in found if why is not None} - {"The queue is full."}

@@ -12,6 +12,7 @@ from tests.unit.test_web_codes import BARE, LANGUAGES, calls, sentence, table, w
 
 SAID = {
     "library.folder": "The library /srv/content cannot be read: No such file or directory.",
+    "library.link": "The folder cannot be read: it is a link to another place.",
     "library.unreadable": "The folder cannot be read: Permission denied.",
     "library.many": "The folder holds 40 files, more than the 32 of a piece.",
     "library.name": "No file of a piece has the name '.hidden'.",

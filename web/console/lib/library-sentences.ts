@@ -4,6 +4,7 @@ import type { Key } from "./words";
 
 export const SAID_LIBRARY = {
   "The library {folder} cannot be read: {reason}.": "library.folder",
+  "The folder cannot be read: it is a link to another place.": "library.link",
   "The folder cannot be read: {reason}.": "library.unreadable",
   "The folder holds {n} files, more than the {most} of a piece.": "library.many",
   "No file of a piece has the name {file}.": "library.name",
