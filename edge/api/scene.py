@@ -12,6 +12,7 @@ from edge.api.machines import machine_of
 from edge.http.binary import answer
 from edge.http.errors import body
 from edge.services.lab import Lab
+from edge.services.scenes import Packed
 
 router = APIRouter(dependencies=[Depends(require_operator)])
 
@@ -37,28 +38,40 @@ async def stock(
 async def twin(machine_id: str, request: Request, lab: Services) -> Response:
     """Return the material as the machine's reported positions have cut it."""
     machine_of(lab, machine_id)
-    packed = await lab.twins.relief(machine_id)
-    if packed is None:
-        refusal = body(
-            "no-twin",
-            "There is nothing to show.",
-            "No job has begun on this machine since the service was started.",
-            "Start a job.",
-        )
-        raise HTTPException(404, refusal)
-    return await answer(request, packed)
+    return await answer(request, _shown(lab, machine_id, await lab.twins.relief(machine_id)))
+
+
+@router.get("/api/machines/{machine_id}/scene")
+async def twin_scene(machine_id: str, request: Request, lab: Services) -> Response:
+    """Return the path that the machine's twin follows, also where a visitor's own words made it."""
+    machine_of(lab, machine_id)
+    return await answer(request, _shown(lab, machine_id, await lab.twins.scene(machine_id)))
+
+
+def _shown(lab: Lab, machine_id: str, packed: Packed | None) -> Packed:
+    """Return `packed`. Raises HTTPException where a machine has no twin, or not yet."""
+    if packed is not None:
+        return packed
+    what = "There is nothing to show."
+    if lab.twins.coming(machine_id):
+        why, remedy = "The path of the job is still being made.", "It is shown as soon as it is ready."
+        raise HTTPException(404, body("twin-not-ready", what, why, remedy))
+    why = "No job whose cut can be shown has begun on this machine since the service was started."
+    raise HTTPException(404, body("no-twin", what, why, "Start a job."))
 
 
 def twin_messages(lab: Lab, machine_id: str) -> list[dict[str, Any]]:
-    """Return what the live view says of a machine's twin: one message, none where there is no twin."""
+    """Return what the live view says of a machine's twin: one message, of nulls where it is not shown any more."""
     status = lab.twins.status(machine_id)
     if status is None:
-        return []
+        nothing = dict.fromkeys(("job", "removed_mm3", "planned_mm3", "version"))
+        return [{"type": "twin", "machine": machine_id, **nothing}]
     planned = status.planned_mm3
     return [
         {
             "type": "twin",
             "machine": machine_id,
+            "job": status.job_id,
             "removed_mm3": round(status.removed_mm3, 3),
             "planned_mm3": None if planned is None else round(planned, 3),
             "version": status.version,

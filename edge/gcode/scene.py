@@ -40,8 +40,9 @@ class Scene:
 
     points: (n + 1, 3), the beginning, then the end of each. seconds: (n,) planned time at the end of each. line: (n,)
     of the source, 1-based, never falling. feed: (n,) mm/min, 0 for a rapid. kind: (n,) 0 rapid, 1 cut. tool: (n,) index
-    into tools; known tells of each of them whether the machine's table has it. whole is False where motions were left
-    out for their number; total_s counts also what comes after the last motion.
+    into tools; known tells of each of them whether the machine's table has it: one that it lacks has the shape of
+    DEFAULT_TOOL. whole is False where motions were left out for their number; total_s counts also what comes after the
+    last motion. guessed is True where nobody has said what the program cuts into, and the block was reckoned from it.
     """
 
     points: NDArray[np.float32]
@@ -58,6 +59,7 @@ class Scene:
     distance_mm: float
     cut_mm: float
     whole: bool
+    guessed: bool = False
 
     def __len__(self) -> int:
         """Return the number of motions."""
@@ -72,13 +74,15 @@ def scene_of(
     table: Mapping[int, Tool],
     block: Block,
     *,
+    guessed: bool = False,
     most: int = MOST_SEGMENTS,
 ) -> Scene:
     """Return the scene of a program.
 
     segments are those of the program, all in coordinates of its zero; tooling is the index of the tool per segment, and
-    the tools; table is the machine's. Arcs become coarser where there would be over `most` motions, and where that does
-    not suffice, motions are left out. Tools beyond the 256th count as the 256th.
+    the tools; table is the machine's; guessed tells of the block that nobody has given it. Arcs become coarser where
+    there would be over `most` motions, and where that does not suffice, motions are left out. Tools beyond the 256th
+    count as the 256th.
     """
     counts = chord_counts(arc_geometry(segments), CHORD_MM)
     room = max(most - (len(segments) - len(counts)), len(counts))
@@ -112,6 +116,7 @@ def scene_of(
         distance_mm=planned.distance_mm,
         cut_mm=float(length[cut].sum()),
         whole=len(kept) == len(row),
+        guessed=guessed,
     )
 
 
@@ -192,8 +197,8 @@ def _bounds(bounds: Bounds | None) -> dict[str, list[float]] | None:
     return {axis: [low[number], high[number]] for number, axis in enumerate("xyz")}
 
 
-def scene_bytes(scene: Scene) -> bytes:
-    """Return `Scene` of docs/http-api.md, letters IMSC."""
+def scene_bytes(scene: Scene, *, job: str | None = None) -> bytes:
+    """Return `Scene` of docs/http-api.md, letters IMSC; job is the id of the one that goes this path, if any does."""
     header = {
         "segments": len(scene),
         "seconds": round(scene.total_s, 3),
@@ -201,8 +206,10 @@ def scene_bytes(scene: Scene) -> bytes:
         "cut_mm": round(scene.cut_mm, 3),
         "bounds": _bounds(scene.bounds),
         "block": {"low": _place(scene.block.low), "high": _place(scene.block.high)},
+        "guessed": scene.guessed,
         "tools": _tools(scene.tools, scene.known),
         "whole": scene.whole,
+        "job": job,
     }
     return _pack(
         b"IMSC",
@@ -218,11 +225,13 @@ def scene_bytes(scene: Scene) -> bytes:
     )
 
 
-def relief_bytes(relief: Relief, *, planned_mm3: float | None = None, seconds: float | None = None) -> bytes:
+def relief_bytes(
+    relief: Relief, *, planned_mm3: float | None = None, seconds: float | None = None, job: str | None = None
+) -> bytes:
     """Return `Relief` of docs/http-api.md, letters IMRL.
 
     planned_mm3 is what the whole program takes away, seconds the planned time up to which this is cut; None where that
-    is not known.
+    is not known. job is the id of the one that has cut it, None for what a program will leave.
     """
     ny, nx = relief.heights.shape
     depth = max(relief.top - relief.bottom, 1e-6)
@@ -238,5 +247,6 @@ def relief_bytes(relief: Relief, *, planned_mm3: float | None = None, seconds: f
         "removed_mm3": round(relief.removed_mm3, 3),
         "planned_mm3": None if planned_mm3 is None else round(planned_mm3, 3),
         "seconds": None if seconds is None else round(seconds, 3),
+        "job": job,
     }
     return _pack(b"IMRL", header, {"height": ("u16", np.rint(share * _FINEST))})

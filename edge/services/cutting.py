@@ -60,8 +60,9 @@ class Cut:
     removed_mm3 is the volume that is gone; version rises with every change of the material.
     """
 
-    def __init__(self, tools: Sequence[Tool], block: Block, follower: Follower) -> None:
+    def __init__(self, tools: Sequence[Tool], block: Block, follower: Follower, job: str | None = None) -> None:
         """Begin with the whole `block`. Raises NotMaterial."""
+        self._job = job
         self._tools = tuple(tools)
         self._radius = np.array([tool.diameter / 2 for tool in tools], dtype=np.float64)
         self._block = block
@@ -73,9 +74,10 @@ class Cut:
         self.version = 0
 
     @classmethod
-    def whole(cls, scene: Scene, held_blocks: int) -> Self:
-        """Return the material before the first cut. Raises NotMaterial, NotMilling."""
-        made, nothing = cls(scene.tools, scene.block, Follower(scene, held_blocks=held_blocks)), np.zeros((0, 3))
+    def whole(cls, scene: Scene, held_blocks: int, job: str | None = None) -> Self:
+        """Return the material before the first cut, of the job with that id. Raises NotMaterial, NotMilling."""
+        made = cls(scene.tools, scene.block, Follower(scene, held_blocks=held_blocks), job)
+        nothing = np.zeros((0, 3))
         for tool in scene.tools:
             # What cannot cut is found here and not in mid job.
             made._erosion.cut(nothing, nothing, tool)
@@ -147,7 +149,8 @@ class Cut:
     def _pack(self, planned_mm3: float | None) -> tuple[tuple[int, float | None], Packed]:
         with self._lock:
             version, relief, seconds = self.version, self._erosion.relief(), self._follower.seconds
-        return (version, planned_mm3), pack(relief_bytes(relief, planned_mm3=planned_mm3, seconds=seconds))
+        data = relief_bytes(relief, planned_mm3=planned_mm3, seconds=seconds, job=self._job)
+        return (version, planned_mm3), pack(data)
 
 
 async def _gently(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -74,6 +74,7 @@ def draw(data: bytes, basis: Basis, material: Material, most: int = MOST_SEGMENT
         tool_of(program, table),
         table,
         material.block or guess_block(program, table),
+        guessed=material.block is None,
         most=most,
     )
 

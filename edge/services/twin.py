@@ -16,13 +16,14 @@ from edge.domain.job import Job, JobState
 from edge.domain.machine import Execution, MachineState, Position, SpindleCommand
 from edge.gcode.following import Report
 from edge.gcode.resume import HELD_BLOCKS
+from edge.gcode.scene import Scene, scene_bytes
 from edge.services.bus import EventBus, JobsChanged, MachineChanged, Message, TwinChanged
 from edge.services.contained import contained
 from edge.services.cutting import Cut, Done, Mark, News
 from edge.services.jobs import JobService
 from edge.services.preparing import Wish
 from edge.services.programs import HELD_BLOCKS_ELSEWHERE
-from edge.services.scenes import Packed, Scenes
+from edge.services.scenes import Packed, Scenes, pack
 from edge.services.supervisor import MachineSupervisor
 
 PACE_S = 0.5
@@ -34,9 +35,13 @@ NO_MATERIAL = ("laser", "printer", "lathe")
 
 @dataclass(frozen=True, slots=True)
 class TwinStatus:
-    """How much was cut, and how much the whole program cuts, mm3; version rises with every change of the material."""
+    """How much a job has cut, and how much it cuts in all, mm3; version rises from 0 with every change of its material.
+
+    job_id is the newest that has begun at the machine, which may have ended.
+    """
 
     machine_id: str
+    job_id: str
     removed_mm3: float
     planned_mm3: float | None
     version: int
@@ -47,7 +52,8 @@ class _Twin:
     """One job at its machine. zero is that of the program, mm; turn is that of the job; paused: nothing is followed.
 
     wish is what the visitor asked for, which is forgotten here as soon as the path is made. refused: something went
-    wrong with the picture, so it is not shown, and the job runs on.
+    wrong with the picture, so it is not shown, and the job runs on. scene is the path that is followed, and packed the
+    same for screens, once one has asked for it.
     """
 
     job: Job
@@ -60,6 +66,9 @@ class _Twin:
     paused: bool = False
     refused: bool = False
     made: Cut | None = None
+    scene: Scene | None = None
+    packed: Packed | None = None
+    packing: asyncio.Lock = field(default_factory=asyncio.Lock)
     planned_mm3: float | None = None
 
 
@@ -81,7 +90,12 @@ class Twins:
         twin = self._twins.get(machine_id)
         if twin is None or twin.made is None:
             return None
-        return TwinStatus(machine_id, twin.made.removed_mm3, twin.planned_mm3, twin.made.version)
+        return TwinStatus(machine_id, twin.job.job_id, twin.made.removed_mm3, twin.planned_mm3, twin.made.version)
+
+    def coming(self, machine_id: str) -> bool:
+        """Return whether a job has begun whose path is still being made: `TwinChanged` is published when it is."""
+        twin = self._twins.get(machine_id)
+        return twin is not None and twin.made is None and not twin.refused
 
     async def relief(self, machine_id: str) -> Packed | None:
         """Return the material as it is now; None as `status`."""
@@ -89,6 +103,16 @@ class Twins:
         if twin is None or twin.made is None:
             return None
         return await twin.made.relief(twin.planned_mm3)
+
+    async def scene(self, machine_id: str) -> Packed | None:
+        """Return the path that the twin follows, which may be of a visitor's own words; None as `status`."""
+        twin = self._twins.get(machine_id)
+        if twin is None or twin.made is None or twin.scene is None:
+            return None
+        async with twin.packing:
+            if twin.packed is None:
+                twin.packed = await asyncio.to_thread(_packed, twin.scene, twin.job.job_id)
+            return twin.packed
 
     def _listen(self, message: Message) -> None:
         if isinstance(message, MachineChanged):
@@ -163,12 +187,13 @@ class Twins:
                     # What the job before would have cut in all is of no use any more.
                     await _given_up(plan)
                     if await contained(self._make(machine_id, twin), f"{machine_id}: its cut is not shown"):
+                        self._bus.publish(TwinChanged(machine_id))
                         work = contained(self._plan(machine_id, twin), f"{machine_id}: what it will cut is not told")
                         plan = asyncio.create_task(work, name=f"plan of the twin {machine_id}")
                 if twin.made is None or not await contained(
                     self._cut(machine_id, twin, twin.made), f"{machine_id}: its cut is not shown any more"
                 ):
-                    twin.refused, twin.made = True, None
+                    twin.refused, twin.made, twin.scene, twin.packed = True, None, None, None
                     twin.reports.clear()
                     self._bus.publish(TwinChanged(machine_id))
         finally:
@@ -190,7 +215,8 @@ class Twins:
         machine, job, wish = self._machines[machine_id], twin.job, twin.wish
         twin.wish = None
         scene = await self._scenes.path(job.program_id, wish, machine.info, twin.zero)
-        twin.made = await asyncio.to_thread(Cut.whole, scene, twin.held_blocks)
+        twin.made = await asyncio.to_thread(Cut.whole, scene, twin.held_blocks, job.job_id)
+        twin.scene = scene
 
     async def _plan(self, machine_id: str, twin: _Twin) -> None:
         """Find out how much there is to cut: the machine is followed meanwhile."""
@@ -204,6 +230,10 @@ async def _given_up(task: asyncio.Task[bool] | None) -> None:
     if task is not None:
         task.cancel()
         await asyncio.wait([task])
+
+
+def _packed(scene: Scene, job_id: str) -> Packed:
+    return pack(scene_bytes(scene, job=job_id))
 
 
 def _begun(job: Job, machine: MachineSupervisor, wish: Wish | None) -> _Twin:

@@ -60,12 +60,20 @@ class Shown:
 
     told: TwinStatus | None = None
     packed: Packed | None = None
+    path: Packed | None = None
+    begun: bool = False
 
     def status(self, _machine_id: str) -> TwinStatus | None:
         return self.told
 
+    def coming(self, _machine_id: str) -> bool:
+        return self.begun
+
     async def relief(self, _machine_id: str) -> Packed | None:
         return self.packed
+
+    async def scene(self, _machine_id: str) -> Packed | None:
+        return self.path
 
 
 @dataclass
@@ -186,7 +194,8 @@ async def test_a_kiosk_draws_though_no_machine_is_there(place: Place) -> None:
 
 
 async def test_strangers_see_nothing(place: Place) -> None:
-    for path in (f"programs/{place.upload}/scene", f"programs/{place.upload}/stock", "machines/router/twin"):
+    machine = ("machines/router/twin", "machines/router/scene")
+    for path in (f"programs/{place.upload}/scene", f"programs/{place.upload}/stock", *machine):
         assert (await place.stranger.get(f"/api/{path}")).status_code == 401
 
 
@@ -202,6 +211,8 @@ async def test_strangers_see_nothing(place: Place) -> None:
         ("programs/gear/stock?cells=many", 422, "invalid"),
         ("machines/lathe/twin", 404, "not-found"),
         ("machines/router/twin", 404, "no-twin"),
+        ("machines/lathe/scene", 404, "not-found"),
+        ("machines/router/scene", 404, "no-twin"),
     ],
 )
 async def test_what_is_not_there_is_refused_in_one_form(place: Place, path: str, status: int, code: str) -> None:
@@ -306,8 +317,7 @@ async def test_a_tool_that_does_not_mill_is_said(place: Place) -> None:
 
 
 async def test_a_twin_is_shown_with_its_etag(place: Place) -> None:
-    assert twin_messages(place.lab, "router") == []
-    place.twin.told = TwinStatus("router", 12.34567, None, 3)
+    place.twin.told = TwinStatus("router", "job-7", 12.34567, None, 3)
     place.twin.packed = pack(b"IMRL what was cut")
     answer = await place.console.get("/api/machines/router/twin")
     assert answer.content == b"IMRL what was cut"
@@ -315,10 +325,56 @@ async def test_a_twin_is_shown_with_its_etag(place: Place) -> None:
     again = await place.console.get("/api/machines/router/twin", headers={"if-none-match": answer.headers["etag"]})
     assert again.status_code == 304
     assert twin_messages(place.lab, "router") == [
-        {"type": "twin", "machine": "router", "removed_mm3": 12.346, "planned_mm3": None, "version": 3}
+        {
+            "type": "twin",
+            "machine": "router",
+            "job": "job-7",
+            "removed_mm3": 12.346,
+            "planned_mm3": None,
+            "version": 3,
+        }
     ]
     place.twin.told = replace(place.twin.told, planned_mm3=99.9999)
     assert twin_messages(place.lab, "router")[0]["planned_mm3"] == 100.0
+
+
+async def test_a_twin_that_is_not_shown_any_more_is_told_so(place: Place) -> None:
+    message = {"type": "twin", "machine": "router", "job": None}
+    assert twin_messages(place.lab, "router") == [
+        {**message, "removed_mm3": None, "planned_mm3": None, "version": None}
+    ]
+
+
+async def test_the_path_of_a_twin_is_shown_with_its_etag(place: Place) -> None:
+    place.twin.path = pack(b"IMSC where it goes")
+    answer = await place.console.get("/api/machines/router/scene")
+    assert answer.content == b"IMSC where it goes"
+    again = await place.console.get("/api/machines/router/scene", headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize("what", ["twin", "scene"])
+async def test_a_twin_whose_path_is_still_being_made_is_waited_for(place: Place, what: str) -> None:
+    place.twin.begun = True
+    answer = await place.console.get(f"/api/machines/router/{what}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "twin-not-ready")
+
+
+async def test_a_block_that_nobody_has_given_is_told_as_guessed(place: Place) -> None:
+    assert (await place.get(f"/api/programs/{place.upload}/scene?machine=router")).header["guessed"] is True
+    assert (await place.get("/api/programs/gear/scene")).header["guessed"] is False
+
+
+async def test_a_tool_that_the_table_lacks_is_told_as_unknown_also_without_a_number(place: Place) -> None:
+    place.lab.programs._tables["router"] = {}
+    read = await place.get(f"/api/programs/{place.upload}/scene?machine=router")
+    assert [(tool["number"], tool["known"]) for tool in read.header["tools"]] == [(1, False)]
+    bare, prepared = await place.lab.programs.upload("b.nc", UPLOAD.replace(b"T1\n", b""), place.driver.info(), None)
+    assert bare is not None, prepared.diagnostics
+    read = await place.get(f"/api/programs/{bare.program_id}/scene?machine=router")
+    assert [(tool["number"], tool["known"]) for tool in read.header["tools"]] == [(0, False)]
+    piece = await place.get("/api/programs/gear/scene?machine=router")
+    assert [tool["known"] for tool in piece.header["tools"]] == [True]
 
 
 async def test_a_worker_process_makes_the_same_as_this_one(tmp_path: Path) -> None:

@@ -143,6 +143,27 @@ async def test_a_laboratory_without_machines_goes_on() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_a_twin_shows_the_very_path_that_it_follows_with_its_job() -> None:
+    async with bench() as lab:
+        assert not lab.twins.coming("router")
+        lab.paths.may.clear()
+        lab.work("b", personal=True)
+        assert lab.twins.coming("router")
+        assert await lab.twins.scene("router") is None
+        lab.paths.may.set()
+        await eventually(lambda: lab.told, "the path", 20)
+        assert not lab.twins.coming("router")
+        first, second = await asyncio.gather(lab.twins.scene("router"), lab.twins.scene("router"))
+        assert first is not None
+        assert first is second
+        read = unpack(decompress(first.gzipped))
+        assert read.header["job"] == "b"
+        assert read.arrays["points"].tolist() == lab.paths.made.points.reshape(-1).tolist()
+        relief = await lab.twins.relief("router")
+        assert relief is not None
+        assert unpack(decompress(relief.gzipped)).header["job"] == "b"
+
+
 async def test_what_is_reported_while_the_path_is_made_is_cut_then() -> None:
     async with bench() as lab:
         lab.paths.may.clear()
@@ -156,6 +177,7 @@ async def test_what_is_reported_while_the_path_is_made_is_cut_then() -> None:
         await lab.removed(25)
         assert lab.status.removed_mm3 < 50
         assert lab.paths.asked == [Wish("Rasa")]
+        assert lab.status.job_id == "a"
         assert all(twin.wish is None for twin in lab.twins._twins.values())
         await eventually(lambda: lab.status.planned_mm3, "the plan", 20)
         lab.work(state=JobState.FINISHED)
@@ -231,8 +253,11 @@ async def test_the_job_after_it_begins_with_a_whole_block() -> None:
         lab.work("a")
         lab.work("a", state=JobState.FINISHED)
         await lab.removed(50)
+        before = lab.status
         lab.work("b")
         await eventually(lambda: (now := lab.twins.status("router")) and now.removed_mm3 == 0, "a whole block", 20)
+        assert (before.job_id, lab.status.job_id, lab.status.version) == ("a", "b", 0)
+        assert before.version > 0
 
 
 async def test_a_job_that_was_stopped_has_cut_no_more_than_it_did() -> None:
@@ -265,6 +290,8 @@ async def test_whatever_the_path_fails_with_the_twins_go_on(error: Exception) ->
         lab.say(at(5, 5, -1, 5, 2))
         await eventually(lambda: lab.twins._twins["router"].refused, "refused", 20)
         assert lab.twins.status("router") is None
+        assert await lab.twins.scene("router") is None
+        assert not lab.twins.coming("router")
         lab.paths.error = None
         lab.work(state=JobState.FINISHED)
         lab.work("b")

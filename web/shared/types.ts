@@ -353,13 +353,15 @@ export interface CheckProgress {
   done: number;
 }
 
-/** A machine has cut more of its material; the relief is asked for by its mark. */
+/** A machine has cut more of a job's material; the relief is asked for by its mark. Nulls: it is not shown any more. */
 export interface TwinNews {
   type: "twin";
   machine: string;
-  removed_mm3: number;
+  /** The newest that has begun; versions begin at 0 with each. */
+  job: string | null;
+  removed_mm3: number | null;
   planned_mm3: number | null;
-  version: number;
+  version: number | null;
 }
 
 /** A piece of the library that is not what was approved; `piece` is empty where the whole library cannot be read. */

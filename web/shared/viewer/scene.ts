@@ -14,7 +14,7 @@ export interface SceneTool {
   flute_length: number;
   tip_angle: number;
   tip_diameter: number;
-  /** Whether the machine's table has it. */
+  /** Whether the machine's table has it: one that it lacks, also number 0, is drawn as a guess. */
   known: boolean;
 }
 
@@ -25,7 +25,11 @@ export interface Scene {
   cutMm: number;
   bounds: { x: [number, number]; y: [number, number]; z: [number, number] } | null;
   block: { low: Position; high: Position };
+  /** Nobody has said what the program cuts into: the block was reckoned from it. */
+  guessed: boolean;
   tools: SceneTool[];
+  /** The job that goes this path; null for a program's. */
+  job: string | null;
   /** False where segments were left out for their number. */
   whole: boolean;
   /** The beginning, then the end of each segment: 3 (n + 1). */
@@ -53,6 +57,8 @@ export interface Relief {
   removedMm3: number;
   plannedMm3: number | null;
   seconds: number | null;
+  /** The job that has cut it; null for what a program will leave. */
+  job: string | null;
   /** mm; `bottom` is through. */
   heights: Float32Array;
 }
@@ -115,7 +121,9 @@ interface SceneFields {
   cut_mm: number;
   bounds: Scene["bounds"];
   block: Scene["block"];
+  guessed: boolean;
   tools: SceneTool[];
+  job: string | null;
   whole: boolean;
 }
 
@@ -130,7 +138,9 @@ export function readScene(buffer: ArrayBuffer): Scene {
     cutMm: header.cut_mm,
     bounds: header.bounds,
     block: header.block,
+    guessed: header.guessed,
     tools: header.tools,
+    job: header.job,
     whole: header.whole,
     points: array(arrays, "points", Float32Array, 3 * (n + 1)),
     seconds: array(arrays, "seconds", Float32Array, n),
@@ -152,6 +162,7 @@ interface ReliefFields {
   removed_mm3: number;
   planned_mm3: number | null;
   seconds: number | null;
+  job: string | null;
 }
 
 /** Read `Relief`. Throws MalformedPicture. */
@@ -171,6 +182,7 @@ export function readRelief(buffer: ArrayBuffer): Relief {
     removedMm3: header.removed_mm3,
     plannedMm3: header.planned_mm3,
     seconds: header.seconds,
+    job: header.job,
     heights: Float32Array.from(packed, (value) => bottom + step * value),
   };
 }
