@@ -22,8 +22,9 @@ from edge.gcode.circles import (
     ROUNDING_SHARE,
 )
 from edge.gcode.lexer import Column, Lexed
-from edge.gcode.modal import MACHINE, MAX_TIGHT, SPINDLE_OFF, ZERO, Modal
+from edge.gcode.modal import MAX_TIGHT, SPINDLE_OFF, Modal
 from edge.gcode.model import Bools, Floats, Ints, Kind, StopKind, Stops
+from edge.gcode.places import MACHINE, ZERO
 from edge.gcode.segments import SegmentBuilder, SegmentRows
 
 _PLANES = np.array(PLANE_AXES)
@@ -63,7 +64,7 @@ def run_batch(lexed: Lexed, at: int, until: int, modal: Modal, builder: SegmentB
     modal.note_tight((close[close < done][:MAX_TIGHT] + at).tolist())
     moving = np.flatnonzero(motion.moves[:done])
     _change_state(lexed, first, first + done, at, moving, modal, builder)
-    origin, base = modal.origin, modal.base
+    origin, base = modal.origin, modal.places.base
     frame = _carried(lexed, first, done, modal, modal.machine_frame, [place == MACHINE for place in base])
     unplaced = _carried(
         lexed, first, done, modal, [place > MACHINE for place in origin], [place > MACHINE for place in base]
@@ -208,11 +209,11 @@ def _find_arcs(
 def _first_unplaced(lexed: Lexed, first: int, last: int, arcs: Ints, planes: NDArray[np.int8], modal: Modal) -> int:
     """Return the first line that `modal` has to report or to judge, because nobody knows where an axis stands."""
     count = last - first
-    if modal.origin == modal.base == [ZERO] * 3:
+    if modal.origin == modal.places.base == [ZERO] * 3:
         return count
     found = [count]
     for axis, letter in enumerate(AXES):
-        before, after = modal.origin[axis], modal.base[axis]
+        before, after = modal.origin[axis], modal.places.base[axis]
         column = lexed.letter(letter).between(first, last)
         turning = arcs[(_PLANES[planes.astype(np.int64), :2] == axis).any(axis=1)]
         if not modal.absolute:

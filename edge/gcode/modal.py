@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 from edge.gcode.blocks import AXES, MAX_LINE_NUMBER, MOTION_OFF, PROBE, Block, BlockError
 from edge.gcode.circles import PLANE_AXES, ROUNDING, arc_length, ends_agree, radius_offset, tight
 from edge.gcode.model import Dialect, Kind, StopKind
+from edge.gcode.places import FIRST_ZERO, MACHINE, PLACE_OF, START, ZERO, Places
 from edge.gcode.segments import Flags, SegmentBuilder, Triple
 
 T = TypeVar("T")
@@ -22,11 +23,6 @@ INCH = 25.4
 """mm."""
 MAX_TIGHT = 50
 MAX_UNPLACED = 50
-ZERO, MACHINE, _START, _FIRST_PLACE, _SECOND_PLACE, _CONTACT = range(6)
-"""What a coordinate counts from: the zero at the start; machine zero, where the work offset is not known; where the
-machine stood; the places of G28 and G30; and, from the last number on, where a probing move has ended, one each.
-"""
-_PLACE_OF = {"G28": _FIRST_PLACE, "G30": _SECOND_PLACE}
 SPINDLE_OFF = 5
 _ZEROS = 6
 
@@ -43,9 +39,9 @@ class Modal:
     """Modal state; lengths mm in the frame of the zero that was active at the start, feed mm/min.
 
     shift is what a programmed coordinate is off that frame by (G92 and tool length given in the program). origin says
-    what the position counts from, per axis, and base what a programmed coordinate does: over MACHINE it is a place that
-    nobody knows, and two positions compare only where they count from the same. unplaced are the first lines, as (wire
-    line, index of the word, axes), that count from such a place. tight_arcs are the first wire lines with an arc whose
+    what the position counts from, per axis, and places what a programmed coordinate does: two
+    positions compare only where they count from the same. unplaced are the first lines, as (wire line, index of the
+    word, axes), that count from a place that nobody knows. tight_arcs are the first wire lines with an arc whose
     radius only just reaches: there the controller's rounding decides.
     """
 
@@ -56,7 +52,7 @@ class Modal:
         self.inverse_time = False
         self.scale = 1.0
         self.absolute = True
-        self.zero = 54
+        self.zero = FIRST_ZERO
         self.spindle = SPINDLE_OFF
         self.flood = False
         self.mist = False
@@ -65,13 +61,11 @@ class Modal:
         start, offset = dialect.start, dialect.offset
         self.offset = None if offset is None else (offset.x, offset.y, offset.z)
         self.position: list[float] = [0.0, 0.0, 0.0] if start is None else [start.x, start.y, start.z]
-        self.origin = [_START if start is None else ZERO] * 3
+        self.origin = [START if start is None else ZERO] * 3
         self.machine_frame = [False, False, False]
         self.shift = [0.0, 0.0, 0.0]
-        self.base = [ZERO, ZERO, ZERO]
+        self.places = Places(shifted=start is None)
         self.unplaced: list[tuple[int, int, str]] = []
-        self._noted: set[tuple[int, int]] = set()
-        self._contacts = _CONTACT
         self.tool_length = 0.0
         self.tight_arcs: list[int] = []
 
@@ -154,8 +148,7 @@ class Modal:
 
     def unnoted(self, axis: int, origin: int) -> bool:
         """Return whether a line that counts from this place of the axis is still to be reported."""
-        news = origin > MACHINE and origin not in _PLACE_OF.values() and (axis, origin) not in self._noted
-        return news and len(self.unplaced) < MAX_UNPLACED
+        return len(self.unplaced) < MAX_UNPLACED and self.places.unnoted(axis, origin)
 
     def _note_unplaced(self, block: Block, wire: int, end: End, arc_axes: Iterable[int]) -> None:
         """Report a line that counts from a place that nobody has given: a distance, an arc or a G92."""
@@ -169,16 +162,17 @@ class Modal:
         # Where only one end of an arc is known, not even its shape is.
         news.update(axis for axis in arc_axes if end.origin[axis] != self.origin[axis])
         if news and len(self.unplaced) < MAX_UNPLACED:
-            self._noted.update((axis, self.origin[axis]) for axis in news)
+            for axis in news:
+                self.places.note(axis, self.origin[axis])
             places = [block.where[AXES[axis]] for axis in block.axis_words]
             at = block.code_at("G92") if block.non_modal == "G92" else min(places)
             self.unplaced.append((wire, at, "".join(AXES[axis] for axis in sorted(news))))
 
     def _lose(self, axes: Iterable[int]) -> None:
         """Take note that the axes have stopped somewhere on their way."""
+        place = self.places.new()
         for axis in axes:
-            self.origin[axis] = self._contacts
-        self._contacts += 1
+            self.origin[axis] = place
 
     def _feed(self, block: Block, motion: int, axis_command: str) -> float:
         """Return the feed that holds for the line: mm/min, or 1/min under G93."""
@@ -217,12 +211,13 @@ class Modal:
         """Return where the line leads."""
         absolute = self.absolute if block.absolute is None else block.absolute
         point, origin, frame = list(self.position), list(self.origin), list(self.machine_frame)
+        base = self.places.base if block.zero is None else self.places.base_in(block.zero)
         for axis in axes:
             value = block.values[AXES[axis]] * scale
             if block.non_modal == "G53":
                 point[axis], origin[axis] = self._from_machine(axis, value)
             elif absolute:
-                point[axis], origin[axis] = value + self.shift[axis], self.base[axis]
+                point[axis], origin[axis] = value + self.shift[axis], base[axis]
             else:
                 point[axis] += value
                 continue
@@ -313,20 +308,24 @@ class Modal:
                 self.builder.stop(wire, StopKind.OFFSET)
         if block.zero is not None and block.zero != self.zero:
             self.zero = block.zero
+            self.places.change_zero(self.zero)
             self.builder.stop(wire, StopKind.OFFSET)
         if block.absolute is not None:
             self.absolute = block.absolute
         match block.non_modal:
-            case "G10" | "G28.1" | "G30.1":
+            case "G10":
+                self.places.rewrite_zero(axes, self.zero)
+                self.builder.stop(wire, StopKind.EEPROM)
+            case "G28.1" | "G30.1":
                 self.builder.stop(wire, StopKind.EEPROM)
             case "G92":
                 for axis in axes:
                     self.shift[axis] = self.position[axis] - block.values[AXES[axis]] * self.scale
-                    self.base[axis] = self.origin[axis]
+                self.places.count_from(axes, self.origin, self.zero)
                 self.builder.stop(wire, StopKind.OFFSET)
             case "G92.1":
                 self.shift = [0.0, 0.0, self.tool_length]
-                self.base = [ZERO, ZERO, ZERO]
+                self.places.drop_shift(self.zero)
                 self.builder.stop(wire, StopKind.OFFSET)
             case "G28" | "G30":
                 if axes:
@@ -343,7 +342,7 @@ class Modal:
         point, origin, frame = list(self.position), list(self.origin), list(self.machine_frame)
         for axis in axes:
             point[axis] = self._from_machine(axis, 0.0)[0]
-            origin[axis], frame[axis] = _PLACE_OF[place], self.offset is None
+            origin[axis], frame[axis] = PLACE_OF[place], self.offset is None
         return _end(point, origin, frame)
 
     def _move(self, end: End, feed: float, motion: int, wire: int, centre: tuple[float, float] | None) -> None:
@@ -372,7 +371,8 @@ class Modal:
         elif block.flow in (2, 30):
             self.builder.stop(wire, StopKind.END)
             self.motion, self.plane, self.absolute, self.inverse_time = Kind.LINEAR, 0, True, False
-            self.zero, self.spindle, self.flood, self.mist = 54, SPINDLE_OFF, False, False
+            self.zero, self.spindle, self.flood, self.mist = FIRST_ZERO, SPINDLE_OFF, False, False
+            self.places.change_zero(self.zero)
 
 
 def _end(point: Sequence[float], origin: Sequence[int], frame: Sequence[bool]) -> End:

@@ -54,9 +54,10 @@ class Dialect:
 
     has_mist is GRBL's build option for M7 (`M` in `[OPT:..]`); start is the position before the first line, in
     work coordinates (mm), None where nobody knows it: then the coordinates begin at 0, and what they are before the
-    program has given them is in `Segments.unplaced`. offset is machine minus work position (mm), None where nobody
-    knows it; line_length is the number of characters of a clean line that fit the controller; tool_change says that
-    somebody takes M6 out of the program before the controller, which refuses it, sees it.
+    program has given them is in `Segments.unplaced`, and others may have left a G92, so that nobody knows what G92.1
+    leads to. offset is machine minus work position (mm), None where nobody knows it; line_length is the number of
+    characters of a clean line that fit the controller; tool_change says that somebody takes M6 out of the program
+    before the controller, which refuses it, sees it.
     """
 
     has_mist: bool = False

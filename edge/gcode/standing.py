@@ -51,7 +51,7 @@ class Standing(Modal):
         other.builder = SegmentBuilder()
         other.known, other.position = list(self.known), list(self.position)
         other.machine_frame, other.shift = list(self.machine_frame), list(self.shift)
-        other.origin, other.base = list(self.origin), list(self.base)
+        other.origin, other.places = list(self.origin), self.places.copy()
         return other
 
     def _forget(self, axes: Iterable[int]) -> None:

@@ -68,6 +68,53 @@ def test_a_place_that_the_controller_keeps_is_said_once() -> None:
     assert codes("G0 X1 Y1 Z5\nG91 G28 Z0\nZ-5\n") == [(2, "place-unknown")]
 
 
+@pytest.mark.parametrize("word", ["G92.1", "G55", "G59"])
+def test_what_counts_from_another_zero_is_not_judged_by_the_one_at_the_start(word: str) -> None:
+    text = f"G0 X1 Y1 Z5\n{word}\nG0 X-50 Y300\nG91 X500\nG2 X20 I10 F500\nG53 G0 Z20\n"
+    assert codes(text) == [(2, "place-unknown"), (6, "out-of-travel")]
+    segments = interpret(text.encode(), dialect=ANYWHERE).segments
+    assert segments.unplaced[1:].tolist() == [[True, True, False]] * 4
+    assert segments.unplaced[0].tolist() == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("G0 X1 Y1 Z5\nG55\nG0 X999\nG54\nX301\n", [(2, "place-unknown"), (5, "out-of-travel")]),
+        ("G0 X1 Y1 Z5\nG55\nG56\nG54\nG0 X301\n", [(5, "out-of-travel")]),
+        ("G0 X1 Y1 Z5\nG55\nG91 X500\n", [(3, "out-of-travel")]),
+        ("G0 X1 Y1 Z5\nG55\nG92 X0\nX300\nG54\nX-5\n", [(4, "out-of-travel")]),
+        ("G0 X1 Y1 Z5\nG55 X2\nG92 X0\nX300\nG54\nG53 X5\n", [(6, "out-of-travel")]),
+        ("G0 X1 Y1 Z5 F9\nG55 X500\nM30\nX300\nX301\n", [(5, "out-of-travel")]),
+        ("G0 X1 Y1 Z5\nG92.1\nX500\nG55\nX500\nG92 X0\nG91 X999\n", []),
+    ],
+)
+def test_back_in_a_zero_its_places_are_known_again(text: str, expected: list[tuple[int, str]]) -> None:
+    assert [item for item in codes(text) if item[1] != "place-unknown"] == [
+        item for item in expected if item[1] != "place-unknown"
+    ]
+
+
+def test_an_arc_from_one_zero_into_another_has_no_shape() -> None:
+    text = "G0 X1 Y1 Z5\nG55\nG2 X20 Y1 I1 F500\nX40 I10\nG3 X50 I9\n"
+    assert [(item.line, item.grbl or item.code) for item in found(text)] == [
+        (2, "place-unknown"),
+        (3, "place-unknown"),
+        (5, 33),
+    ]
+
+
+def test_a_zero_that_the_program_writes_is_not_known() -> None:
+    text = "G0 X1 Y1 Z5\nG10 L20 P1 X0\nX900\nG2 X920 I10 F500\n"
+    assert codes(text) == [(2, "banned-word")]
+    assert interpret(text.encode(), dialect=ANYWHERE).segments.unplaced[1:, 0].all()
+
+
+def test_without_a_g92_of_others_g92_1_leads_back() -> None:
+    known = Dialect(start=Position(0, 0, 0), offset=OFFSET)
+    assert codes("G92 X5\nG0 X304\nG92.1\nX301\n", known) == [(3, "place-unknown"), (4, "out-of-travel")]
+
+
 def test_a_relative_program_is_not_refused_for_a_place_that_it_may_not_stand_at() -> None:
     assert codes("G91 G1 X-50 F500\n") == [(1, "place-unknown")]
 
@@ -144,7 +191,24 @@ RUN = st.lists(
     max_size=25,
 )
 PLACES = st.sampled_from(
-    ["G91", "G90", "G53G0X-10", "G53G0Y-10Z-1", "G92X0", "G92Y5Z0", "G92.1", "G38.2X9F9", "G28Z0", "G30", "G43.1Z2"]
+    [
+        "G91",
+        "G90",
+        "G53G0X-10",
+        "G53G0Y-10Z-1",
+        "G92X0",
+        "G92Y5Z0",
+        "G92.1",
+        "G38.2X9F9",
+        "G28Z0",
+        "G30",
+        "G43.1Z2",
+        "G54",
+        "G55",
+        "G56X3",
+        "G10L20P1X0",
+        "M30",
+    ]
 )
 TEXT = st.lists(st.one_of(RUN, PLACES.map(lambda line: [line])), min_size=1, max_size=8).map(
     lambda parts: "\n".join(["F500", *(line for part in parts for line in part)])
@@ -155,7 +219,9 @@ TEXT = st.lists(st.one_of(RUN, PLACES.map(lambda line: [line])), min_size=1, max
 @settings(deadline=None, max_examples=300)
 def test_the_quick_way_and_the_exact_way_agree_about_places(text: str, dialect: Dialect) -> None:
     program = assert_same(text.encode(), dialect)
-    if dialect == Dialect(offset=OFFSET) and not any(word in text for word in ("G38", "G28", "G30")):
+    if dialect == Dialect(offset=OFFSET) and not any(
+        word in text for word in ("G38", "G28", "G30", "G55", "G56", "G10")
+    ):
         # What is known from the beginning stays so but for probing and the places of the controller.
         assert program.unplaced == ()
         assert not program.segments.unplaced.any()

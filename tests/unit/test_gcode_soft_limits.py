@@ -35,6 +35,7 @@ def travel(more: float = 0.0) -> Travel:
 def first_outside(text: str, more: float = 0.0) -> int | None:
     program = interpret(text.encode(), dialect=Dialect(start=START, offset=OFFSET))
     found = check(program, travel(more), OFFSET, banned=OPERATOR_BANNED)
+    assert not program.segments.unplaced.any()
     assert {item.code for item in found} <= {"out-of-travel", "no-motion", "place-unknown"}
     assert all(item.words == ("G92.1",) for item in found if item.code == "place-unknown")
     return min((item.line for item in found if item.code == "out-of-travel"), default=None)
