@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** Calls to the page's own server, typed, each with a deadline; every failure is one of two errors. */
 
-import type { ErrorBody, Refusal } from "./types";
+import type { ErrorBody, Refusal } from "./base-types";
 
 /** The server answered and refused: three lines for a person, a code for the page. */
 export class ApiRefusal extends Error {

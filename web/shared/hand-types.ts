@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** Motion by hand, recovery and the link, as docs/http-api.md has them. Lengths mm, feeds mm/min, overrides in per cent. */
 
-import type { ErrorBody, Position, Refusal } from "./types";
+import type { ErrorBody, Position, Refusal } from "./base-types";
 
 export type AxisName = "x" | "y" | "z";
 export type LinkGrade = "UNKNOWN" | "GOOD" | "DAMAGED" | "BAD";

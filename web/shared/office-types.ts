@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** The office's part of docs/http-api.md in types; pages import it from types.ts. */
-import type { JobState, Role } from "./types";
+import type { JobState, Role } from "./base-types";
 
 /** ISO 8601 dates and instants are strings in all of these. */
 export type OfficeRole = "viewer" | "office" | "admin";

@@ -1,43 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** The HTTP contract of docs/http-api.md in types. Lengths mm, feeds mm/min, speeds rev/min, times s. */
 
+import type { JobState, Position, Refusal, Role, Texts } from "./base-types";
 import type { HandLimits, Link, Opening, Waits } from "./hand-types";
 import type { Language } from "./i18n.svelte";
 import type { Gap, OpcUaServer, Transfer } from "./program-types";
 
 export type { Language };
-export type Position = [x: number, y: number, z: number];
-/** A text per language, or one under "" where it has no language (an uploaded file's name). */
-export type Texts = Record<string, string>;
-
-export interface Refusal {
-  permissive: string;
-  what: string;
-  why: string;
-  source: string;
-  age_ms: number | null;
-  remedy: string;
-}
-
-export interface ErrorBody {
-  code: string;
-  what: string;
-  why: string;
-  remedy: string;
-  retry_after_s: number | null;
-  reasons: Refusal[];
-}
-
-export type JobState =
-  | "REQUESTED"
-  | "APPROVED"
-  | "DECLINED"
-  | "RUNNING"
-  | "HELD"
-  | "FINISHED"
-  | "INTERRUPTED"
-  | "ABORTED"
-  | "FAILED";
+export type * from "./base-types";
 
 export interface Path {
   points: Position[];
@@ -157,7 +127,6 @@ export type Capability =
   | "check_mode";
 export type InterlockState = "UNKNOWN" | "TRIPPED" | "PERMITTED";
 export type InputStatus = "HEALTHY" | "OPEN" | "UNKNOWN";
-export type Role = "pupil" | "teacher" | "vet_trainer" | "trainee";
 export type MotionCommand =
   | "start"
   | "home"
