@@ -67,6 +67,7 @@ class Follower:
         self._lines, first = np.unique(scene.line[moving], return_index=True)
         self._first = np.append(moving[first], len(scene)).astype(np.int32)
         self._known = _first_known(scene)
+        self._adrift = scene.adrift
         self._row, self._share = self._known, 0.0
         self._last: Report | None = None
         self._begun: Report | None = None
@@ -77,9 +78,22 @@ class Follower:
         """Return the planned time of the place that was reached."""
         return self._time(self._row, self._share)
 
+    @property
+    def adrift(self) -> bool:
+        """Return whether the path has cuts of which nobody knows where they lead."""
+        return self._adrift is not None and bool(self._adrift[self._scene.kind != Kind.RAPID].any())
+
     def path(self) -> Moves:
-        """Return all moves of the path from the first that begins where the program says."""
-        return Moves(self._points[self._known : -1], self._points[self._known + 1 :], self._tool[self._known :])
+        """Return all moves of the path of which the program says where they begin and end."""
+        start, end, tool = self._points[self._known : -1], self._points[self._known + 1 :], self._tool[self._known :]
+        return self._placed(Moves(start, end, tool), self._known)
+
+    def _placed(self, moves: Moves, row: int) -> Moves:
+        """Return those of `moves`, which follow each other from `row` on, of which the program says where they lead."""
+        if self._adrift is None:
+            return moves
+        placed = ~self._adrift[row : row + len(moves)]
+        return Moves(moves.start[placed], moves.end[placed], moves.tool[placed])
 
     def lift(self) -> Moves:
         """Forget where the machine was: it has been moved otherwise, or goes on after a stop. Returns no moves."""
@@ -104,7 +118,7 @@ class Follower:
         before, self._last = self._last, report
         found = self._place(report, row, share, high)
         if found is None:
-            passed = self._advance(row, share)
+            passed = self._advance(row, share, seen=False)
             if before is None or self._begun is None or not (report.cutting and before.cutting):
                 return passed
             return _joined(passed, self._straight(before, report))
@@ -114,7 +128,7 @@ class Follower:
     def finish(self, before: int | None = None) -> Moves:
         """Return what is left of the path up to the source line `before`, None for its end: the machine has done it."""
         row = len(self._tool) if before is None else int(np.searchsorted(self._line, before, side="left"))
-        return self._advance(row, 0.0)
+        return self._advance(row, 0.0, seen=False)
 
     def _window(self, line: int | None) -> tuple[int, int]:
         """Return the first motion that may not be done, and the end of those that may have begun.
@@ -156,8 +170,11 @@ class Follower:
         point: Floats = begin + (end - begin) * share
         return point
 
-    def _advance(self, row: int, share: float) -> Moves:
-        """Go on to a place on the path, and return the moves to it."""
+    def _advance(self, row: int, share: float, *, seen: bool = True) -> Moves:
+        """Go on to a place on the path, and return the moves to it.
+
+        Where the program has not given where they lead, they were made here only if the machine was `seen` here.
+        """
         begin, from_share = self._row, self._share
         self._row, self._share = row, share
         if (row, share) <= (begin, from_share):
@@ -171,7 +188,8 @@ class Follower:
             ]
         )
         tools = self._tool[begin : last + 1][: len(points) - 1]
-        return Moves(points[:-1], points[1:], tools)
+        moves = Moves(points[:-1], points[1:], tools)
+        return moves if seen else self._placed(moves, begin)
 
     def _straight(self, before: Report, report: Report) -> Moves:
         if not len(self._tool):
@@ -196,4 +214,4 @@ def _first_known(scene: Scene) -> int:
     """Return the first motion that begins where the program says: where a machine stands before it, nobody knows."""
     moves_in_z: Ints = scene.points[1:, 2] != scene.points[:-1, 2]
     fixed = np.flatnonzero(moves_in_z | (scene.kind != Kind.RAPID))
-    return int(fixed[0]) + int(scene.kind[fixed[0]] == Kind.RAPID) if len(fixed) else len(scene)
+    return int(fixed[0]) + int(fixed[0] == 0 or scene.kind[fixed[0]] == Kind.RAPID) if len(fixed) else len(scene)
