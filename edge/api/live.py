@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket
 
-from edge.api import scene, views
+from edge.api import program_views, scene, views
 from edge.api.access import is_operator, lab_of
 from edge.http.live import same_origin, show
 from edge.services.bus import (
@@ -52,8 +52,8 @@ def _messages(lab: Lab, waiting: list[Message], *, operator: bool) -> list[dict[
             case OpeningChanged() if operator:
                 out.append({"type": "opening", "opening": views.opening(lab.opening)})
             case ProgramsChanged() if operator:
-                listed = [views.program(item) for item in lab.programs.entries()]
-                found = views.left_out(lab.programs.left_out)
+                listed = [program_views.program(item) for item in lab.programs.entries()]
+                found = program_views.left_out(lab.programs.left_out)
                 out.append({"type": "programs", "programs": listed, "left_out": found})
             case _:
                 pass

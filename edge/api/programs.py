@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from edge.api import views
+from edge.api import program_views
 from edge.api.access import Services, require_operator
 from edge.api.machines import Body, body_of, machine_of
 from edge.domain.machine import Capability
@@ -46,7 +46,7 @@ def teller(lab: Lab, check: str) -> Tell:
 @router.get("/api/programs")
 async def programs(lab: Services) -> list[dict[str, Any]]:
     """List the programs."""
-    return [views.program(entry) for entry in lab.programs.entries()]
+    return [program_views.program(entry) for entry in lab.programs.entries()]
 
 
 @contextmanager
@@ -78,7 +78,7 @@ async def upload(
     with one_of_few(request):
         data = await body_of(request)
         entry, prepared = await lab.programs.upload(name, data, supervisor.info, supervisor.state.work_offset, tell)
-    result = {**views.check(prepared), "digest": lab.jobs.shown(prepared)}
+    result = {**program_views.check(prepared), "digest": lab.jobs.shown(prepared)}
     if entry is None:
         errors = sum(item["severity"] == "error" for item in result["diagnostics"])
         refusal = body(
@@ -88,7 +88,7 @@ async def upload(
             "Correct the lines that are listed and upload it again.",
         )
         return JSONResponse({**refusal, "check": result}, 422)
-    return {"program": views.program(entry), "check": result}
+    return {"program": program_views.program(entry), "check": result}
 
 
 @router.get("/api/programs/{program_id}/check")
@@ -96,7 +96,7 @@ async def check(program_id: str, machine: MachineId, lab: Services) -> dict[str,
     """Check a program of the list for a machine as it stands now."""
     supervisor = machine_of(lab, machine)
     prepared = await lab.programs.prepare(program_id, supervisor.info, supervisor.state.work_offset)
-    return {**views.check(prepared), "digest": lab.jobs.shown(prepared)}
+    return {**program_views.check(prepared), "digest": lab.jobs.shown(prepared)}
 
 
 @router.post("/api/machines/{machine_id}/second-opinion")
@@ -107,7 +107,7 @@ async def second_opinion(machine_id: str, wanted: Opinion, request: Request, lab
     """
     machine_of(lab, machine_id)
     tell = teller(lab, wanted.check or wanted.program)
-    return views.opinion(await while_wanted(request, lab.second_opinion.ask(machine_id, wanted.program, tell)))
+    return program_views.opinion(await while_wanted(request, lab.second_opinion.ask(machine_id, wanted.program, tell)))
 
 
 @router.get("/api/programs/{program_id}/path")
@@ -117,4 +117,5 @@ async def program_path(program_id: str, lab: Services) -> dict[str, Any]:
     machine = next((m for m in lab.machines.values() if Capability.RUN_PROGRAM in m.info.capabilities), None)
     prepared = await lab.programs.prepare(program_id, machine.info, machine.state.work_offset) if machine else None
     piece = lab.programs.pieces.get(entry.program_id)
-    return views.path(await lab.programs.preview(program_id), prepared, list(piece.stock) if piece else [0.0, 0.0, 0.0])
+    stock = list(piece.stock) if piece else [0.0, 0.0, 0.0]
+    return program_views.path(await lab.programs.preview(program_id), prepared, stock)

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from edge.api import program_views
 from edge.domain.job import Job, JobState
-from edge.domain.library import LeftOut
 from edge.domain.machine import Availability, Capability, LinkHealth, MachineInfo, Position
 from edge.domain.transfer import KeptFile, Transfer
-from edge.gcode import PreviewPoint, Severity
 from edge.http.errors import refusal_json
 from edge.safety.interlock import Reading
 from edge.safety.permissives import Command
@@ -19,8 +17,6 @@ from edge.services.hand import MachineHand
 from edge.services.lab import Lab, OpcUaServer, SyncStatus
 from edge.services.machine_view import MachineView
 from edge.services.opening import Opening
-from edge.services.programs import Prepared, ProgramEntry
-from edge.services.second_opinion import Opinion
 from edge.services.supervisor import MachineSupervisor
 from edge.services.visit_record import VisitRecord
 from edge.services.visits import VisitCounter
@@ -292,72 +288,6 @@ def sync(status: SyncStatus) -> Json:
     }
 
 
-def program(entry: ProgramEntry) -> Json:
-    """Return a program of the list."""
-    return {
-        "id": entry.program_id,
-        "title": dict(entry.title),
-        "origin": entry.origin,
-        "lines": entry.lines,
-        "seconds": entry.seconds,
-        "sha256": entry.sha256,
-        "machine": entry.machine_id,
-    }
-
-
-def left_out(found: Sequence[LeftOut]) -> list[Json]:
-    """Return the pieces of the library that are not what was approved."""
-    return [{"piece": item.piece_id, "flaw": item.flaw, "file": item.file, "why": item.sentence} for item in found]
-
-
-def check(prepared: Prepared) -> Json:
-    """Return the result of a check; at most 200 diagnostics."""
-    bounds = prepared.bounds
-    return {
-        "lines": prepared.total_lines,
-        "seconds": round(prepared.seconds, 2),
-        "distance_mm": round(prepared.distance_mm, 2),
-        "cut_mm": round(prepared.cut_mm, 2),
-        "tools": list(prepared.tools),
-        "errors": len(prepared.errors),
-        "warnings": sum(item.severity is Severity.WARNING for item in prepared.diagnostics),
-        "bounds": None
-        if bounds is None
-        else {
-            axis: [round(getattr(bounds[0], axis), 3), round(getattr(bounds[1], axis), 3)] for axis in ("x", "y", "z")
-        },
-        "diagnostics": [
-            {
-                "line": item.line,
-                "column": item.column,
-                "code": item.code,
-                "severity": item.severity.value,
-                "message": f"{item.text} {item.remedy}".strip(),
-                "remedy": item.remedy,
-                "words": list(item.words),
-            }
-            for item in prepared.diagnostics[:200]
-        ],
-    }
-
-
-def opinion(given: Opinion) -> Json:
-    """Return what a controller's own check said; at most 200 lines."""
-    refused = [{"line": item.line, "error": item.error, "text": item.text} for item in given.refused[:200]]
-    return {"lines": given.lines, "refused": refused, "agrees": given.agrees}
-
-
-def path(points: list[PreviewPoint], cumulative: Prepared | None, stock: list[float]) -> Json:
-    """Return a path for a screen, with the planned second at each point."""
-    return {
-        "points": [[round(p.x, 2), round(p.y, 2), round(p.z, 2)] for p in points],
-        "rapid": [p.rapid for p in points],
-        "lines": [p.line for p in points],
-        "seconds": [round(cumulative.seconds_until(p.line), 2) if cumulative else 0.0 for p in points],
-        "stock": stock,
-    }
-
-
 def opening(checklist: Opening) -> Json:
     """Return the checklist after a drive."""
     return {
@@ -393,8 +323,8 @@ def snapshot(lab: Lab, *, operator: bool) -> Json:
         "jobs": [job(item, lab) for item in lab.jobs.jobs()] if operator else [],
         "visit": visit(lab.visits) if operator else None,
         "sync": sync(lab.sync_status()),
-        "programs": [program(item) for item in lab.programs.entries()] if operator else [],
-        "left_out": left_out(lab.programs.left_out) if operator else [],
+        "programs": [program_views.program(item) for item in lab.programs.entries()] if operator else [],
+        "left_out": program_views.left_out(lab.programs.left_out) if operator else [],
         "opening": opening(lab.opening) if operator else None,
         "opcua_server": _opcua_server(lab.opcua_server) if operator else None,
     }

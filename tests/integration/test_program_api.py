@@ -51,6 +51,7 @@ class Reader(FakeDriver):
         super().__init__(clock)
         self.may, self.reads, self.given_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.may.set()
+        self.refused: tuple[RefusedLine, ...] = (RefusedLine(3, 20, "the word is not supported"),)
 
     async def check_program(self, program: ProgramText, tell: Callable[[int], None]) -> tuple[RefusedLine, ...]:
         self.reads.set()
@@ -61,7 +62,7 @@ class Reader(FakeDriver):
             raise
         for number in range(len(program.lines)):
             tell(number + 1)
-        return (RefusedLine(3, 20, "the word is not supported"),)
+        return self.refused
 
 
 @dataclass
@@ -195,9 +196,12 @@ async def test_what_the_controller_says_is_told(place: Place) -> None:
     path, wanted = "/api/machines/router/second-opinion", {"program": program, "check": "check-2"}
     answer = (await place.page.post(path, json=wanted)).json()
     refused = [{"line": 3, "error": 20, "text": "the word is not supported"}]
-    assert answer == {"lines": 8, "refused": refused, "agrees": False}
+    assert answer == {"lines": 8, "refused": refused, "refused_lines": 1, "agrees": False}
     assert place.progress()[-1] == CheckProgress("check-2", "controller", 1.0)
     assert (await place.stranger.post(path, json=wanted)).status_code == 401
+    place.driver.refused *= 201
+    many = (await place.page.post(path, json=wanted)).json()
+    assert (len(many["refused"]), many["refused_lines"]) == (200, 201)
     place.supervisor.on_input(InputSample("door", False, place.supervisor.state.taken_ns, "controller"))
     closed = await place.page.post(path, json=wanted)
     assert (closed.status_code, closed.json()["error"]["code"]) == (409, "input.door")

@@ -307,7 +307,9 @@ export interface Check {
 /** What a controller's own check mode says of a program. */
 export interface SecondOpinion {
   lines: number;
+  /** The first 200 of `refused_lines`. */
   refused: { line: number; error: number; text: string }[];
+  refused_lines: number;
   agrees: boolean;
 }
 
