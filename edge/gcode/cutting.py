@@ -16,9 +16,9 @@ from edge.domain.block import Block
 from edge.domain.machine import Position
 from edge.domain.tool import Tool, ToolShape
 from edge.gcode.arcs import extents
-from edge.gcode.blocks import MAX_TOOL
+from edge.gcode.blocks import AXES, MAX_TOOL
 from edge.gcode.diagnostics import Diagnostic, Severity
-from edge.gcode.findings import first_of, per_line
+from edge.gcode.findings import AND, PLACE_UNKNOWN, first_of, per_line
 from edge.gcode.model import Bools, Floats, Ints, Kind, Program, Segments
 from edge.gcode.pieces import Cutter
 from edge.gcode.planner import in_one_frame
@@ -50,7 +50,8 @@ class _Cuts:
     """What the rules look at: the segments, and which of them are in the material.
 
     segments are in the program's frame; rows: (k,) those that reach deeper than TOUCH_MM into the block; bottom: (k,)
-    the lowest Z of each; tool: (n,) index into tools; serious is the severity of what breaks a tool.
+    the lowest Z of each; unplaced: (l,) those at a feed of which nobody knows where they cut, if at all; tool: (n,)
+    index into tools; serious is the severity of what breaks a tool.
     """
 
     program: Program
@@ -58,6 +59,7 @@ class _Cuts:
     block: Block
     rows: Ints
     bottom: Floats
+    unplaced: Ints
     tool: Ints
     tools: tuple[Tool, ...]
     table: Mapping[int, Tool]
@@ -65,12 +67,7 @@ class _Cuts:
 
     def feeds(self) -> Bools:
         """Return which of the rows cut at a feed; a probe that looks for the material does not."""
-        program = self.program
-        feeds: Bools = program.segments.kind[self.rows] != Kind.RAPID
-        probes = [item.line for item in program.commands if item.name.startswith("G38")]
-        if probes:
-            feeds &= ~np.isin(program.segment_lines[self.rows], probes)
-        return feeds
+        return _feeds(self.program, self.rows)
 
 
 def check_cutting(
@@ -90,6 +87,7 @@ def check_cutting(
     cuts = _cuts(program, index, used, tools, block, work_offset)
     findings += _rapids(cuts, work_offset)
     findings += _spindle_off(cuts)
+    findings += _unplaced(cuts)
     for number, tool in enumerate(used):
         if tool.number in tools:
             findings += _too_deep(cuts, number, tool)
@@ -136,21 +134,42 @@ def _cuts(
     serious = Severity.WARNING if block is None else Severity.ERROR
     block = guess_block(program, table) if block is None else block
     segments = in_one_frame(program.segments, work_offset)
-    lowest = lowest_z(segments)
-    first = _first_height(segments)
-    if first < len(segments):
-        lowest[first] = segments.end[first, 2]
-    deep = lowest < block.high.z - TOUCH_MM
-    deep[:first] = False
+    deep, lowest = _deep(segments, block)
     if segments.machine_frame.any():
         # Without the offset nobody knows where a move to or from a machine coordinate is.
         frame: Bools = np.asarray(segments.machine_frame.any(axis=1))
         deep &= ~frame & ~np.concatenate([[False], frame[:-1]])
     rows = np.flatnonzero(deep)
+    adrift = segments.adrift()
+    unplaced = np.flatnonzero(adrift & (deep | segments.unplaced[:, 2]))
+    unplaced = unplaced[_feeds(program, unplaced)]
     if serious is Severity.ERROR:
+        rows = rows[~adrift[rows]]
         # A block that is guessed holds every cut as it is.
         rows = rows[_over(segments, rows, np.array([tool.diameter / 2 for tool in used])[index[rows]], block)]
-    return _Cuts(program, segments, block, rows, lowest[rows], index, used, table, serious)
+    return _Cuts(program, segments, block, rows, lowest[rows], unplaced, index, used, table, serious)
+
+
+def _feeds(program: Program, rows: Ints) -> Bools:
+    feeds: Bools = program.segments.kind[rows] != Kind.RAPID
+    probes = [item.line for item in program.commands if item.name.startswith("G38")]
+    if probes:
+        feeds &= ~np.isin(program.segment_lines[rows], probes)
+    return feeds
+
+
+def _deep(segments: Segments, block: Block) -> tuple[Bools, Floats]:
+    """Return which segments (n,) reach into the block, as far as their heights are known, and the lowest Z of each."""
+    lowest = lowest_z(segments)
+    first = _first_height(segments)
+    if first < len(segments):
+        lowest[first] = segments.end[first, 2]
+    lost: Bools = segments.unplaced[:, 2]
+    # Where it begins nobody knows how high, what it reaches is where it ends.
+    lowest[1:][lost[:-1]] = segments.end[1:, 2][lost[:-1]]
+    deep: Bools = (lowest < block.high.z - TOUCH_MM) & ~lost
+    deep[:first] = False
+    return deep, lowest
 
 
 def _over(segments: Segments, rows: Ints, radius: Floats, block: Block) -> Bools:
@@ -251,6 +270,30 @@ def _spindle_off(cuts: _Cuts) -> list[Diagnostic]:
         "spindle-off-in-cut",
         "The tool cuts here, and the program has not turned the spindle on.",
         "Write M3 and S with the speed before the first cut, and M5 only after the last.",
+        "ZXY",
+    )
+
+
+def _unplaced(cuts: _Cuts) -> list[Diagnostic]:
+    """Return the first cut at a place that nobody knows; the words that count from one are told of by the limits."""
+    program, rows = cuts.program, cuts.unplaced
+    if not len(rows):
+        return []
+    line = int(program.segment_lines[rows[0]])
+    told = [found.line for found in program.unplaced]
+    told += [command.line for command in program.commands if command.name in PLACE_UNKNOWN]
+    if any(one <= line for one in told):
+        return []
+    segments, row = cuts.segments, int(rows[0])
+    lost: Bools = np.logical_or.reduce(segments.unplaced[max(row - 1, 0) : row + 1], axis=0)
+    named = AND["".join(letter for letter, one in zip(AXES, lost.tolist(), strict=True) if one)]
+    return first_of(
+        program,
+        rows,
+        Severity.WARNING,
+        "place-unknown",
+        f"The tool cuts before the program has given a place of {named}: what it cuts there is not judged, nor shown.",
+        "Go to a place of the piece before it, with G90 and X, Y and Z.",
         "ZXY",
     )
 

@@ -12,6 +12,10 @@ from edge.gcode.diagnostics import Diagnostic, Severity
 from edge.gcode.model import Bools, Command, Ints, Program
 from edge.gcode.words import WordError, clean, source_column, split_words, unify_line_ends
 
+PLACE_UNKNOWN = frozenset({"G28", "G30", "G10", "G92.1", "G55", "G56", "G57", "G58", "G59"})
+"""Words that use a place which is kept in the controller."""
+AND = {"XY": "X and Y", "XZ": "X and Z", "YZ": "Y and Z", "XYZ": "X, Y and Z", "X": "X", "Y": "Y", "Z": "Z"}
+
 
 def at_word(command: Command, severity: Severity, code: str, text: str, remedy: str, shown: str = "") -> Diagnostic:
     """Return the finding about one word; shown is the word as it stands there, by default its name."""

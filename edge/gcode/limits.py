@@ -14,7 +14,7 @@ from edge.domain.tool import Tool
 from edge.gcode.arcs import arc_extents, extents
 from edge.gcode.cutting import check_cutting
 from edge.gcode.diagnostics import Diagnostic, Severity
-from edge.gcode.findings import at_word, first_of, per_line, with_columns
+from edge.gcode.findings import AND, PLACE_UNKNOWN, at_word, first_of, per_line, with_columns
 from edge.gcode.model import Floats, Kind, Program
 from edge.gcode.stops import MOST_STOPS, stop_too_many
 from edge.gcode.tooling import speed_words
@@ -39,9 +39,6 @@ LEAST_FEED = 1.0
 _TOUCH = 1e-6
 """mm: a move that ends this far outside is rounding, not travel."""
 
-_PLACE_UNKNOWN = frozenset({"G28", "G30", "G10", "G92.1", "G55", "G56", "G57", "G58", "G59"})
-
-_AND = {"XY": "X and Y", "XZ": "X and Z", "YZ": "Y and Z", "XYZ": "X, Y and Z", "X": "X", "Y": "Y", "Z": "Z"}
 _PLACES = "Remove it: places are set at the machine, while no program runs."
 _OTHER_ZERO = "Use G54, the zero that is set for the piece."
 _PROBE = "Remove it: probe from the console before the start."
@@ -118,7 +115,7 @@ def _words(program: Program, banned: frozenset[str]) -> list[Diagnostic]:
             text = f"{shown} is not allowed in a program here."
             remedy = _INSTEAD.get(command.name, "Remove it.")
             findings.append(at_word(command, Severity.ERROR, "banned-word", text, remedy))
-        elif command.name in _PLACE_UNKNOWN:
+        elif command.name in PLACE_UNKNOWN:
             text = f"{command.name} uses a place that is kept in the controller: the travel after it is not checked."
             remedy = "Watch the first run with a hand at Hold."
             findings.append(at_word(command, Severity.WARNING, "place-unknown", text, remedy))
@@ -135,7 +132,7 @@ def _unplaced(program: Program) -> list[Diagnostic]:
             found.line,
             found.column,
             "place-unknown",
-            f"{found.word} counts from a place of {_AND[found.axes]} that the program has not given: the travel after "
+            f"{found.word} counts from a place of {AND[found.axes]} that the program has not given: the travel after "
             "it is not checked.",
             remedy,
             words=(found.word,),

@@ -43,6 +43,7 @@ class Scene:
     into tools; known tells of each of them whether the machine's table has it: one that it lacks has the shape of
     DEFAULT_TOOL. whole is False where motions were left out for their number; total_s counts also what comes after the
     last motion. guessed is True where nobody has said what the program cuts into, and the block was reckoned from it.
+    adrift: (n,) True where a motion begins or ends at a place that nobody knows; None where none does.
     """
 
     points: NDArray[np.float32]
@@ -60,6 +61,7 @@ class Scene:
     cut_mm: float
     whole: bool
     guessed: bool = False
+    adrift: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         """Return the number of motions."""
@@ -99,6 +101,7 @@ def scene_of(
     first = np.concatenate([[0], kept[:-1] + 1]) if len(kept) else kept
     cuts = np.logical_or.reduceat(cut, first) if len(kept) else cut
     rows = row[kept]
+    adrift = np.logical_or.reduceat(segments.adrift()[row], first) if len(kept) and segments.unplaced.any() else None
     return Scene(
         points=np.clip(np.concatenate([start[:1], end[kept]]), -_FAR, _FAR).astype(np.float32)
         if len(row)
@@ -117,6 +120,7 @@ def scene_of(
         cut_mm=float(length[cut].sum()),
         whole=len(kept) == len(row),
         guessed=guessed,
+        adrift=adrift,
     )
 
 

@@ -137,8 +137,9 @@ def mill(
     """Cut the whole program into `block`; arcs become chords. Raises NotMaterial, NotMilling.
 
     work_offset (mm) places what the program gives in machine coordinates; without it a move from or to such a place
-    takes nothing, for nobody knows where it goes. Where the machine stands before the first line is not known
-    either: the rapids up to the first one that moves in Z take nothing.
+    takes nothing, for nobody knows where it goes; nor does one from or to a place that the program has not given.
+    Where the machine stands before the first line is not known either: the rapids up to the first one that moves in Z
+    take nothing.
     """
     erosion = Erosion(block, cells)
     index, used = tool_of(program, tools)
@@ -163,7 +164,8 @@ def straight_moves(
     counts = chord_counts(arc_geometry(segments), tolerance)
     if counts.sum() > _MOST_CHORDS:
         counts = np.maximum(counts * _MOST_CHORDS // counts.sum(), 1)
-    known = np.ones(len(segments), dtype=np.bool_)
+    # A bar that turns about Z has no Y.
+    known = ~segments.adrift((0, 1, 2) if depth == 2 else (0, 2))
     known[: _first_known(segments, depth)] = False
     if work_offset is None:
         to_machine: Bools = np.logical_or.reduce(segments.machine_frame, axis=1)
@@ -180,4 +182,4 @@ def _first_known(segments: Segments, axis: int) -> int:
     fixed = np.flatnonzero(moves | (segments.kind != Kind.RAPID))
     if not len(fixed):
         return len(segments)
-    return int(fixed[0]) + int(segments.kind[fixed[0]] == Kind.RAPID)
+    return int(fixed[0]) + int(fixed[0] == 0 or segments.kind[fixed[0]] == Kind.RAPID)

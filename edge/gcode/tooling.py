@@ -78,12 +78,16 @@ def guess_block(program: Program, tools: Mapping[int, Tool] | None) -> Block:
     """Return the block around the cuts, for a program of which nobody has said what it cuts into.
 
     It is as wide as the cuts with the tool's radius around them. Its upper face is Z 0 where most of the way is cut
-    below it, as with a zero on top of the stock, and else the highest cut. A program that cuts nothing has 1 mm3.
+    below it, as with a zero on top of the stock, and else the highest cut. Cuts at places that nobody knows count only
+    where there are no others. A program that cuts nothing has 1 mm3.
     """
     segments = program.segments
     cuts = segments.kind != Kind.RAPID
     if segments.machine_frame.any():
         cuts &= ~segments.machine_frame.any(axis=1)
+    placed = cuts & ~segments.adrift()
+    if placed.any():
+        cuts = placed
     if not cuts.any():
         return Block(Position(0.0, 0.0, -1.0), Position(1.0, 1.0, 0.0))
     index, used = tool_of(program, tools)

@@ -94,8 +94,10 @@ class Cut:
         while done < len(moves):
             done = await _gently(self._erode, moves, done)
 
-    async def planned_mm3(self) -> float:
-        """Return how much the whole path takes away."""
+    async def planned_mm3(self) -> float | None:
+        """Return how much the whole path takes away; None where nobody knows where a part of it leads."""
+        if self._follower.adrift:
+            return None
         other = Cut(self._tools, self._block, self._follower)
         await other.cut(self._follower.path())
         return other.removed_mm3

@@ -23,7 +23,7 @@ OFFSET = Position(-150, -150, -30)
 ROUTER = MachineInfo("router", "Router", "router", driver="grbl", capabilities=frozenset(), travel=TRAVEL)
 MILL = Tool(1, "End mill 3 mm", ToolShape.FLAT, diameter=3.0, flute_length=6.0)
 PIECES = PieceLibrary(Path(__file__).parents[2] / "content" / "programs", ()).pieces
-UPLOAD = b"G21\nM3 S9000\n  T7 (drill)\nG0 Z5\nG1 Z-1 F100\nG0 X20\nG0 Z5\n"
+UPLOAD = b"G21\nM3 S9000\n  T7 (drill)\nG0 X0 Y0 Z5\nG1 Z-1 F100\nG0 X20\nG0 Z5\n"
 
 
 async def here(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

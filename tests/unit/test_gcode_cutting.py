@@ -221,6 +221,50 @@ class TestSpindle:
         assert item.text.endswith("over the machine's 12000 rev/min. The controller will run it at 12000 rev/min.")
 
 
+class TestUnplaced:
+    """Cuts of which nobody knows where they are."""
+
+    ANYWHERE = Dialect(start=None, offset=OFFSET)
+
+    def check(self, text: bytes, block: Block | None = BLOCK) -> list[Diagnostic]:
+        program = interpret(text, dialect=self.ANYWHERE)
+        return check(program, TRAVEL, OFFSET, banned=OPERATOR_BANNED, tools=TOOLS, block=block)
+
+    @pytest.mark.parametrize("block", [BLOCK, None])
+    @pytest.mark.parametrize(
+        ("text", "line", "axes"),
+        [
+            (b"G1 Z-1 F150\nX10 Y10 F600\nX20\n", 4, "X and Y"),
+            (b"G0 X10\nG1 Z-1 F150\nX20 F600\n", 5, "Y"),
+            (b"G1 X20 Y20 F600\nG1 Z-1 F150\nG0 Z5\nX900\nG1 Z-1 F600\n", 0, ""),
+        ],
+    )
+    def test_are_told_once(self, text: bytes, line: int, axes: str, block: Block | None) -> None:
+        unknown = [item for item in self.check(HEAD + text, block) if item.code == "place-unknown"]
+        assert [(item.line, item.severity) for item in unknown] == ([(line, Severity.WARNING)] if line else [])
+        assert all(f"a place of {axes}:" in item.text for item in unknown)
+
+    def test_are_told_by_the_word_that_counts_from_there_where_there_is_one(self) -> None:
+        for word, line in ((b"G91 G1 X5 F150", 4), (b"G55", 4), (b"G92 X0", 4)):
+            text = HEAD + word + b"\nG90\nG0 X10 Y10 Z5\nG1 Z-1 F150\nX20 F600\nG0 Z5\n"
+            assert [(item.line, item.code) for item in self.check(text)] == [(line, "place-unknown")], word
+
+    def test_above_the_material_are_no_matter(self) -> None:
+        assert self.check(HEAD + b"G1 Z4 F150\nG0 X10 Y10\nG1 Z-1 F150\nX20 F600\nG0 Z5\n") == []
+
+    def test_a_probe_at_a_place_that_nobody_knows_cuts_nothing(self) -> None:
+        assert self.check(b"G0 Z5\nG38.2 Z-3 F50\nG0 Z5\n") == []
+
+    def test_how_deep_they_are_is_judged_where_the_block_holds_every_cut(self) -> None:
+        text = HEAD + b"G1 Z-7 F150\nG1 X10 Y10 F600\nG0 Z5\n"
+        assert [item.code for item in self.check(text, None)] == ["place-unknown", "depth-over-flute"]
+        assert [item.code for item in self.check(text)] == ["place-unknown"]
+
+    def test_behind_a_height_that_nobody_knows_only_the_end_counts(self) -> None:
+        text = HEAD + b"G0 X10 Y10\nG92.1\nG0 Z-9\nG53 G0 Z-1\nG0 X20\n"
+        assert [item.code for item in self.check(text)] == ["place-unknown"]
+
+
 def test_a_feed_that_is_faster_than_the_machine() -> None:
     (item,) = findings(b"M3 S9000\nG1 X1 F4500\nX2\n", tools={})
     assert (item.line, item.code, item.severity) == (2, "feed-over-limit", Severity.WARNING)

@@ -171,3 +171,28 @@ def test_a_program_that_cuts_nothing_has_nothing_to_follow(text: str) -> None:
     assert not len(follower.follow(Report((1.0, 0.0, 0.0), 2, 2.0)))
     assert not len(follower.finish())
     assert not len(follower.finish())
+
+
+ADRIFT = "G21 G90\nG0 X10 Y10 Z5\nG55\nG0 X2 Y0 Z5\nG1 Z-1 F300\nX30 F900\nG0 Z5\nM30\n"
+
+
+def test_what_counts_from_an_unknown_place_is_no_part_of_the_path() -> None:
+    follower = Follower(scene(ADRIFT))
+    assert follower.adrift
+    assert not Follower(scene(SLOTS)).adrift
+    assert length([follower.path()]) == 0
+    assert length([follower.finish()]) == 0
+
+
+def test_what_counts_from_an_unknown_place_was_done_where_the_machine_was_seen() -> None:
+    made = scene(ADRIFT)
+    there, elsewhere = Follower(made), Follower(made)
+    path = path_length(made, int(np.searchsorted(made.line, 4)))
+    seen = [there.follow(report) for report in reports(made)] + [there.finish()]
+    assert length(seen) == pytest.approx(path, abs=8)
+    moves = []
+    for report in reports(made):
+        x, y, z = report.place
+        moves.append(elsewhere.follow(replace(report, place=(x, y + 40, z))))
+    moves.append(elsewhere.finish())
+    assert all((one.start[:, 1] > 39).all() for one in moves)

@@ -71,6 +71,13 @@ def test_a_block_has_its_upper_face_at_zero_where_the_program_cuts_below_it() ->
     assert block.high == Position(31, 21, 0)
 
 
+def test_cuts_at_places_that_nobody_knows_count_only_where_there_are_no_others() -> None:
+    adrift = b"G0 X10 Y10 Z5\nG55\nG0 X500 Y500\nG1 Z-9 F100\nX700\n"
+    assert guess_block(program(adrift), {0: BALL}).high == Position(701, 501, 0)
+    both = guess_block(program(adrift + b"G0 Z5\nG54 X10 Y10 Z5\nG1 Z-2\nX30 Y20\n"), {0: BALL})
+    assert (both.low, both.high) == (Position(9, 9, -3), Position(31, 21, 0))
+
+
 def test_a_travel_at_feed_above_does_not_lift_it() -> None:
     text = b"F100\nG1 Z5\nG1 X1 Y1\nG1 Z-2\nX30 Y20\nG1 Z5\n"
     assert guess_block(program(text), None).high.z == 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge.domain.block import Block
 from edge.domain.machine import Position
 from edge.domain.tool import Tool, ToolShape
-from edge.gcode import interpret
+from edge.gcode import Dialect, interpret
 from edge.gcode.model import Floats
 from edge.gcode.stock import Erosion, NotMaterial, NotMilling, Relief, mill
 from tests.support.slow_stock import SlowErosion, brute, lowest
@@ -331,6 +331,18 @@ def test_where_the_machine_stands_first_is_not_cut() -> None:
     assert not mill(interpret(b"G0 X10 Y10\nG0 Z8\nG0 X20\n"), {}, high).load.any()
     assert mill(interpret(b"G0 X10 Y10\nG1 X20 F100\n"), {}, high).load[1] > 0
     assert not mill(interpret(b"G0 X10 Y10\n"), {}, high).load.any()
+
+
+@pytest.mark.parametrize("word", [b"G55", b"G92.1", b"G92 X4"])
+def test_what_counts_from_a_place_that_nobody_knows_takes_nothing(word: bytes) -> None:
+    text = b"G0 Z5 F300\nG0 Y12\n" + word + b"\nG0 X5 Y12 Z5\nG1 Z-2\nX20\nG0 Z5\nG54\nX30 Y12 Z5\nG1 Z-2\nG0 Z5\n"
+    load = mill(interpret(text, dialect=Dialect(start=None)), {0: FLAT}, BLOCK, cells=400).load
+    assert not load[:-2].any()
+    assert bool(load[-2] > 0) is (word == b"G55")
+
+
+def test_the_way_to_the_first_place_takes_nothing() -> None:
+    assert not program(b"G1 X10 Y12 Z-2 F300\n")[1].any()
 
 
 def test_places_of_the_machine_count_where_its_zero_is_known() -> None:
