@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** Geometry of a tool path on a canvas: where the tool is along it, and how millimetres become pixels. */
 
-export type Point = readonly [number, number, number];
+import type { Position } from "../../shared/types";
+import { nearestOn } from "../../shared/viewer/nearest";
 
 export interface PathPicture {
-  points: Point[];
+  points: Position[];
   rapid: boolean[];
-  stock: Point;
+  stock: Position;
   lines: number[];
 }
 
@@ -31,41 +32,14 @@ export function lastPointOfLine(lines: number[], line: number): number {
  * The acknowledged line runs ahead of the tool by the controller's buffer, so the segment nearest to the reported
  * work position is searched in the stretch before it. Without a position the acknowledged line is all there is.
  */
-export function doneIndex(path: PathPicture, line: number | null, tool: Point | null): number {
+export function doneIndex(path: PathPicture, line: number | null, tool: Position | null): number {
   if (line === null) return 0;
   const last = lastPointOfLine(path.lines, line);
   if (last <= 0) return Math.max(last, 0);
   if (tool === null) return last;
-  let best = last;
-  let bestDistance = Infinity;
-  for (let end = Math.max(1, last - LOOK_BACK); end <= last; end += 1) {
-    const a = path.points[end - 1];
-    const b = path.points[end];
-    if (a === undefined || b === undefined) continue;
-    const along = nearest(a, b, tool);
-    const distance = squared(between(a, b, along), tool);
-    if (distance <= bestDistance) {
-      bestDistance = distance;
-      best = end - 1 + along;
-    }
-  }
-  return best;
-}
-
-function squared(a: Point, b: Point): number {
-  return (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2;
-}
-
-/** Return the point at share `t` of the way from `a` to `b`. */
-export function between(a: Point, b: Point, t: number): Point {
-  return [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t];
-}
-
-function nearest(a: Point, b: Point, p: Point): number {
-  const length = squared(a, b);
-  if (length === 0) return 1;
-  const dot = (p[0] - a[0]) * (b[0] - a[0]) + (p[1] - a[1]) * (b[1] - a[1]) + (p[2] - a[2]) * (b[2] - a[2]);
-  return Math.min(1, Math.max(0, dot / length));
+  const { points } = path;
+  const { segment, share } = nearestOn((index) => points[index] ?? tool, Math.max(0, last - 1 - LOOK_BACK), last - 1, tool);
+  return segment + share;
 }
 
 export interface Frame {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** Where on a path the tool is when, and when it is where. */
 import type { Position } from "../types";
+import { between, nearestOn } from "./nearest";
 import type { Scene } from "./scene";
 
 /** How many lines before the acknowledged one are searched: the controller holds at most its buffer of them. */
@@ -23,21 +24,19 @@ export function beginsAt(scene: Scene, segment: number): number {
   return segment <= 0 ? 0 : (scene.seconds[segment - 1] as number);
 }
 
+function pointOf({ points }: Scene, index: number): Position {
+  return [points[3 * index] ?? 0, points[3 * index + 1] ?? 0, points[3 * index + 2] ?? 0];
+}
+
 /** Return the place at share `t` of a segment. */
 export function along(scene: Scene, segment: number, t: number): Position {
-  const { points } = scene;
-  const at = 3 * segment;
-  const axis = (k: number): number => {
-    const from = points[at + k] as number;
-    return from + ((points[at + 3 + k] as number) - from) * t;
-  };
-  return [axis(0), axis(1), axis(2)];
+  return between(pointOf(scene, segment), pointOf(scene, segment + 1), t);
 }
 
 /** Return the planned place of the tool's tip at `seconds`. */
 export function placeAt(scene: Scene, seconds: number): Position {
   const segment = segmentAt(scene, seconds);
-  if (segment < 0) return [scene.points[0] ?? 0, scene.points[1] ?? 0, scene.points[2] ?? 0];
+  if (segment < 0) return pointOf(scene, 0);
   return along(scene, segment, shareAt(scene, segment, seconds));
 }
 
@@ -71,26 +70,9 @@ export function secondsOf(scene: Scene, line: number, place: Position | null): n
   if (last < 0) return 0;
   if (place === null) return scene.seconds[last] as number;
   const first = Math.max(0, last - MOST_SEARCHED, segmentAfterLine(scene, line - LINES_BACK - 1));
-  let [best, least] = [scene.seconds[last] as number, Infinity];
-  for (let segment = first; segment <= last; segment += 1) {
-    const t = nearest(scene, segment, place);
-    const [x, y, z] = along(scene, segment, t);
-    const off = (x - place[0]) ** 2 + (y - place[1]) ** 2 + (z - place[2]) ** 2;
-    if (off > least) continue;
-    least = off;
-    const begin = beginsAt(scene, segment);
-    best = begin + ((scene.seconds[segment] as number) - begin) * t;
-  }
-  return best;
-}
-
-function nearest(scene: Scene, segment: number, place: Position): number {
-  const [ax, ay, az] = along(scene, segment, 0);
-  const [bx, by, bz] = along(scene, segment, 1);
-  const length = (bx - ax) ** 2 + (by - ay) ** 2 + (bz - az) ** 2;
-  if (length === 0) return 1;
-  const dot = (place[0] - ax) * (bx - ax) + (place[1] - ay) * (by - ay) + (place[2] - az) * (bz - az);
-  return Math.min(1, Math.max(0, dot / length));
+  const { segment, share } = nearestOn((index) => pointOf(scene, index), first, last, place);
+  const begin = beginsAt(scene, segment);
+  return begin + ((scene.seconds[segment] as number) - begin) * share;
 }
 
 /** Return the least and the highest feed of the cuts, mm/min; null where nothing is cut. */
