@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 
 from edge.store.pin import write_pin
-from tests.hardware_sim.lab.processes import Process, free_port, port_answers, python
+from tests.hardware_sim.lab.ports import free_port
+from tests.hardware_sim.lab.processes import Process, port_answers, python
 from tests.support.library import KEY, add_piece, flip
 
 PIN = "482913"

@@ -79,6 +79,8 @@ async def pages() -> AsyncIterator[Pages]:
         recordings=nothing,
         jobs=nothing,
         programs=nothing,
+        scenes=nothing,
+        twins=nothing,
         visits=visits,
         survey=Survey(store, recorder, lambda: visits.visit),
         desk=desk,
@@ -87,6 +89,7 @@ async def pages() -> AsyncIterator[Pages]:
         transfers={},
         files=nothing,
         observation=nothing,
+        twins=nothing,
     )
     cookies = {COOKIE: await desk.login("123456")}
     async with (
