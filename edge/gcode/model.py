@@ -93,7 +93,7 @@ class Segments:
         return len(self.kind)
 
     def adrift(self, axes: tuple[int, ...] = (0, 1, 2)) -> Bools:
-        """Return which motions (n,) begin or end at a place of `axes` that nobody knows. Of the first its end counts."""
+        """Return which motions (n,) begin or end at an unknown place of `axes`; of the first its end counts."""
         adrift: Bools = np.logical_or.reduce([self.unplaced[:, axis] for axis in axes])
         adrift[1:] |= adrift[:-1].copy()
         return adrift

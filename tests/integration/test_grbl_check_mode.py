@@ -103,7 +103,7 @@ async def test_offsets_and_overrides_come_back_that_its_reset_forgets(tmp_path: 
 
 async def test_with_a_tool_length_left_it_is_not_asked(tmp_path: Path) -> None:
     async with homed(tmp_path) as (sim, machine):
-        await machine.driver.run_program(program("G43.1Z1.5", "G4P0.01"))
+        await machine.driver._gate.command("G43.1Z1.5")
         with pytest.raises(DriverRefused, match=r"a tool length of 1\.50 mm is left in it"):
             await machine.driver.check_program(program("G21G90", "G1X2F100"), quiet)
         assert "$C\n" not in sim.received()

@@ -645,7 +645,7 @@ async def test_a_program_begins_without_a_tool_length_that_another_has_left(home
     sim, machine = homed_machine
     if inches:
         await machine.driver.write_settings({13: "1"})
-    await machine.driver.run_program(program("G43.1Z-2.5", "G0Z-3"))
+    await machine.driver._gate.command("G43.1Z-2.5")
     before = await place(sim)
     with pytest.raises(DriverRefused, match=r"a tool length of -2\.50 mm is left in it"):
         await machine.driver.run_program(program("G49", "G0Z-7"))
@@ -654,3 +654,29 @@ async def test_a_program_begins_without_a_tool_length_that_another_has_left(home
     await machine.until(lambda state: state.execution is Execution.READY)
     await machine.driver.run_program(program("G49", "G0Z-7"))
     assert (await place(sim))[2] == pytest.approx(-7.0, abs=0.01)
+
+
+async def test_a_program_takes_its_tool_length_with_it(homed_machine: Pair) -> None:
+    sim, machine = homed_machine
+    before = machine.state.work_offset
+    for _ in range(2):
+        await machine.driver.run_program(program("G0Z-1", "G43.1Z-2.5", "G0Z-3", "M30"))
+        assert machine.state.work_offset == before
+        assert (await place(sim))[2] == pytest.approx(-5.5, abs=0.01)
+    assert sim.received().count("G49\n") == 2
+
+
+async def test_a_tool_length_that_cannot_be_taken_back_is_in_the_way_of_the_next_program(homed_machine: Pair) -> None:
+    _, machine = homed_machine
+    command = machine.driver._gate.command
+
+    async def unanswered(line: str, seconds: float | None = None) -> None:
+        if line == "G49":
+            raise DriverRefused(machine_id="router", command=line, reason="a door was opened")
+        await command(line, seconds)
+
+    with pytest.MonkeyPatch.context() as harmed:
+        harmed.setattr(machine.driver._gate, "command", unanswered)
+        await machine.driver.run_program(program("G43.1Z-2.5"))
+    with pytest.raises(DriverRefused, match="a tool length of"):
+        await machine.driver.run_program(program("G0X-1"))

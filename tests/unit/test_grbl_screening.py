@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.domain.lines import Lines
 from edge.domain.ports import ProgramText
-from edge.drivers.grbl.screening import refusals
+from edge.drivers.grbl.screening import refusals, sets_tool_length
 
 
 def program(*lines: str, packed: bool = False) -> ProgramText:
@@ -103,3 +103,16 @@ def test_a_line_far_behind_is_found() -> None:
     found = list(refusals(program(*lines, packed=True)))
     assert len(found) == 3_000
     assert [number for number, reason in enumerate(found) if reason] == [2_345]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(
+    ("line", "sets"),
+    [
+        *(("G43.1Z2", True), ("g043.1z2", True), ("G90 G+43.1 Z2", True), ("G(a)4(b)3.1Z2", True)),
+        *(("G49", False), ("G0X43", False), ("G143", False), ("(G43.1)G0X1", False)),
+    ],
+)
+async def test_a_tool_length_that_is_set_is_found(line: str, sets: bool, packed: bool) -> None:
+    lines = ["G1X43"] * 1300
+    assert await sets_tool_length(program(*lines, line, *lines, packed=packed)) is sets

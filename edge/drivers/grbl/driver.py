@@ -342,6 +342,7 @@ class GrblDriver:
             finally:
                 controller.job = None
                 self._measure.left_by_program()
+            await self._measure.end(program)
 
     async def check_program(self, program: ProgramText, tell: Callable[[int], None]) -> tuple[RefusedLine, ...]:
         """Let the controller read every line in its check mode and return those that it refuses. Nothing moves.

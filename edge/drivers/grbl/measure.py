@@ -8,15 +8,20 @@ the controller, after a person has unlocked or homed it: the next program would 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Mapping
 
-from edge.domain.errors import DriverRefused, ProbeFailed
+from edge.domain.errors import DriverRefused, DriverUnavailable, ProbeFailed
 from edge.domain.hand import Axis, Displacement
 from edge.domain.machine import Position, SpindleCommand
+from edge.domain.ports import ProgramText
 from edge.drivers.grbl import jog
 from edge.drivers.grbl.gate import Gate
+from edge.drivers.grbl.screening import sets_tool_length
 from edge.drivers.grbl.state import INCH, Reading
+
+log = logging.getLogger(__name__)
 
 _LOOK_S = 0.1
 _READS_MM = 0.005
@@ -79,6 +84,22 @@ class Measure:
         if left is not None and left[0] == self._controller.session.life:
             await self._gate.command(left[1])
 
+    async def end(self, program: ProgramText) -> None:
+        """Take back the tool length that a program has set, when it has ended: no M30 does.
+
+        It is a part of the offset that is reported (trace g92_and_tlo), so that the next run would be one with another
+        zero than was approved. Where this fails, `begin` refuses the next program.
+        """
+        if not await sets_tool_length(program):
+            return
+        try:
+            await self._gate.drained("take back a tool length")
+            await self._gate.command("G49")
+            # Reports carry an offset once it has changed.
+            await self._gate.drained("take back a tool length")
+        except (DriverRefused, DriverUnavailable) as error:
+            log.warning("%s: a tool length is left: %s", self._controller.machine_id, error)
+
     async def begin(self) -> None:
         """Bring the controller into the modes in which a program is checked: startup blocks leave others, too.
 
@@ -97,7 +118,7 @@ class Measure:
         await self._require_no_tool_length()
 
     async def _require_no_tool_length(self) -> None:
-        """Refuse a tool length that a program has left: neither its end nor another program takes it back."""
+        """Refuse a tool length that is left of what was not ended here, as another host's program is."""
         parameters = self._controller.identity.parameters
         parameters.pop("TLO", None)
         await self._gate.command("$#")

@@ -35,6 +35,19 @@ _WHY = {
 }
 
 
+_LENGTH = re.compile(r"G\+?0*43")
+
+
+async def sets_tool_length(program: ProgramText) -> bool:
+    """Return whether a line sets a tool length (G43.1)."""
+    for first in range(0, len(program.lines), _BLOCK):
+        lines = program.lines[first : first + _BLOCK]
+        if any(_LENGTH.search(_DROPPED.sub("", line).upper()) for line in lines if "43" in line or "(" in line):
+            return True
+        await asyncio.sleep(0)
+    return False
+
+
 async def screen(program: ProgramText, window: int) -> None:
     """Look at every line before the first is sent; `window` is what the receive buffer takes, bytes.
 
