@@ -89,7 +89,6 @@ async def pages() -> AsyncIterator[Pages]:
         transfers={},
         files=nothing,
         observation=nothing,
-        twins=nothing,
     )
     cookies = {COOKIE: await desk.login("123456")}
     async with (
