@@ -11,6 +11,7 @@ from edge.api.access import Services, require_operator
 from edge.api.machines import machine_of
 from edge.http.binary import answer
 from edge.http.errors import body
+from edge.http.wanted import while_wanted
 from edge.services.lab import Lab
 from edge.services.scenes import Packed
 
@@ -23,7 +24,7 @@ Cells = Annotated[int, Query(ge=64, le=1024)]
 @router.get("/api/programs/{program_id}/scene")
 async def scene(program_id: str, request: Request, lab: Services, machine: MachineName = None) -> Response:
     """Return the path of a program."""
-    return await answer(request, await lab.scenes.scene(program_id, *lab.standing(machine)))
+    return await answer(request, await while_wanted(request, lab.scenes.scene(program_id, *lab.standing(machine))))
 
 
 @router.get("/api/programs/{program_id}/stock")
@@ -31,7 +32,8 @@ async def stock(
     program_id: str, request: Request, lab: Services, machine: MachineName = None, cells: Cells = 512
 ) -> Response:
     """Return what a program leaves of the material."""
-    return await answer(request, await lab.scenes.stock(program_id, *lab.standing(machine), cells))
+    wanted = lab.scenes.stock(program_id, *lab.standing(machine), cells)
+    return await answer(request, await while_wanted(request, wanted))
 
 
 @router.get("/api/machines/{machine_id}/twin")

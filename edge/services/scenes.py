@@ -42,6 +42,14 @@ class Packed:
     etag: str
 
 
+@dataclass(slots=True)
+class _Asked:
+    """A picture that is being made, and for how many."""
+
+    making: asyncio.Task[Packed]
+    waiting: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Material:
     """What cuts and what is cut: tools by number, and the block, None where it has to be guessed from the program."""
@@ -97,8 +105,9 @@ def cut_packed(data: bytes, basis: Basis, material: Material, cells: int) -> Pac
 
 
 class Scenes:
-    """Pictures of programs, for a machine as it stands. What was asked for twice at once is made once.
+    """Pictures of programs, for a machine as it stands.
 
+    What was asked for twice at once is made once, and not at all where all who asked have gone before its turn came.
     What is long goes to `offload`, which is not what checks and starts of jobs wait for.
     """
 
@@ -107,7 +116,8 @@ class Scenes:
         self._offload = offload
         self._made: OrderedDict[tuple[object, ...], Packed] = OrderedDict()
         self._paths: WeakValueDictionary[tuple[object, ...], Scene] = WeakValueDictionary()
-        self._making: WeakValueDictionary[tuple[object, ...], asyncio.Lock] = WeakValueDictionary()
+        self._drawing: WeakValueDictionary[tuple[object, ...], asyncio.Lock] = WeakValueDictionary()
+        self._asked_for: dict[tuple[object, ...], _Asked] = {}
 
     def _material(self, program_id: str, basis: Basis) -> Material:
         piece = self._catalog.pieces.get(program_id)
@@ -153,7 +163,7 @@ class Scenes:
         """
         asked, basis, material = self._asked(program_id, info, offset)
         key = ("path", wish, *asked)
-        async with self._making.setdefault(key, asyncio.Lock()):
+        async with self._drawing.setdefault(key, asyncio.Lock()):
             scene = self._paths.get(key)
             if scene is None:
                 scene = await self._offload(draw, await self._catalog.data(program_id, wish), basis, material, FOLLOWED)
@@ -161,13 +171,24 @@ class Scenes:
             return scene
 
     async def _once(self, key: tuple[object, ...], make: Callable[[], Awaitable[Packed]]) -> Packed:
-        lock = self._making.setdefault(key, asyncio.Lock())
-        async with lock:
-            if key in self._made:
-                self._made.move_to_end(key)
-                return self._made[key]
-            made = await make()
-            self._made[key] = made
-            while len(self._made) > 1 and sum(len(one.gzipped) for one in self._made.values()) > REMEMBERED:
-                self._made.popitem(last=False)
-            return made
+        if key in self._made:
+            self._made.move_to_end(key)
+            return self._made[key]
+        asked = self._asked_for.get(key)
+        if asked is None:
+            asked = self._asked_for[key] = _Asked(asyncio.create_task(self._make(key, make), name="picture"))
+        asked.waiting += 1
+        try:
+            return await asyncio.shield(asked.making)
+        finally:
+            asked.waiting -= 1
+            if not asked.waiting:
+                asked.making.cancel()
+                self._asked_for.pop(key, None)
+
+    async def _make(self, key: tuple[object, ...], make: Callable[[], Awaitable[Packed]]) -> Packed:
+        made = await make()
+        self._made[key] = made
+        while len(self._made) > 1 and sum(len(one.gzipped) for one in self._made.values()) > REMEMBERED:
+            self._made.popitem(last=False)
+        return made

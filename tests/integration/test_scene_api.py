@@ -5,156 +5,35 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from gzip import decompress
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ParamSpec, TypeVar
 
-import httpx
 import pytest
 
-from edge.api.access import COOKIE
-from edge.api.app import create_app as create_console
 from edge.api.scene import twin_messages
 from edge.domain.machine import MachineInfo, Position
 from edge.domain.tool import Tool, ToolShape
 from edge.gcode.following import Follower
-from edge.kiosk.app import create_app as create_kiosk
 from edge.services import effort
 from edge.services import scenes as module
 from edge.services.bus import EventBus
-from edge.services.lab import Lab, SyncStatus
-from edge.services.operators import OperatorDesk
+from edge.services.lab import Lab
 from edge.services.programs import ProgramCatalog
-from edge.services.recorder import Recorder
-from edge.services.scenes import NOBODY, Packed, Scenes, pack
-from edge.services.supervisor import MachineSupervisor
+from edge.services.scenes import NOBODY, Scenes, pack
 from edge.services.twin import TwinStatus
 from edge.services.workers import Workers, _no_result
-from edge.store.pieces import load_piece
 from edge.store.shelf import ProgramShelf
-from tests.support.fakes import FakeClock, FakeDriver, MemoryStore
 from tests.support.job_bench import here
-from tests.support.scene import Unpacked, unpack
-
-P = ParamSpec("P")
-T = TypeVar("T")
-CONTENT = Path(__file__).parents[2] / "content" / "programs"
-PIECES = {name: load_piece(CONTENT / name) for name in ("gear", "name-tag")}
-TOOLS = {1: Tool(1, "Ball 4 mm", ToolShape.BALL, diameter=4.0, flute_length=12.0)}
-UPLOAD = b"G21 G90\nT1\nM3 S700\nG0 Z5\nG0 X10 Y10\nG1 Z-2 F400\nG1 X50 F900\nG53 G0 Z-1\nM5\nM30\n"
-
-
-class AnyPin:
-    """A PIN that takes everything."""
-
-    def matches(self, pin: str) -> bool:
-        return bool(pin)
-
-
-@dataclass
-class Shown:
-    """A machine's twin as it is told."""
-
-    told: TwinStatus | None = None
-    packed: Packed | None = None
-    path: Packed | None = None
-    begun: bool = False
-
-    def status(self, _machine_id: str) -> TwinStatus | None:
-        return self.told
-
-    def coming(self, _machine_id: str) -> bool:
-        return self.begun
-
-    async def relief(self, _machine_id: str) -> Packed | None:
-        return self.packed
-
-    async def scene(self, _machine_id: str) -> Packed | None:
-        return self.path
-
-
-@dataclass
-class Place:
-    """Console and kiosk of a laboratory with one router, and what was given to the worker."""
-
-    lab: Lab
-    driver: FakeDriver
-    console: httpx.AsyncClient
-    stranger: httpx.AsyncClient
-    kiosk: httpx.AsyncClient
-    twin: Shown
-    upload: str
-    file: Path
-    made: list[str] = field(default_factory=list)
-
-    async def get(self, path: str, **headers: str) -> Unpacked:
-        answer = await self.console.get(path, headers=headers)
-        assert answer.status_code == 200, answer.text
-        assert answer.headers["content-type"] == "application/octet-stream"
-        return unpack(answer.content)
-
-
-def _holding(folder: Path, content: bytes) -> Path:
-    """Return the file under `folder` that holds `content`."""
-    return next(file for file in folder.rglob("*") if file.is_file() and file.read_bytes() == content)
+from tests.support.picture_lab import PIECES, TOOLS, UPLOAD, Place, picture_lab
+from tests.support.scene import unpack
 
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    clock, store, bus, made = FakeClock(), MemoryStore(), EventBus(), []
-    driver, recorder = FakeDriver(clock), Recorder(store, clock, lambda: None)
-    supervisor = MachineSupervisor(driver, [], clock=clock, bus=bus, recorder=recorder, guardian=None)
-
-    async def counted(function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
-        made.append(function.__name__)
-        return await here(function, *arguments, **named)
-
-    catalog = ProgramCatalog(PIECES, ProgramShelf(tmp_path / "programs"), counted, bus, {"router": TOOLS})
-    driver.ready()
-    driver.show(work_offset=Position(-200.0, -150.0, -40.0))
-    entry, prepared = await catalog.upload("a.nc", UPLOAD, driver.info(), Position(-200.0, -150.0, -40.0))
-    assert entry is not None, prepared.diagnostics
-    file = _holding(tmp_path, UPLOAD)
-    made.clear()
-    nothing: Any = SimpleNamespace(running_on=lambda _: None, jobs=list, record=None, needed=False, lines=dict)
-    twin: Any = Shown()
-    desk = OperatorDesk(AnyPin(), clock)
-    lab = Lab(
-        lab_id="im-01",
-        name="InfoMobil",
-        language="lt",
-        machines={"router": supervisor},
-        hands={},
-        zeros={},
-        profiles={},
-        opening=nothing,
-        recordings=nothing,
-        jobs=nothing,
-        programs=catalog,
-        visits=nothing,
-        survey=nothing,
-        scenes=Scenes(catalog, counted),
-        twins=twin,
-        desk=desk,
-        bus=bus,
-        sync_status=lambda: SyncStatus(connected=False, waiting={}),
-        transfers={},
-        files=nothing,
-        observation=nothing,
-    )
-    wire = httpx.ASGITransport(app=create_console(lab))
-    tablet = httpx.ASGITransport(app=create_kiosk(lab))
-    cookies = {COOKIE: await desk.login("123456")}
-    async with (
-        httpx.AsyncClient(transport=wire, base_url="http://lab", cookies=cookies) as console,
-        httpx.AsyncClient(transport=wire, base_url="http://lab") as stranger,
-        httpx.AsyncClient(transport=tablet, base_url="http://lab") as kiosk,
-    ):
-        yield Place(lab, driver, console, stranger, kiosk, twin, entry.program_id, file, made)
-    supervisor._unsubscribe()
+    async with picture_lab(tmp_path) as made:
+        yield made
 
 
 async def test_the_console_draws_an_upload_with_the_tools_of_the_machine(place: Place) -> None:
