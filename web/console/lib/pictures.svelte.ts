@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/** Programs for the viewer, each fetched when it is first looked at, and what machines have cut so far. */
+/** Programs for the viewer: each fetched when it is first looked at, and asked for again whenever somebody looks anew. */
 import { SvelteMap } from "svelte/reactivity";
-import { ApiRefusal, ApiUnreachable } from "../../shared/api";
+import { AGAIN_MS, ask, type Marked } from "../../shared/pictures";
 import type { TwinNews } from "../../shared/types";
-import { getRelief, getScene, MalformedPicture, type Relief, type Scene } from "../../shared/viewer/scene";
+import { readRelief, readScene, type Relief, type Scene } from "../../shared/viewer/scene";
+import { type Cut, Cuts } from "./cuts.svelte";
 
 export interface Seen {
   scene: Scene;
@@ -13,89 +14,149 @@ export interface Seen {
   pending: boolean;
 }
 
-/** A long program has megabytes: only those looked at last are kept. */
-const KEPT = 4;
-const TWIN_EVERY_MS = 900;
-const CELLS = 384;
+/** What a machine is at: a job's id and its program. */
+export type Working = (machine: string) => { job: string; program: string } | null;
 
-interface Twin {
-  relief: Relief | null;
-  etag: string | null;
-  /** The version that is shown, and the newest one told of. */
-  shown: number;
-  told: number;
-  at: number;
-  asking: boolean;
+interface Kept extends Seen {
+  path: Marked<Scene>;
+  stock: Marked<Relief> | null;
 }
 
+/** A long program has megabytes: beside those that are looked at only a few are kept. */
+const KEPT = 4;
+const CELLS = 384;
+
 export class Pictures {
-  readonly #seen = new SvelteMap<string, Seen | "wanted" | "none">();
-  readonly #twins = new SvelteMap<string, Twin>();
+  readonly #working: Working;
+  readonly #cuts: Cuts;
+  readonly #seen = new SvelteMap<string, Kept | "wanted" | "none">();
+  readonly #asking = new Map<string, AbortController>();
+  readonly #lookers = new Map<string, number>();
+  /** When each was looked at last, in looks. */
+  readonly #looked = new Map<string, number>();
+  #looks = 0;
+
+  constructor(working: Working) {
+    this.#working = working;
+    this.#cuts = new Cuts((machine) => working(machine)?.job ?? null);
+  }
 
   /** Return a program's picture on a machine; null while it is on its way, "none" where there is none to be had. */
   of(program: string, machine: string): Seen | "none" | null {
-    const key = `${program}\n${machine}`;
+    const key = keyOf(program, machine);
+    this.#looked.set(key, (this.#looks += 1));
     const known = this.#seen.get(key);
-    if (known === undefined) queueMicrotask(() => void this.#fetch(key, program, machine));
+    if (known === undefined) queueMicrotask(() => void (this.#seen.has(key) || this.#fetch(key)));
     return known === undefined || known === "wanted" ? null : known;
   }
 
-  /** Return the material as a machine has cut it, or null before it has begun. */
-  twin(machine: string): Relief | null {
-    const known = this.#twins.get(machine);
-    if (known === undefined) queueMicrotask(() => void this.#askTwin(machine, 0));
-    return known?.relief ?? null;
+  /**
+   * Ask whether a program's picture still holds: it is made for the machine as it stands. Return what ends the look: what
+   * has not come then is not wanted any more.
+   */
+  look(program: string, machine: string): () => void {
+    const key = keyOf(program, machine);
+    this.#lookers.set(key, (this.#lookers.get(key) ?? 0) + 1);
+    void this.#fetch(key);
+    return () => {
+      const left = (this.#lookers.get(key) ?? 1) - 1;
+      if (left > 0) {
+        this.#lookers.set(key, left);
+        return;
+      }
+      this.#lookers.delete(key);
+      if (!this.#isUnderWay(key)) this.#withdraw(key);
+    };
   }
 
-  hear({ machine, version }: TwinNews): void {
-    // Nobody has looked at this machine's work yet: whoever does asks for it.
-    if (this.#twins.has(machine)) void this.#askTwin(machine, version);
+  /** Return the path that a machine is at and what it has cut; null while it is made, "none" where there is none. */
+  cut(machine: string): Cut | "none" | null {
+    return this.#cuts.of(machine);
+  }
+
+  /** Return the material as the job has cut it that a machine is at, or another that it has worked on last. */
+  twin(machine: string, job?: string): Relief | null {
+    return this.#cuts.relief(machine, job);
+  }
+
+  hear(news: TwinNews): void {
+    this.#cuts.hear(news.machine);
   }
 
   /** Ask again for what has not come, such as before a login or while the service was away. */
   retry(): void {
     for (const [key, seen] of this.#seen) if (seen === "none") this.#seen.delete(key);
-    this.#twins.clear();
+    for (const key of this.#lookers.keys()) void this.#fetch(key);
+    this.#cuts.retry();
   }
 
-  async #fetch(key: string, program: string, machine: string): Promise<void> {
-    if (this.#seen.has(key)) return;
-    this.#seen.set(key, "wanted");
-    for (const old of [...this.#seen.keys()].slice(0, -KEPT)) this.#seen.delete(old);
-    const query = new URLSearchParams({ machine });
-    const address = `api/programs/${encodeURIComponent(program)}`;
-    const scene = await quietly(() => getScene(`${address}/scene?${query}`));
-    if (scene === null) {
-      this.#seen.set(key, "none");
-      return;
+  async #fetch(key: string): Promise<void> {
+    if (this.#asking.has(key)) return;
+    const asking = new AbortController();
+    this.#asking.set(key, asking);
+    try {
+      await this.#bring(key, asking);
+    } finally {
+      if (this.#asking.get(key) === asking) this.#asking.delete(key);
     }
-    this.#seen.set(key, { scene, relief: null, pending: true });
-    const stock = await quietly(() => getRelief(`${address}/stock?${query}&cells=${CELLS}`));
-    this.#seen.set(key, { scene, relief: stock?.relief ?? null, pending: false });
   }
 
-  async #askTwin(machine: string, version: number): Promise<void> {
-    const twin = this.#twins.get(machine) ?? { relief: null, etag: null, shown: -1, told: 0, at: -TWIN_EVERY_MS, asking: false };
-    twin.told = Math.max(twin.told, version);
-    this.#twins.set(machine, twin);
-    if (twin.asking || twin.shown >= twin.told) return;
-    twin.asking = true;
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, twin.at + TWIN_EVERY_MS - performance.now())));
-    const wanted = twin.told;
-    const answer = await quietly(() => getRelief(`api/machines/${encodeURIComponent(machine)}/twin`, { etag: twin.etag }));
-    const now: Twin = { ...twin, shown: wanted, at: performance.now(), asking: false, ...(answer ?? {}) };
-    if (this.#twins.get(machine) !== twin) return;
-    this.#twins.set(machine, now);
-    if (twin.told > wanted) void this.#askTwin(machine, twin.told);
+  async #bring(key: string, { signal }: AbortController): Promise<void> {
+    const [machine, program] = key.split("\n") as [string, string];
+    const address = `api/programs/${encodeURIComponent(program)}`;
+    const query = new URLSearchParams({ machine });
+    const known = this.#seen.get(key);
+    const old = typeof known === "object" ? known : null;
+    if (old === null) {
+      this.#seen.set(key, "wanted");
+      this.#forget();
+    }
+    const scene = await ask(`${address}/scene?${query}`, readScene, old?.path ?? null, signal);
+    if (scene.came === "withdrawn") return;
+    if (scene.came === "none" || (scene.came === "later" && old === null)) this.#seen.set(key, "none");
+    if (scene.came === "later") this.#later(key);
+    if (scene.came !== "new" && (scene.came !== "same" || old === null)) return;
+    const path = scene.came === "new" ? scene.marked : (old as Kept).path;
+    const still = scene.came === "same" ? (old as Kept).relief : null;
+    this.#seen.set(key, { scene: path.picture, path, relief: still, stock: old?.stock ?? null, pending: still === null });
+    const stock = await ask(`${address}/stock?${query}&cells=${CELLS}`, readRelief, old?.stock ?? null, signal);
+    if (stock.came === "withdrawn") return;
+    if (stock.came === "later") this.#later(key);
+    const mark = stock.came === "new" ? stock.marked : stock.came === "same" ? (old?.stock ?? null) : null;
+    const relief = mark?.picture ?? (stock.came === "later" ? still : null);
+    this.#seen.set(key, { scene: path.picture, path, relief, stock: mark, pending: false });
+  }
+
+  /** Ask again after a while, for whoever looks then. */
+  #later(key: string): void {
+    setTimeout(() => {
+      if (this.#seen.get(key) === "none") this.#seen.delete(key);
+      if (this.#lookers.has(key)) void this.#fetch(key);
+    }, AGAIN_MS);
+  }
+
+  /** Take back what has been asked for. */
+  #withdraw(key: string): void {
+    this.#asking.get(key)?.abort();
+    this.#asking.delete(key);
+    const known = this.#seen.get(key);
+    if (known === "wanted") this.#seen.delete(key);
+    else if (typeof known === "object" && known.pending) this.#seen.set(key, { ...known, pending: false });
+  }
+
+  #isUnderWay(key: string): boolean {
+    const [machine, program] = key.split("\n") as [string, string];
+    return this.#working(machine)?.program === program;
+  }
+
+  /** Give up what was looked at longest ago, but nothing that is looked at or under way. */
+  #forget(): void {
+    const idle = [...this.#seen.keys()].filter((key) => !this.#lookers.has(key) && !this.#isUnderWay(key));
+    idle.sort((one, other) => (this.#looked.get(one) ?? 0) - (this.#looked.get(other) ?? 0));
+    for (const key of idle.slice(0, Math.max(0, this.#seen.size - KEPT))) this.#seen.delete(key);
   }
 }
 
-/** Return what `ask` brings, or null where it cannot be had: the figures beside a picture still tell everything. */
-async function quietly<Answer>(ask: () => Promise<Answer | null>): Promise<Answer | null> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (error instanceof ApiRefusal || error instanceof ApiUnreachable || error instanceof MalformedPicture) return null;
-    throw error;
-  }
+function keyOf(program: string, machine: string): string {
+  return `${machine}\n${program}`;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** The console's state: the service's snapshot kept fresh by its deltas, and what this screen has chosen to look at. */
-import { SvelteMap, SvelteSet } from "svelte/reactivity";
+import { untrack } from "svelte";
 import { ApiRefusal, ApiUnreachable, get, post } from "../../shared/api";
 import { Live } from "../../shared/live.svelte";
 import type {
@@ -14,20 +14,20 @@ import type {
   Visit,
   VisitPost,
 } from "../../shared/types";
-import { MOTION_TIMEOUT_MS, type Attempt } from "./attempt";
+import { MOTION_TIMEOUT_MS } from "./attempt";
+import { Calls } from "./calls.svelte";
 import { CHECK_TIMEOUT_MS, Checks } from "./checks.svelte";
-import { Figures } from "./figures";
 import { DELIVERY, NOT_DONE } from "./keys";
 import { barMachine } from "./machine";
 import { Notices } from "./notices.svelte";
 import { Paths } from "./paths.svelte";
 import { Pictures } from "./pictures.svelte";
-import { problemOf, type Problem } from "./problem";
+import { problemOf } from "./problem";
 import { Refusals, type Lines } from "./refusals";
 import type { Asked, Delivery, Sheet, Tab } from "./screen";
 import { Spoken } from "./spoken";
 import { keepTheme, startTheme, type Theme } from "./theme";
-import { keepLanguage, type Key } from "./words";
+import { keepLanguage } from "./words";
 
 const SILENCE_MS = 3000;
 /** A stop that takes longer than this has to be called undelivered: somebody is waiting with a hand on the machine. */
@@ -35,7 +35,7 @@ const STOP_TIMEOUT_MS = 2000;
 const TICK_MS = 250;
 const DELIVERY_MS = 6000;
 
-export class Console extends Figures {
+export class Console extends Calls {
   snapshot = $state.raw<Snapshot | null>(null);
   tab = $state<Tab>("machine");
   side = $state<Exclude<Tab, "machine">>("queue");
@@ -50,12 +50,10 @@ export class Console extends Figures {
   delivery = $state.raw<Delivery | null>(null);
   readonly notices = new Notices();
   readonly paths = new Paths();
-  readonly pictures = new Pictures();
+  readonly pictures = new Pictures((id) => this.#workOf(id));
   readonly checks = new Checks();
-  readonly busy = new SvelteSet<string>();
   live = $state.raw(this.#listen());
 
-  readonly #problems = new SvelteMap<string, Problem>();
   #chosen = $state<string | null>(null);
   #visitAt = $state(performance.now());
   #syncAt = $state(performance.now());
@@ -88,6 +86,18 @@ export class Console extends Figures {
   constructor() {
     super();
     setInterval(() => this.touchClock(), TICK_MS);
+    // A picture is of the machine as it stands: whoever opens one asks anew, and whoever closes it waits for none.
+    $effect.root(() => {
+      $effect(() => {
+        const sheet = this.sheet;
+        return sheet?.kind === "program" ? untrack(() => this.pictures.look(sheet.program, sheet.machine)) : undefined;
+      });
+    });
+  }
+
+  #workOf(id: string): { job: string; program: string } | null {
+    const machine = this.machines.find((candidate) => candidate.id === id);
+    return machine?.job && machine.program ? { job: machine.job, program: machine.program } : null;
   }
 
   #listen(): Live<ConsoleMessage> {
@@ -136,14 +146,6 @@ export class Console extends Figures {
     return machine.job === null ? null : (this.jobs.find((job) => job.id === machine.job) ?? null);
   }
 
-  problemOf(subject: string): Problem | null {
-    return this.#problems.get(subject) ?? null;
-  }
-
-  dismiss(subject: string): void {
-    this.#problems.delete(subject);
-  }
-
   // Stop and hold: at once, without a login, never kept for later.
 
   async stopCommand(command: "hold" | "stop"): Promise<void> {
@@ -181,7 +183,7 @@ export class Console extends Figures {
   async confirm(asked: Extract<Sheet, { kind: "ask" }>): Promise<void> {
     this.sheet = null;
     if (asked.command === "start" && asked.job !== null) {
-      await this.#act(asked.job, "refusal.what.job", async () => {
+      await this.act(asked.job, "refusal.what.job", async () => {
         this.putJob(await post<Job>(`api/jobs/${encodeURIComponent(asked.job ?? "")}/start`, { area_clear: true }));
         this.choose(asked.machine);
       });
@@ -195,7 +197,7 @@ export class Console extends Figures {
     if (machine === undefined) return;
     const body = command === "reset" || command === "unlock" ? undefined : { area_clear: true };
     const options = command === "home" || command === "park" ? { timeoutMs: MOTION_TIMEOUT_MS } : undefined;
-    await this.#act(
+    await this.act(
       machine.id,
       command === "park" ? "refusal.what.park" : NOT_DONE[command],
       async () => void (await post(`api/machines/${encodeURIComponent(machine.id)}/${command}`, body, options)),
@@ -204,7 +206,7 @@ export class Console extends Figures {
   }
 
   approve(job: Job): Promise<void> {
-    return this.#act(job.id, "refusal.what.approve", () => this.#approve(job, this.checks.seen(job)));
+    return this.act(job.id, "refusal.what.approve", () => this.#approve(job, this.checks.seen(job)));
   }
 
   /** Approve a job for the check with that digest, or for the one that the service makes now. */
@@ -215,7 +217,7 @@ export class Console extends Figures {
 
   /** Check a job's program again for the machine as it stands now, and approve it. */
   recheck(job: Job): Promise<void> {
-    return this.#act(job.id, "refusal.what.approve", async () => {
+    return this.act(job.id, "refusal.what.approve", async () => {
       const again = await post<Job>(`api/jobs/${encodeURIComponent(job.id)}/recheck`, undefined, { timeoutMs: CHECK_TIMEOUT_MS });
       this.putJob(again);
       if (!again.text && again.check_digest !== null) this.checks.saw(again.program, again.machine, again.check_digest);
@@ -225,14 +227,14 @@ export class Console extends Figures {
 
   decline(job: string, reason: string): Promise<void> {
     this.sheet = null;
-    return this.#act(job, "refusal.what.decline", async () => {
+    return this.act(job, "refusal.what.decline", async () => {
       this.putJob(await post<Job>(`api/jobs/${encodeURIComponent(job)}/decline`, { reason }));
     });
   }
 
   /** Put a program into the queue; null when it is there, else the three lines. */
   addJob(program: string, machine: string): Promise<Lines | null> {
-    return this.#lines("refusal.what.add", async () => {
+    return this.lines("refusal.what.add", async () => {
       this.putJob(await post<Job>("api/jobs", { program, machine }));
     });
   }
@@ -242,26 +244,26 @@ export class Console extends Figures {
   }
 
   openVisit(request: VisitPost): Promise<Lines | null> {
-    return this.#lines("refusal.what.open", async () => this.#putVisit(await post<Visit>("api/visits", request)));
+    return this.lines("refusal.what.open", async () => this.#putVisit(await post<Visit>("api/visits", request)));
   }
 
   /** Write a headcount; null once the service has it on disk, else the three lines. */
   headcount(visit: string, entry: HeadcountPost): Promise<Lines | null> {
-    return this.#lines("refusal.what.headcount", async () => {
+    return this.lines("refusal.what.headcount", async () => {
       this.#putVisit(await post<Visit>(`api/visits/${encodeURIComponent(visit)}/headcounts`, entry));
     });
   }
 
   setBell(visit: string, minutes: number | null): Promise<void> {
     this.sheet = null;
-    return this.#act(visit, "refusal.what.bell", async () => {
+    return this.act(visit, "refusal.what.bell", async () => {
       this.#putVisit(await post<Visit>(`api/visits/${encodeURIComponent(visit)}/bell`, { in_minutes: minutes }));
     });
   }
 
   closeVisit(visit: string): Promise<void> {
     this.sheet = null;
-    return this.#act(visit, "refusal.what.close", async () => {
+    return this.act(visit, "refusal.what.close", async () => {
       this.#putVisit(await post<Visit>(`api/visits/${encodeURIComponent(visit)}/close`));
     });
   }
@@ -291,7 +293,7 @@ export class Console extends Figures {
     }
     this.sheet = null;
     this.hand = null;
-    this.#problems.clear();
+    this.forgetProblems();
     this.notices.clear();
     if (this.snapshot !== null) this.snapshot = { ...this.snapshot, operator: false, jobs: [], visit: null, programs: [], left_out: [], opening: null };
     await this.#again();
@@ -372,41 +374,11 @@ export class Console extends Figures {
     this.#visitAt = performance.now();
   }
 
-  async #act(subject: string, what: Key, work: () => Promise<void>, machine: Machine | null = null): Promise<void> {
-    this.#problems.delete(subject);
-    this.busy.add(subject);
-    try {
-      await work();
-    } catch (error) {
-      const sentence = this.t(what, { machine: machine?.name ?? "" });
-      this.#problems.set(subject, problemOf(error, sentence, this.refusals, machine?.interlock ?? this.#interlockOf(subject)));
-      this.#lockedOut(error);
-    } finally {
-      this.busy.delete(subject);
-    }
+  protected override lockedOut(): void {
+    this.#put({ operator: false });
   }
 
-  async #lines(what: Key, work: () => Promise<void>): Promise<Lines | null> {
-    return (await this.attempt(what, null, work)).lines;
-  }
-
-  /** Make a call for a part of the page that shows its refusal itself: the answer, or the three lines. */
-  async attempt<Answer>(what: Key, machine: Machine | null, work: () => Promise<Answer>): Promise<Attempt<Answer>> {
-    try {
-      return { answer: await work(), lines: null };
-    } catch (error) {
-      this.#lockedOut(error);
-      const sentence = this.t(what, { machine: machine?.name ?? "" });
-      return { answer: null, lines: problemOf(error, sentence, this.refusals, machine?.interlock ?? null).lines };
-    }
-  }
-
-  /** A login that ran out on the server shows as a locked screen, not as a refusal of every command. */
-  #lockedOut(error: unknown): void {
-    if (error instanceof ApiRefusal && error.status === 401) this.#put({ operator: false });
-  }
-
-  #interlockOf(job: string): Machine["interlock"] {
+  protected override interlockOf(job: string): Machine["interlock"] {
     const machine = this.jobs.find((candidate) => candidate.id === job)?.machine;
     return this.machines.find((candidate) => candidate.id === machine)?.interlock ?? null;
   }

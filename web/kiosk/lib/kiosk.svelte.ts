@@ -385,6 +385,7 @@ export class Kiosk {
     this.checkIn.clear();
     this.asking.clear();
     this.survey.wipe();
+    this.pictures.forget();
     display.reset();
     if (this.jobId !== null) {
       this.jobId = null;

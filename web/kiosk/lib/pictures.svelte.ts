@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** The pieces for the eye and the hand: each fetched when it is first on show, and kept as long as the page. */
 import { SvelteMap } from "svelte/reactivity";
-import { ApiRefusal, ApiUnreachable } from "../../shared/api";
-import { getRelief, getScene, MalformedPicture, type Relief, type Scene } from "../../shared/viewer/scene";
+import { AGAIN_MS, ask } from "../../shared/pictures";
+import { readRelief, readScene, type Relief, type Scene } from "../../shared/viewer/scene";
 
 export interface Seen {
   scene: Scene;
-  relief: Relief;
+  /** What is left of the material; null where the page itself has to cut it. */
+  relief: Relief | null;
 }
 
-const CELLS = 320;
-/** A picture that could not be had is asked for again after this long. */
-const AGAIN_MS = 20_000;
+const CELLS = 256;
+/** The path of a wish is made when its machine begins: it is asked for until it is there. */
+const WISH_AGAIN_MS = 3_000;
 
 export class Pictures {
   readonly #seen = new SvelteMap<string, Seen | null>();
+  /** The visitor's own words as a path: of one job at a time, and forgotten with the visitor. */
+  #wish = $state.raw<{ job: string; seen: Seen | null } | null>(null);
 
   /** Return a piece's picture, or null as long as there is none: its path from above is shown instead. */
   of(piece: string): Seen | null {
@@ -23,16 +26,37 @@ export class Pictures {
     return known ?? null;
   }
 
+  /** Return what becomes of the visitor's own words, from when the machine is at it; null before. */
+  ofWish(job: string): Seen | null {
+    const wish = this.#wish;
+    if (wish?.job !== job) queueMicrotask(() => void this.#fetchWish(job));
+    return wish?.job === job ? wish.seen : null;
+  }
+
+  forget(): void {
+    this.#wish = null;
+  }
+
   async #fetch(piece: string): Promise<void> {
     if (this.#seen.has(piece)) return;
     this.#seen.set(piece, null);
     const address = `api/kiosk/pieces/${encodeURIComponent(piece)}`;
-    try {
-      const [scene, stock] = await Promise.all([getScene(`${address}/scene`), getRelief(`${address}/stock?cells=${CELLS}`)]);
-      if (scene !== null && stock !== null) this.#seen.set(piece, { scene, relief: stock.relief });
-    } catch (error) {
-      if (!(error instanceof ApiRefusal || error instanceof ApiUnreachable || error instanceof MalformedPicture)) throw error;
-      setTimeout(() => this.#seen.delete(piece), AGAIN_MS);
-    }
+    const [scene, stock] = await Promise.all([
+      ask(`${address}/scene`, readScene, null),
+      ask(`${address}/stock?cells=${CELLS}`, readRelief, null),
+    ]);
+    if (scene.came === "new" && stock.came === "new") this.#seen.set(piece, { scene: scene.marked.picture, relief: stock.marked.picture });
+    else setTimeout(() => this.#seen.delete(piece), AGAIN_MS);
+  }
+
+  async #fetchWish(job: string): Promise<void> {
+    if (this.#wish?.job === job) return;
+    const asked = { job, seen: null };
+    this.#wish = asked;
+    const scene = await ask(`api/kiosk/jobs/${encodeURIComponent(job)}/scene`, readScene, null);
+    // The visitor may have gone meanwhile, and another may stand there.
+    if (this.#wish !== asked) return;
+    if (scene.came === "new") this.#wish = { job, seen: { scene: scene.marked.picture, relief: null } };
+    else setTimeout(() => this.#wish === asked && this.forget(), WISH_AGAIN_MS);
   }
 }

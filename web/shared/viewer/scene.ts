@@ -3,7 +3,6 @@
  * A program's path and a relief of material as docs/http-api.md packs them (`Scene`, letters IMSC, and `Relief`, IMRL):
  * read in place, so that half a million segments cost one allocation. Lengths mm, feeds mm/min, times s.
  */
-import { getBytes, type CallOptions } from "../api";
 import type { Position } from "../types";
 
 export interface SceneTool {
@@ -185,22 +184,4 @@ export function readRelief(buffer: ArrayBuffer): Relief {
     job: header.job,
     heights: Float32Array.from(packed, (value) => bottom + step * value),
   };
-}
-
-/** A long program is planned and milled before its picture can be sent. */
-const PICTURE_TIMEOUT_MS = 60_000;
-
-/** Get a program's path. Throws ApiRefusal, ApiUnreachable or MalformedPicture. */
-export async function getScene(path: string, options: CallOptions = {}): Promise<Scene | null> {
-  const answer = await getBytes(path, { timeoutMs: PICTURE_TIMEOUT_MS, ...options });
-  return answer === null ? null : readScene(answer.bytes);
-}
-
-/** Get a relief and its mark; null where it is still the one that `etag` marks. Throws as `getScene`. */
-export async function getRelief(
-  path: string,
-  options: CallOptions & { etag?: string | null } = {},
-): Promise<{ relief: Relief; etag: string | null } | null> {
-  const answer = await getBytes(path, { timeoutMs: PICTURE_TIMEOUT_MS, ...options });
-  return answer === null ? null : { relief: readRelief(answer.bytes), etag: answer.etag };
 }
