@@ -39,7 +39,8 @@ def places(entry: str | dict[str, str]) -> set[str]:
 
 
 def sources(page: str) -> str:
-    files = sorted(file for kind in ("*.svelte", "*.ts") for file in (ROOT / "web" / page).rglob(kind))
+    rooms = [ROOT / "web" / page, ROOT / "web" / "shared"]
+    files = sorted(file for room in rooms for kind in ("*.svelte", "*.ts") for file in room.rglob(kind))
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 

@@ -2,17 +2,13 @@
 /** The viewer's words on the console, and a program's picture told in sentences. */
 import { number } from "../../shared/format";
 import type { Check } from "../../shared/types";
+import { factsOf as factsOfScene, millimetres, sizeOf, toolWords as told } from "../../shared/viewer/facts";
 import type { Scene, SceneTool } from "../../shared/viewer/scene";
-import type { ViewerWords } from "../../shared/viewer/words";
+import type { Howto, ViewerWords } from "../../shared/viewer/words";
 import type { Console } from "./state.svelte";
-import type { Key } from "./words";
 
-const SHAPE = {
-  flat: "tool.flat",
-  ball: "tool.ball",
-  v: "tool.v",
-  turning: "tool.turning",
-} as const satisfies Record<SceneTool["shape"], Key>;
+/** Longer ways are told in metres. */
+const MOST_MM = 10_000;
 
 export function viewerWords(desk: Console): ViewerWords {
   const { t } = desk;
@@ -40,40 +36,36 @@ export function viewerWords(desk: Console): ViewerWords {
   };
 }
 
-/** A length in mm as a person writes it: no more figures than it needs. */
-export function millimetres(desk: Console, value: number): string {
-  const digits = Math.abs(value - Math.round(value)) < 0.005 ? 0 : 1;
-  return number(value, desk.words.language, digits);
+/** How to move the picture, for those who hear it. */
+export function howtoOf({ t }: Console): Howto {
+  return { solid: t("viewer.howto"), flat: t("viewer.howto.flat") };
 }
 
-/** Return a tool in words. */
-export function toolWords(desk: Console, tool: SceneTool): string {
-  const shape = desk.t(SHAPE[tool.shape], { d: millimetres(desk, tool.diameter) });
-  return tool.number === 0 ? shape : `T${tool.number} · ${shape}`;
+/** A way in mm, or in m where that takes fewer figures than it has room. */
+export function wayWords(desk: Console, mm: number): string {
+  return mm < MOST_MM ? `${desk.whole(Math.round(mm))}\u00a0mm` : `${number(mm / 1000, desk.words.language, 1)}\u00a0m`;
 }
 
 /** Return the size of the material in words. */
 export function sizeWords(desk: Console, scene: Scene): string {
-  const { low, high } = scene.block;
-  return `${[0, 1, 2].map((k) => millimetres(desk, (high[k] as number) - (low[k] as number))).join(" × ")} mm`;
+  return `${sizeOf(scene, desk.words.language)}\u00a0mm`;
 }
 
-/** Return the tools that the path takes. */
-export function toolsOf(scene: Scene): SceneTool[] {
-  const used = new Set(scene.tool);
-  return scene.tools.filter((_, index) => used.has(index));
+/** Return a tool in words. */
+export function toolWords(desk: Console, tool: SceneTool): string {
+  return told({ t: desk.t, language: desk.words.language }, tool);
 }
 
 /** Return the picture of a program in sentences, for those who do not see it. */
 export function factsOf(desk: Console, scene: Scene, check: Check | null): string[] {
   const { t } = desk;
+  const { language } = desk.words;
   const facts = [
-    t("viewer.fact.size", { size: sizeWords(desk, scene) }),
-    t("viewer.fact.time", { time: desk.clock(scene.totalSeconds), length: number(scene.cutMm / 1000, desk.words.language, 1) }),
-    t("viewer.fact.tools", { tools: toolsOf(scene).map((tool) => toolWords(desk, tool)).join("; ") }),
+    ...factsOfScene({ t, language }, scene),
+    t("viewer.fact.time", { time: desk.clock(scene.totalSeconds), length: number(scene.cutMm / 1000, language, 1) }),
   ];
   const depth = scene.bounds === null ? 0 : scene.block.high[2] - scene.bounds.z[0];
-  if (depth > 0) facts.push(t("viewer.fact.depth", { depth: millimetres(desk, depth) }));
+  if (depth > 0) facts.push(t("viewer.fact.depth", { depth: millimetres(depth, language) }));
   if (check !== null) facts.push(t("viewer.fact.errors", { n: check.errors }), t("viewer.fact.warnings", { n: check.warnings }));
   return facts;
 }

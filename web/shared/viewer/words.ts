@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** What the keys around a picture say; each page brings its own words. */
 
+/** How the picture is moved, by the way it is drawn. */
+export interface Howto {
+  solid: string;
+  flat: string;
+}
+
 export interface ViewerWords {
   colouring: string;
   feed: string;
