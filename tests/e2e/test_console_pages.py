@@ -426,7 +426,7 @@ def test_accepted_upload_goes_into_the_queue(open_console: Open) -> None:
     page.get_by_role("button", name="Pridėti programą").click()
     file: FilePayload = {"name": "ratas.nc", "mimeType": "text/plain", "buffer": b"G21\n"}
     page.locator("input[type=file]").set_input_files(file)
-    expect(page.locator(".result .good")).to_contain_text("ratas.nc: tinka")
+    expect(page.locator(".result .good")).to_contain_text("ratas.nc: klaidų nerasta")
     page.locator(".sheet .primary").click()
     expect(page.locator(".sheet .primary")).to_contain_text("Eilėje")
     assert van.asked("POST", "/api/jobs") == [{"program": "u2", "machine": "router"}]

@@ -56,13 +56,13 @@ def test_a_program_is_looked_at_without_a_graphics_card(open_console: Open) -> N
     page, _ = look(open_console, before=NO_CARD)
     draws(page)
     expect(page.locator(".stage")).to_have_attribute("data-kind", "flat")
-    expect(page.locator(".window .note")).to_contain_text("erdvinio vaizdo nerodo")
-    expect(page.locator(".told")).to_contain_text("Krumpliaratis: tinka")
+    expect(page.locator(".viewer .note")).to_contain_text("Erdvinio vaizdo šiame ekrane parodyti nepavyko")
+    expect(page.locator(".told")).to_contain_text("Krumpliaratis: klaidų nerasta")
 
 
 def test_the_picture_is_told_in_words(open_console: Open) -> None:
     page, _ = look(open_console)
-    expect(page.locator(".told")).to_contain_text("tinka")
+    expect(page.locator(".told")).to_contain_text("klaidų nerasta")
     said = page.locator(".stage").evaluate(
         "(e) => document.getElementById(e.getAttribute('aria-describedby')).textContent"
     )
@@ -164,8 +164,8 @@ def test_without_a_picture_there_is_the_path_and_the_check(open_console: Open) -
     van.answers["GET", "/api/programs/gear/check"] = (200, check())
     page.locator(".add").click()
     page.locator(".sheet li").first.locator("button").first.click()
-    expect(page.locator(".sheet")).to_contain_text("paveikslo nėra")
-    expect(page.locator(".told")).to_contain_text("tinka")
+    expect(page.locator(".sheet")).to_contain_text("paveikslo parodyti nepavyko")
+    expect(page.locator(".told")).to_contain_text("klaidų nerasta")
 
 
 def test_an_outdated_approval_says_what_changed_and_is_renewed_by_one_key(open_console: Open) -> None:
@@ -199,7 +199,7 @@ def test_the_check_that_was_looked_at_is_the_one_that_is_approved(open_console: 
     page, van = look(
         open_console, world.snapshot(jobs=[world.job(4, "REQUESTED"), world.job(5, "REQUESTED", text="Ugnė")])
     )
-    expect(page.locator(".told")).to_contain_text("tinka")
+    expect(page.locator(".told")).to_contain_text("klaidų nerasta")
     page.keyboard.press("Escape")
     for number in (4, 5):
         van.answers["POST", f"/api/jobs/j{number}/approve"] = (200, world.job(number, "APPROVED"))
@@ -233,7 +233,12 @@ def test_a_second_opinion_that_differs_is_no_small_thing(open_console: Open) -> 
     machine["capabilities"] = [*machine["capabilities"], "check_mode"]
     machine["refusals"] = {**machine["refusals"], "second_opinion": []}
     page, van = look(open_console, world.snapshot(machines=[machine]))
-    said = {"lines": 190, "refused": [{"line": 14, "error": 33, "text": "G2 X1 Y1 R0"}], "agrees": False}
+    said = {
+        "lines": 190,
+        "refused": [{"line": 14, "error": 33, "text": "G2 X1 Y1 R0"}],
+        "refused_lines": 1,
+        "agrees": False,
+    }
     van.answers["POST", "/api/machines/router/second-opinion"] = (200, said)
     page.get_by_role("button", name="Tegul perskaito pats valdiklis").click()
     expect(page.locator(".opinion")).to_contain_text("Valdiklis atmetė 1 eilutę")
@@ -310,4 +315,7 @@ def test_the_kiosk_puts_the_chosen_piece_in_the_hand_and_keeps_its_time(browser:
     assert "Ruošinys 60 × 60 × 3 mm." in said
     assert "1:16" not in said
     assert page.locator(".viewer button").count() == 0
+    # From above nothing turns.
+    expect(page.locator(".viewer .hint")).to_have_count(0)
+    expect(page.locator(".viewer .unseen")).to_contain_text("Rodyklės stumia paveikslą.")
     context.close()

@@ -82,4 +82,4 @@ def test_a_lost_graphics_card_leaves_the_picture_from_above(in_space: Callable[.
     page, _ = in_space(scene_of_piece("gear"), stock_of_piece("gear"))
     page.locator(SOLID).evaluate("(c) => c.getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()")
     expect(page.locator(".sheet .stage")).to_have_attribute("data-kind", "flat")
-    expect(page.locator(".window .note")).to_contain_text("Vaizdo plokštė nustojo veikti")
+    expect(page.locator(".viewer .note")).to_contain_text("Naršyklė nutraukė erdvinį vaizdą")

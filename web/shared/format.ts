@@ -32,6 +32,11 @@ export function dateTime(iso: string, language: Language): string {
   return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 }
 
+/** The time of day in the language's own writing; `at` in ms since 1970. */
+export function time(at: number, language: Language): string {
+  return new Intl.DateTimeFormat(language, { timeStyle: "short" }).format(at);
+}
+
 /** A machine coordinate: always a sign and `digits` decimals, so that the figures stay in their columns. */
 export function coordinate(value: number, digits = 1): string {
   const rounded = value.toFixed(digits);

@@ -25,8 +25,19 @@ export interface Going {
   done: number;
 }
 
+/** A second opinion, asked for or given. */
+export interface Asked {
+  /** The name under which its progress comes; null once there is an answer. */
+  check: string | null;
+  said: SecondOpinion | null;
+  failed: Lines | null;
+  /** When the answer came, ms since 1970. */
+  at: number;
+}
+
 export class Checks {
   readonly #going = new SvelteMap<string, Going>();
+  readonly #asked = new SvelteMap<string, Asked>();
   readonly #seen = new Map<string, string>();
 
   /** Return how far a check is, or null where it is not under way. */
@@ -44,6 +55,15 @@ export class Checks {
 
   end(check: string): void {
     this.#going.delete(check);
+  }
+
+  /** Return what a machine's controller says of a program: kept also while nobody looks, for it takes its time. */
+  opinion(program: string, machine: string): Asked | null {
+    return this.#asked.get(`${machine} ${program}`) ?? null;
+  }
+
+  ask(program: string, machine: string, asked: Asked): void {
+    this.#asked.set(`${machine} ${program}`, asked);
   }
 
   /** Keep the digest of a check whose result is shown. */
@@ -93,16 +113,15 @@ export async function checked(desk: Console, program: string, machine: Machine):
   return tried;
 }
 
-/** Let the controller itself read a program; `begun` hears the name under which its progress comes. */
-export async function opinion(desk: Console, program: string, machine: Machine, begun: (check: string) => void): Promise<Attempt<SecondOpinion>> {
+/** Let the controller itself read a program; what comes of it is in `desk.checks.opinion`. */
+export async function opinion(desk: Console, program: string, machine: Machine): Promise<void> {
   const check = uuid();
+  const address = `api/machines/${encodeURIComponent(machine.id)}/second-opinion`;
   desk.checks.begin(check, "controller");
-  begun(check);
-  try {
-    return await desk.attempt("refusal.what.opinion", machine, () =>
-      post<SecondOpinion>(`api/machines/${encodeURIComponent(machine.id)}/second-opinion`, { program, check }, { timeoutMs: OPINION_TIMEOUT_MS }),
-    );
-  } finally {
-    desk.checks.end(check);
-  }
+  desk.checks.ask(program, machine.id, { check, said: null, failed: null, at: 0 });
+  const { answer, lines } = await desk.attempt("refusal.what.opinion", machine, () =>
+    post<SecondOpinion>(address, { program, check }, { timeoutMs: OPINION_TIMEOUT_MS }),
+  );
+  desk.checks.end(check);
+  desk.checks.ask(program, machine.id, { check: null, said: answer, failed: lines, at: Date.now() });
 }
