@@ -12,6 +12,16 @@ import pytest
 TOKENS = (Path(__file__).parents[2] / "web" / "shared" / "tokens.css").read_text(encoding="utf-8")
 SIGNALS = ("red", "amber", "green", "blue", "grey")
 GROUNDS = ("ground", "surface", "sunken")
+PICTURE = (
+    ("plate-grid", "plate"),
+    ("plate-ahead", "stock"),
+    ("plate-path", "wood-cut"),
+    ("stock", "plate"),
+    ("stock-side", "plate"),
+    ("stock-cut", "stock"),
+    ("wood-cut", "wood"),
+)
+"""What must be told apart in the picture of a program: a line, and what it lies on."""
 TEXT = 4.5
 CONTROL = 3.0
 
@@ -69,7 +79,10 @@ def pairs() -> list[tuple[str, str, float]]:
         ("plate-cut", "plate", TEXT),
         ("plate-tool", "plate", TEXT),
     ]
-    return text + edges + tinted + ink_on_tint + filled + plate
+    path = [("plate-ahead", face, CONTROL) for face in ("stock", "stock-cut", "wood", "wood-cut")]
+    path += [("plate-path", face, CONTROL) for face in ("stock-cut", "wood", "wood-cut")]
+    material = [("stock", "plate", CONTROL), ("stock-cut", "stock", CONTROL), ("wood", "plate", CONTROL)]
+    return path + material + text + edges + tinted + ink_on_tint + filled + plate
 
 
 @pytest.mark.parametrize("high", [False, True], ids=["normal", "high-contrast"])
@@ -89,6 +102,8 @@ def test_high_contrast_is_higher() -> None:
         usual, high = theme(name, high=False), theme(name, high=True)
         for ink in ("ink-2", "edge", *SIGNALS):
             assert contrast(high[ink], high["ground"]) > contrast(usual[ink], usual["ground"]), (name, ink)
+        for one, other in PICTURE:
+            assert contrast(high[one], high[other]) > contrast(usual[one], usual[other]), (name, one, other)
 
 
 def test_dark_theme_names_every_colour() -> None:

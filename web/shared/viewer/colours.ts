@@ -17,6 +17,7 @@ export interface Palette {
   plate: Rgb;
   grid: Rgb;
   ink: Rgb;
+  /** A path that is still to come, on the material. */
   ahead: Rgb;
   tool: Rgb;
   path: Rgb;
@@ -26,26 +27,38 @@ export interface Palette {
   cut: Rgb;
 }
 
-function rgb(style: CSSStyleDeclaration, token: string): Rgb {
+/** Two colours that a canvas has before it is told another: it keeps the one it has where it cannot read the other. */
+const BEFORE = ["#010203", "#030201"] as const;
+
+/** Return a token's colour. A build writes colours as short as it can ("#fff", "tan"): the browser reads them itself. */
+function rgb(canvas: CanvasRenderingContext2D, style: CSSStyleDeclaration, token: string): Rgb {
   const value = style.getPropertyValue(token).trim();
-  const found = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(value);
-  if (found === null) throw new Error(`The token ${token} is "${value}" and not a colour of six figures.`);
+  const read = BEFORE.map((before) => {
+    canvas.fillStyle = before;
+    canvas.fillStyle = value;
+    return String(canvas.fillStyle);
+  });
+  const found = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/.exec(read[0] ?? "");
+  if (found === null || read[0] !== read[1]) throw new Error(`The token ${token} is "${value}" and not a full colour.`);
   return [1, 2, 3].map((at) => parseInt(found[at] ?? "0", 16) / 255) as Rgb;
 }
 
 /** Read the picture's colours as they are on `element` now. */
 export function paletteOf(element: Element): Palette {
   const style = getComputedStyle(element);
+  const canvas = document.createElement("canvas").getContext("2d");
+  if (canvas === null) throw new Error("The browser gives no canvas to draw on.");
+  const colour = (token: string): Rgb => rgb(canvas, style, token);
   return {
-    plate: rgb(style, "--plate"),
-    grid: rgb(style, "--plate-grid"),
-    ink: rgb(style, "--plate-ink-2"),
-    ahead: rgb(style, "--plate-plan"),
-    tool: rgb(style, "--plate-tool"),
-    path: rgb(style, "--plate-path"),
-    stock: rgb(style, "--stock"),
-    side: rgb(style, "--stock-side"),
-    cut: rgb(style, "--stock-cut"),
+    plate: colour("--plate"),
+    grid: colour("--plate-grid"),
+    ink: colour("--plate-ink-2"),
+    ahead: colour("--plate-ahead"),
+    tool: colour("--plate-tool"),
+    path: colour("--plate-path"),
+    stock: colour("--stock"),
+    side: colour("--stock-side"),
+    cut: colour("--stock-cut"),
   };
 }
 
