@@ -53,7 +53,8 @@ export class Erosion {
 
   readonly #ends: End[];
   #done = 0;
-  #partly = false;
+  /** How much of the segment behind those is cut. */
+  #share = 0;
   readonly #every: number;
   readonly #kept: (Float32Array | undefined)[] = [];
 
@@ -62,7 +63,7 @@ export class Erosion {
     grid: Grid,
   ) {
     const heights = new Float32Array(grid.nx * grid.ny).fill(grid.top);
-    this.relief = { ...grid, heights, removedMm3: 0, plannedMm3: null, seconds: null };
+    this.relief = { ...grid, heights, removedMm3: 0, plannedMm3: null, seconds: null, job: null };
     this.#ends = scene.tools.map(endOf);
     this.#every = Math.max(STRIDE, Math.ceil(scene.segments / KEPT));
   }
@@ -76,25 +77,33 @@ export class Erosion {
     const target = seconds <= 0 ? 0 : Math.max(0, segmentAt(this.scene, seconds));
     const share = seconds <= 0 || this.scene.segments === 0 ? 0 : shareAt(this.scene, target, seconds);
     let changed = false;
-    if (target < this.#done || (target === this.#done && this.#partly)) changed = this.#back(target);
+    if (target < this.#done || (target === this.#done && share < this.#share)) changed = this.#back(target);
     const until = performance.now() + budgetMs;
     while (this.#done < target) {
       if (this.#done % STRIDE === 0 && performance.now() > until) {
         this.complete = false;
         return true;
       }
-      if (this.#done % this.#every === 0) this.#kept[this.#done / this.#every] ??= this.relief.heights.slice();
+      this.#keep();
       this.#cut(this.#done, 1);
       this.#done += 1;
+      this.#share = 0;
       changed = true;
     }
-    if (share > 0) {
+    if (share > this.#share) {
+      this.#keep();
       this.#cut(target, share);
-      this.#partly = true;
+      this.#share = share;
       changed = true;
     }
     this.complete = true;
     return changed;
+  }
+
+  /** Keep the heights now and then, before anything of the next segment is cut. */
+  #keep(): void {
+    if (this.#share > 0 || this.#done === 0 || this.#done % this.#every !== 0) return;
+    this.#kept[this.#done / this.#every] ??= this.relief.heights.slice();
   }
 
   /** Return to the heights kept last before `segment`. */
@@ -105,7 +114,7 @@ export class Erosion {
     if (place > 0 && kept !== undefined) this.relief.heights.set(kept);
     else this.relief.heights.fill(this.relief.top);
     this.#done = place * this.#every;
-    this.#partly = false;
+    this.#share = 0;
     return true;
   }
 
