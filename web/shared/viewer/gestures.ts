@@ -4,6 +4,8 @@
 export interface Moves {
   /** Pixels that one finger went. */
   drag(dx: number, dy: number): void;
+  /** The same by an arrow key. */
+  step(dx: number, dy: number): void;
   /** Pixels that two fingers, or a mouse with another key, went together. */
   shift(dx: number, dy: number): void;
   /** Zoom about a place in pixels of the element. */
@@ -18,8 +20,8 @@ const DOUBLE_PX = 24;
 const KEY_STEP_PX = 24;
 const KEY_ZOOM = 1.2;
 
-/** Listen on `element`; return what ends it. */
-export function gestures(element: HTMLElement, moves: Moves): () => void {
+/** Listen on `element`; return what ends it. With `scrolls` the wheel is the page's. */
+export function gestures(element: HTMLElement, moves: Moves, scrolls = false): () => void {
   const fingers = new Map<number, { x: number; y: number }>();
   let tapped = { at: -DOUBLE_MS, x: 0, y: 0 };
   let shifting = false;
@@ -30,8 +32,7 @@ export function gestures(element: HTMLElement, moves: Moves): () => void {
   };
 
   function down(event: PointerEvent): void {
-    // A capture that fails (the finger is gone again) costs only what happens outside of the picture.
-    if (event.isPrimary || fingers.size > 0) element.setPointerCapture(event.pointerId);
+    if (event.isPrimary || fingers.size > 0) capture(element, event.pointerId);
     const at = place(event);
     shifting = event.button > 0 || event.shiftKey;
     fingers.set(event.pointerId, at);
@@ -82,7 +83,7 @@ export function gestures(element: HTMLElement, moves: Moves): () => void {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (step !== undefined) {
       if (event.shiftKey) moves.shift(...step);
-      else moves.drag(...step);
+      else moves.step(...step);
     } else if (event.key === "+" || event.key === "=") moves.zoom(KEY_ZOOM, ...middle);
     else if (event.key === "-") moves.zoom(1 / KEY_ZOOM, ...middle);
     else if (event.key === "Home" || event.key === "0") moves.home();
@@ -93,9 +94,18 @@ export function gestures(element: HTMLElement, moves: Moves): () => void {
   const menu = (event: Event): void => event.preventDefault();
   const listeners = { pointerdown: down, pointermove: move, pointerup: up, pointercancel: up, lostpointercapture: up, keydown: key, contextmenu: menu };
   for (const [name, listener] of Object.entries(listeners)) element.addEventListener(name, listener as EventListener);
-  element.addEventListener("wheel", wheel, { passive: false });
+  if (!scrolls) element.addEventListener("wheel", wheel, { passive: false });
   return () => {
     for (const [name, listener] of Object.entries(listeners)) element.removeEventListener(name, listener as EventListener);
     element.removeEventListener("wheel", wheel);
   };
+}
+
+/** Hear the finger outside of the element, too. Where it is gone again, only that is lost. */
+function capture(element: HTMLElement, pointer: number): void {
+  try {
+    element.setPointerCapture(pointer);
+  } catch (error) {
+    if (!(error instanceof DOMException && error.name === "NotFoundError")) throw error;
+  }
 }

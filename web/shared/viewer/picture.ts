@@ -22,14 +22,16 @@ export interface Moment {
 export interface Picture {
   readonly kind: "solid" | "flat";
   readonly canvas: HTMLCanvasElement;
+  /** The scene that it has already costs nothing. */
   setScene(scene: Scene): void;
   /** The stock as it is; the same object again where only its heights have changed. */
   setRelief(relief: Relief): void;
   setPalette(palette: Palette): void;
   resize(width: number, height: number): void;
-  /** 0 is the finest; returns whether there is a coarser level than the one asked for. */
-  setLevel(level: number): boolean;
-  draw(moment: Moment, camera: Camera): void;
+  /** 0 is the finest; returns whether there is a coarser level than the one asked for. At rest a picture may be finer. */
+  setLevel(level: number, rest: boolean): boolean;
+  /** Draw; return whether all of it is there. `moved`: somebody moves the picture now, and it is drawn again when they rest. */
+  draw(moment: Moment, camera: Camera, moved: boolean): boolean;
   /** Return the pixel of a place in mm as it was drawn last. */
   pixel(place: Position): [number, number];
   /** Make ready what the first frame needs, without holding up the page. */

@@ -2,7 +2,7 @@
 /**
  * The path: broad strokes of quads while it is short, else one strip of thin lines, thinned where drawing is slow.
  *
- * It is drawn twice. What is still to come shines through the material, faintly; what is done lies on it, coloured.
+ * It is drawn twice. What is still to come shines through the material; what is done lies on it, coloured.
  */
 import {
   BufferAttribute,
@@ -97,7 +97,7 @@ void main() {
   bool cut = vCut > 0.5;
   vec3 made = uMode > 1.5 ? uPlain : ramp(uMode > 0.5 ? vSeconds / uTotal : vFeed);
   vec3 base = !cut ? uRapid : done ? made : uAhead;
-  colour = vec4(base, cut ? (done ? 1.0 : 0.6) : 0.3);
+  colour = vec4(base, cut ? (done ? 1.0 : 0.8) : 0.3);
 }`;
 
 type Uniforms = ReturnType<typeof uniformsOf>;
@@ -179,11 +179,14 @@ export class PathLines {
 
   readonly #uniforms: Uniforms = uniformsOf();
   readonly #looks = new Map<PathLook, Group>();
+  /** What is to come, and what is done: a program of the graphics card goes with its last material, so these stay. */
+  readonly #broad = [false, true].map((done) => this.#material(done, BROAD));
+  readonly #thin = [false, true].map((done) => this.#material(done, THIN));
   #scene: Scene | null = null;
   #look: PathLook = "broad";
 
   setScene(scene: Scene): void {
-    this.dispose();
+    this.#forget();
     this.#scene = scene;
     this.#uniforms.uTotal.value = Math.max(scene.totalSeconds, 1e-3);
     this.#show();
@@ -213,6 +216,12 @@ export class PathLines {
   }
 
   dispose(): void {
+    this.#forget();
+    for (const material of [...this.#broad, ...this.#thin]) material.dispose();
+  }
+
+  /** Let go of what was built for a scene. */
+  #forget(): void {
     for (const lines of this.#looks.values()) lines.traverse(release);
     this.#looks.clear();
     this.group.clear();
@@ -234,20 +243,19 @@ export class PathLines {
     const values = valuesOf(scene, look === "thinned" ? thinned(scene, size / 400) : null);
     const geometry = look === "broad" ? broad(values) : thin(values);
     const group = new Group();
-    for (const done of [false, true]) {
-      const material = this.#material(done, look);
+    for (const [at, material] of (look === "broad" ? this.#broad : this.#thin).entries()) {
       const lines = look === "broad" ? new Mesh(geometry, material) : new Line(geometry, material);
       lines.frustumCulled = false;
-      lines.renderOrder = done ? 3 : 2;
+      lines.renderOrder = 2 + at;
       group.add(lines);
     }
     return group;
   }
 
-  #material(done: boolean, look: PathLook): ShaderMaterial {
+  #material(done: boolean, vertexShader: string): ShaderMaterial {
     return new ShaderMaterial({
       uniforms: { ...this.#uniforms, uDone: { value: done ? 1 : 0 } },
-      vertexShader: look === "broad" ? BROAD : THIN,
+      vertexShader,
       fragmentShader: FRAGMENT,
       glslVersion: GLSL3,
       transparent: true,
@@ -260,7 +268,5 @@ export class PathLines {
 const MODES = { feed: 0, time: 1, plain: 2, none: 2 } as const satisfies Record<Colouring, number>;
 
 function release(part: Object3D): void {
-  if (!(part instanceof Mesh || part instanceof Line)) return;
-  (part.geometry as BufferGeometry).dispose();
-  (part.material as ShaderMaterial).dispose();
+  if (part instanceof Mesh || part instanceof Line) (part.geometry as BufferGeometry).dispose();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** The picture in space, drawn by WebGL 2. Only this file and its parts bring three.js: they are fetched when needed. */
-import { Color, PerspectiveCamera, Scene as Space, SRGBColorSpace, Vector3, WebGLRenderer } from "three";
+import { Color, type Material, PerspectiveCamera, Scene as Space, SRGBColorSpace, Vector3, WebGLRenderer } from "three";
 import type { Position } from "../types";
 import { FIELD_OF_VIEW, type Box, type Camera } from "./camera";
 import type { Palette } from "./colours";
@@ -13,8 +13,9 @@ import { Table, ToolShape } from "./solid-tool";
 interface Level {
   /** Most pixels of the picture for one of the page's, along a side. */
   ratio: number;
-  /** Cells of the sheet along the longer side. */
+  /** Cells of the sheet along the longer side, in motion and at rest. */
   cells: number;
+  still: number;
   /** Up to so many segments are drawn as broad strokes, and up to so many in full. */
   broad: number;
   thin: number;
@@ -24,10 +25,10 @@ const POLL_MS = 3;
 
 /** From the finest to the coarsest. */
 const LEVELS: readonly Level[] = [
-  { ratio: 2, cells: 384, broad: 80_000, thin: Infinity },
-  { ratio: 1.25, cells: 224, broad: 24_000, thin: 400_000 },
-  { ratio: 1, cells: 128, broad: 4_000, thin: 80_000 },
-  { ratio: 0.66, cells: 72, broad: 0, thin: 12_000 },
+  { ratio: 2, cells: 384, still: 384, broad: 80_000, thin: Infinity },
+  { ratio: 1.25, cells: 224, still: 256, broad: 24_000, thin: 400_000 },
+  { ratio: 1, cells: 128, still: 256, broad: 4_000, thin: 80_000 },
+  { ratio: 0.66, cells: 72, still: 128, broad: 0, thin: 12_000 },
 ];
 
 export class Solid implements Picture {
@@ -44,6 +45,7 @@ export class Solid implements Picture {
   #scene: Scene | null = null;
   #box: Box = { low: [0, 0, 0], high: [1, 1, 1] };
   #level = 0;
+  #ratio = 0;
   #width = 1;
   #height = 1;
 
@@ -58,6 +60,7 @@ export class Solid implements Picture {
   }
 
   setScene(scene: Scene): void {
+    if (this.#scene === scene) return;
     this.#scene = scene;
     this.#box = scene.block;
     this.#table.setBox(this.#box);
@@ -76,21 +79,22 @@ export class Solid implements Picture {
 
   resize(width: number, height: number): void {
     [this.#width, this.#height] = [Math.max(1, width), Math.max(1, height)];
-    const ratio = Math.min(window.devicePixelRatio || 1, (LEVELS[this.#level] as Level).ratio);
+    const ratio = (this.#ratio = this.#ratioOf());
     this.#renderer.setPixelRatio(ratio);
     this.#renderer.setSize(this.#width, this.#height, false);
     this.#path.setScreen(this.#width * ratio, this.#height * ratio, ratio);
   }
 
-  setLevel(level: number): boolean {
+  setLevel(level: number, rest: boolean): boolean {
     this.#level = Math.min(LEVELS.length - 1, level);
-    this.#stock.setCells((LEVELS[this.#level] as Level).cells);
+    const { cells, still } = LEVELS[this.#level] as Level;
+    this.#stock.setCells(rest ? still : cells);
     this.#path.setLook(this.#look());
-    this.resize(this.#width, this.#height);
+    if (this.#ratio !== this.#ratioOf()) this.resize(this.#width, this.#height);
     return this.#level < LEVELS.length - 1;
   }
 
-  draw(moment: Moment, camera: Camera): void {
+  draw(moment: Moment, camera: Camera): boolean {
     const { from, at, distance, size } = camera.eye(this.#box, this.#width, this.#height);
     const free = camera.free(this.#width, this.#height);
     this.#eye.aspect = this.#width / this.#height;
@@ -105,6 +109,7 @@ export class Solid implements Picture {
     this.#path.set(moment);
     this.#tool.show(this.#scene?.tools[moment.toolIndex], moment.tool);
     this.#renderer.render(this.#space, this.#eye);
+    return true;
   }
 
   pixel(place: Position): [number, number] {
@@ -112,8 +117,19 @@ export class Solid implements Picture {
     return [((seen.x + 1) / 2) * this.#width, ((1 - seen.y) / 2) * this.#height];
   }
 
+  /** Draw part by part and let the page go on between them: a shader is built where it is first used. */
   async prepare(): Promise<void> {
-    await this.#renderer.compileAsync(this.#space, this.#eye);
+    const parts = this.#space.children.map((part) => ({ part, visible: part.visible }));
+    for (const { part: drawn } of parts) {
+      const materials = this.#renderer.compile(drawn, this.#eye, this.#space);
+      while (!this.disposed && ![...materials].every((material) => this.#ready(material))) await pause();
+      await this.finish();
+      if (this.disposed) return;
+      for (const { part, visible } of parts) part.visible = visible && part === drawn;
+      this.#renderer.render(this.#space, this.#eye);
+      for (const { part, visible } of parts) part.visible = visible;
+      await this.finish();
+    }
   }
 
   async finish(): Promise<void> {
@@ -123,7 +139,7 @@ export class Solid implements Picture {
     while (fence !== null && !gl.isContextLost()) {
       const state = gl.clientWaitSync(fence, 0, 0);
       if (state !== gl.TIMEOUT_EXPIRED) break;
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await pause();
     }
     gl.deleteSync(fence);
   }
@@ -135,11 +151,24 @@ export class Solid implements Picture {
     this.#renderer.forceContextLoss();
   }
 
+  #ready(material: Material): boolean {
+    const { currentProgram } = this.#renderer.properties.get(material) as { currentProgram?: { isReady(): boolean } };
+    return currentProgram?.isReady() ?? true;
+  }
+
+  #ratioOf(): number {
+    return Math.min(window.devicePixelRatio || 1, (LEVELS[this.#level] as Level).ratio);
+  }
+
   #look(): PathLook {
     const { broad, thin } = LEVELS[this.#level] as Level;
     const count = this.#scene?.segments ?? 0;
     return count <= broad ? "broad" : count <= thin ? "thin" : "thinned";
   }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, POLL_MS));
 }
 
 /** Return a picture in space, or null where the browser has no WebGL 2. `onlost` is called if the graphics card gives up. */

@@ -1,37 +1,34 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/** A picture of a program on a page: which way it is drawn, at what moment, from where. Draws when something changed. */
+/** A picture of a program on a page: at what moment it is shown, and from where. Draws when something changed. */
 import type { Position } from "../types";
 import { Camera, type Insets } from "./camera";
-import { paletteOf } from "./colours";
+import { Drawing, type Flatness } from "./drawing.svelte";
 import { Erosion, gridOf } from "./erosion";
-import { Flat } from "./flat";
 import { gestures } from "./gestures";
-import { Governor } from "./governor";
-import type { Colouring, Moment, Picture } from "./picture";
+import type { Colouring, Moment } from "./picture";
 import type { Relief, Scene } from "./scene";
 import { placeAt, segmentAt } from "./timeline";
-
-/** Why the picture is flat though nobody asked for it. */
-export type Flatness = "missing" | "slow" | "lost";
 
 /** What a machine is doing to the piece at this moment. */
 export interface LiveMoment {
   /** Planned time of the place where the tool is. */
   seconds: number;
-  /** Its reported place in the program's coordinates; null where it is not known. */
+  /** Its reported place in the program's coordinates; null where it is not known: then no tool is drawn. */
   tool: Position | null;
 }
+
+/** How a job went that is no longer followed: one that was not finished leaves what was cut until then. */
+export type Ended = "finished" | "stopped";
 
 export interface ViewOptions {
   /** Turn the piece while nobody touches it. */
   turning?: boolean;
   /** No motion that nobody's finger makes. */
   still?: () => boolean;
-  /** Vertical strokes of a finger scroll the page. */
+  /** Vertical strokes of a finger, and the wheel, scroll the page. */
   scrolls?: boolean;
 }
 
-const CHOICE = "infomobil.viewer";
 const ERODE_MS = 8;
 const CELLS = 256;
 const RADIANS_PER_PX = 0.0075;
@@ -40,25 +37,14 @@ const TURN_AFTER_MS = 2500;
 const TURN_FRAME_MS = 30;
 const FRICTION_S = 0.18;
 const REST_MS = 260;
+/** So long after a touch the picture counts as being moved; over before the picture at rest is asked for. */
+const HANDLED_MS = 240;
 /** How long the whole program takes when it is played. */
 const PLAY_S = 24;
-
-/** Read how this screen was told to draw: a person's own choice is kept even where it is slow. */
-function chosen(): "solid" | "flat" | null {
-  const kept = window.localStorage.getItem(CHOICE);
-  return kept === "solid" || kept === "flat" ? kept : null;
-}
-
-/** Return after the next frame is on the screen. */
-function drawn(): Promise<void> {
-  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
-}
+/** Between two pictures on a long way through time: each of them may cost more than the cutting between them. */
+const SEEK_MS = 250;
 
 export class View {
-  /** How it is drawn now, and how it is to be. */
-  kind = $state<"solid" | "flat" | null>(null);
-  choice = $state<"solid" | "flat">("solid");
-  flatness = $state<Flatness | null>(null);
   colouring = $state<Colouring>("feed");
   /** Planned time that is shown. */
   seconds = $state(0);
@@ -68,11 +54,8 @@ export class View {
 
   readonly camera = new Camera();
   readonly #options: ViewOptions;
-  readonly #governor = new Governor();
+  readonly #drawing: Drawing;
   #host: HTMLElement | null = null;
-  #picture: Picture | null = null;
-  /** A picture in space that is being made ready. */
-  #candidate: Picture | null = null;
   #scene: Scene | null = null;
   /** What the whole program leaves, as the service computed it. */
   #final: Relief | null = null;
@@ -80,9 +63,15 @@ export class View {
   /** What the machine has left so far. */
   #twin: Relief | null = null;
   #live: LiveMoment | null = null;
+  /** The piece that a job has left which is no longer followed, and was not finished. */
+  #left: { relief: Relief | null } | null = null;
   #erosion: Erosion | null = null;
   #shown: Relief | null = null;
+  /** Heights have changed since the picture had them. */
+  #cut = false;
+  #drawn = 0;
   #frame = 0;
+  #work: ReturnType<typeof setTimeout> | undefined;
   #rest: ReturnType<typeof setTimeout> | undefined;
   #wake: ReturnType<typeof setTimeout> | undefined;
   #last = 0;
@@ -91,12 +80,36 @@ export class View {
   #held = false;
   #spin = 0;
   #moved = false;
-  #coarsest = false;
-  #level = -1;
-  #closed = false;
 
   constructor(options: ViewOptions = {}) {
     this.#options = options;
+    this.#drawing = new Drawing({
+      camera: this.camera,
+      scene: () => this.#scene,
+      moment: (scene) => this.#moment(scene),
+      stock: (scene, picture) => {
+        const { relief } = this.#stock(scene);
+        if (relief !== null) picture.setRelief(relief);
+      },
+      changed: () => {
+        this.#shown = null;
+        this.invalidate();
+      },
+    });
+  }
+
+  /** How it is drawn now; null before anything is. */
+  get kind(): "solid" | "flat" | null {
+    return this.#drawing.kind;
+  }
+
+  /** How it is to be drawn. */
+  get choice(): "solid" | "flat" {
+    return this.#drawing.choice;
+  }
+
+  get flatness(): Flatness | null {
+    return this.#drawing.flatness;
   }
 
   get total(): number {
@@ -106,39 +119,35 @@ export class View {
   /** Draw into `host`; return what ends it. */
   attach(host: HTMLElement): () => void {
     this.#host = host;
-    this.#closed = false;
     const size = new ResizeObserver(() => {
-      this.#picture?.resize(host.clientWidth, host.clientHeight);
+      this.#drawing.resize();
       this.invalidate();
     });
     size.observe(host);
-    const end = gestures(host, {
-      drag: (dx, dy) => this.#drag(dx, dy),
-      shift: (dx, dy) => this.#shift(dx, dy),
-      zoom: (factor, x, y) => this.#zoom(factor, x, y),
+    const moves = {
+      drag: (dx: number, dy: number) => this.#drag(dx, this.#options.scrolls ? 0 : dy),
+      step: (dx: number, dy: number) => this.#drag(dx, dy),
+      shift: (dx: number, dy: number) => this.#shift(dx, dy),
+      zoom: (factor: number, x: number, y: number) => this.#zoom(factor, x, y),
       home: () => this.home(),
-      held: (down) => this.#hold(down),
-    });
-    void this.#open(chosen() ?? "solid");
+      held: (down: boolean) => this.#hold(down),
+    };
+    const end = gestures(host, moves, this.#options.scrolls);
+    this.#drawing.attach(host);
     return () => {
-      this.#closed = true;
+      this.#host = null;
       size.disconnect();
       end();
       cancelAnimationFrame(this.#frame);
-      clearTimeout(this.#rest);
-      clearTimeout(this.#wake);
-      this.#candidate?.dispose();
-      this.#candidate = null;
-      this.#drop();
-      this.#host = null;
+      this.#frame = 0;
+      for (const timer of [this.#rest, this.#wake, this.#work]) clearTimeout(timer);
+      this.#drawing.detach();
     };
   }
 
-  /** Draw the other way from now on, on this screen. */
+  /** Draw this way from now on, on this screen. */
   choose(kind: "solid" | "flat"): void {
-    window.localStorage.setItem(CHOICE, kind);
-    this.flatness = null;
-    void this.#open(kind);
+    this.#drawing.choose(kind);
   }
 
   /** `pending` tells that `final` is null only because it is still on its way. */
@@ -149,24 +158,36 @@ export class View {
     this.#final = final;
     if (other) {
       this.#twin = null;
+      this.#left = null;
       this.playing = false;
       this.seconds = scene.totalSeconds;
     }
     if (other || this.#erosion === null || (final !== null && this.#erosion.relief.nx !== final.nx)) this.#erosion = new Erosion(scene, final ?? gridOf(scene, CELLS));
     this.#shown = null;
-    if (other) this.#picture?.setScene(scene);
-    if (other && this.#candidate !== null) void this.#try(this.#candidate, scene);
+    if (other) this.#drawing.setScene(scene);
     this.invalidate();
   }
 
-  setLive(live: LiveMoment | null): void {
+  /**
+   * Follow the machine; null while it is not known where it is, and once it is no longer at the piece.
+   *
+   * `ended` tells, with null, how the job went that was followed: a finished one leaves the whole piece. After any other,
+   * and where nobody says how it went, the picture stays at what the machine has left. Neither has a tool in it.
+   */
+  setLive(live: LiveMoment | null, ended: Ended = "stopped"): void {
+    const followed = this.#live !== null || this.#left !== null;
+    if (live !== null) this.#left = null;
+    else if (followed) this.#left = ended === "finished" ? null : (this.#left ?? { relief: this.#twin });
     this.#live = live;
-    if (live !== null && this.following) this.seconds = live.seconds;
+    if (this.following && live !== null) this.seconds = live.seconds;
+    else if (this.following && followed && ended === "finished") this.seconds = this.total;
     this.invalidate();
   }
 
   setTwin(twin: Relief | null): void {
     this.#twin = twin;
+    // The last cuts of a job that was stopped may be told after its end.
+    if (twin !== null && this.#left !== null) this.#left = { relief: twin };
     this.#shown = null;
     this.invalidate();
   }
@@ -217,133 +238,53 @@ export class View {
 
   /** The page's colours are others now. */
   repaint(): void {
-    if (this.#host === null) return;
-    this.#picture?.setPalette(paletteOf(this.#host));
+    this.#drawing.repaint();
     this.invalidate();
   }
 
   /** Draw once, soon. */
   invalidate(): void {
-    if (this.#frame !== 0 || this.#closed || this.#picture === null) return;
+    if (this.#frame !== 0 || this.#drawing.picture === null) return;
     this.#asked = performance.now();
-    this.#frame = requestAnimationFrame((now) => this.#draw(now));
-  }
-
-  /** Draw flat at once; where space is wanted, make that ready beside it and change over when it can be shown. */
-  async #open(kind: "solid" | "flat"): Promise<void> {
-    this.choice = kind;
-    this.#candidate?.dispose();
-    this.#candidate = null;
-    if (this.kind !== "flat") this.#use(new Flat());
-    if (kind === "flat") return;
-    // First a picture, then what may hold up the page for a moment: shaders are built where they are first used.
-    await drawn();
-    if (this.#closed || this.choice !== "solid") return;
-    const part = await import("./solid").catch((error: unknown) => {
-      // The part of the page that draws with WebGL could not be fetched.
-      if (error instanceof TypeError) return null;
-      throw error;
+    this.#frame = requestAnimationFrame((now) => {
+      this.#frame = 0;
+      this.#draw(now);
     });
-    if (this.#closed || this.choice !== "solid" || this.#candidate !== null) return;
-    const solid = part?.openSolid(() => this.#flatten("lost")) ?? null;
-    if (solid === null) {
-      this.#flatten("missing");
-      return;
-    }
-    this.#candidate = solid;
-    if (this.#scene !== null) await this.#try(solid, this.#scene);
-  }
-
-  /** Draw twice out of sight and take the time of the second frame: the first one also makes ready what all others need. */
-  async #try(picture: Picture, scene: Scene): Promise<void> {
-    this.#begin(picture, scene);
-    this.#stock(scene, picture);
-    // What was cut on the way is news for the picture that is shown, too.
-    this.#shown = null;
-    await picture.prepare?.();
-    let began = 0;
-    for (let frame = 0; frame < 2 && this.#candidate === picture && this.#scene === scene; frame += 1) {
-      began = performance.now();
-      picture.draw(this.#moment(scene), this.camera);
-      await picture.finish?.();
-    }
-    if (this.#candidate !== picture || this.#scene !== scene) return;
-    this.#governor.first(performance.now() - began);
-    this.#candidate = null;
-    this.#use(picture);
-  }
-
-  #flatten(why: Flatness): void {
-    this.flatness = why;
-    this.choice = "flat";
-    this.#candidate = null;
-    if (this.kind !== "flat") this.#use(new Flat());
-  }
-
-  /** Tell a picture all that it does not know yet. */
-  #begin(picture: Picture, scene: Scene | null): void {
-    const host = this.#host;
-    if (host === null) return;
-    picture.setPalette(paletteOf(host));
-    picture.setLevel(this.#governor.level);
-    picture.resize(host.clientWidth, host.clientHeight);
-    if (scene !== null) picture.setScene(scene);
-  }
-
-  #use(picture: Picture): void {
-    const host = this.#host;
-    this.#drop();
-    if (host === null) return;
-    picture.canvas.setAttribute("aria-hidden", "true");
-    this.#begin(picture, this.#scene);
-    host.prepend(picture.canvas);
-    this.#picture = picture;
-    this.#shown = null;
-    this.#level = -1;
-    this.kind = picture.kind;
-    this.invalidate();
-  }
-
-  #drop(): void {
-    this.#picture?.canvas.remove();
-    this.#picture?.dispose();
-    this.#picture = null;
   }
 
   #draw(now: number): void {
-    this.#frame = 0;
-    const [picture, scene] = [this.#picture, this.#scene];
-    if (picture === null || scene === null) return;
+    clearTimeout(this.#work);
+    const scene = this.#scene;
+    if (this.#drawing.picture === null || scene === null) return;
     const passed = Math.min(0.1, Math.max(0, (now - this.#last) / 1000));
     this.#last = now;
     const going = this.#advance(passed, now);
-    const whole = this.#stock(scene, picture);
+    const { relief, whole } = this.#stock(scene);
     const moving = going || this.#moved || (this.following && this.#live !== null);
-    this.#adapt(picture, moving);
-    picture.draw(this.#moment(scene), this.camera);
-    if (moving && !this.#judge(performance.now() - this.#asked)) return;
-    this.#moved = going;
-    if (going || !whole) this.#next(now);
+    const seeking = !whole && !moving;
+    if (!seeking || performance.now() - this.#drawn >= SEEK_MS) {
+      this.#show(relief);
+      this.#drawing.adapt(moving);
+      const there = this.#drawing.picture.draw(this.#moment(scene), this.camera, performance.now() - this.#touched < HANDLED_MS);
+      this.#drawn = performance.now();
+      if (moving && !this.#drawing.judge(this.#drawn - this.#asked)) return;
+      this.#moved = going;
+      if (!seeking && (going || !whole || !there)) this.#next(now);
+    }
+    // Frames wait for the graphics card; the cutting need not.
+    if (seeking) this.#work = setTimeout(() => this.#draw(performance.now()));
   }
 
   #moment(scene: Scene): Moment {
     const live = this.following ? this.#live : null;
+    const planned = this.seconds < scene.totalSeconds && !(this.following && this.#left !== null);
     const segment = segmentAt(scene, this.seconds);
     return {
       seconds: this.seconds,
-      tool: live?.tool ?? (live !== null || this.seconds < scene.totalSeconds ? placeAt(scene, this.seconds) : null),
+      tool: live !== null ? live.tool : planned ? placeAt(scene, this.seconds) : null,
       toolIndex: segment < 0 ? 0 : (scene.tool[segment] ?? 0),
       colouring: this.colouring,
     };
-  }
-
-  /** A picture in motion may be coarser than one at rest. */
-  #adapt(picture: Picture, moving: boolean): void {
-    const level = moving ? this.#governor.level : this.#governor.atRest;
-    if (this.#level === level) return;
-    this.#level = level;
-    const more = picture.setLevel(level);
-    if (moving) this.#coarsest = !more;
   }
 
   /** Let go on what moves by itself; return whether something does. */
@@ -372,29 +313,25 @@ export class View {
     return going;
   }
 
-  /** Bring the stock of the moment into the picture; return whether it is all there. */
-  #stock(scene: Scene, picture: Picture): boolean {
+  /** Return the stock of the moment, and whether it is all there. */
+  #stock(scene: Scene): { relief: Relief | null; whole: boolean } {
     const live = this.following && this.#live !== null;
-    const ready = live ? this.#twin : this.seconds >= scene.totalSeconds ? this.#final : null;
-    if (ready !== null) {
-      this.#put(picture, ready, false);
-      return true;
-    }
+    const left = this.following ? this.#left : null;
+    const atEnd = this.seconds >= scene.totalSeconds;
+    const ready = live ? this.#twin : left !== null ? left.relief : atEnd ? this.#final : null;
+    if (ready !== null) return { relief: ready, whole: true };
     const erosion = this.#erosion;
-    if (erosion === null) return true;
-    if (!live && this.#pending && this.seconds >= scene.totalSeconds) {
-      this.#put(picture, erosion.relief, false);
-      return true;
-    }
-    const changed = erosion.cutTo(this.seconds, ERODE_MS);
-    this.#put(picture, erosion.relief, changed);
-    return erosion.complete;
+    if (erosion === null) return { relief: null, whole: true };
+    if (!live && left === null && this.#pending && atEnd) return { relief: erosion.relief, whole: true };
+    if (erosion.cutTo(this.seconds, ERODE_MS)) this.#cut = true;
+    return { relief: erosion.relief, whole: erosion.complete };
   }
 
-  #put(picture: Picture, relief: Relief, changed: boolean): void {
-    if (picture === this.#picture && this.#shown === relief && !changed) return;
-    if (picture === this.#picture) this.#shown = relief;
-    picture.setRelief(relief);
+  #show(relief: Relief | null): void {
+    if (relief === null || (this.#shown === relief && !this.#cut)) return;
+    this.#shown = relief;
+    this.#cut = false;
+    this.#drawing.picture?.setRelief(relief);
   }
 
   #next(now: number): void {
@@ -405,15 +342,6 @@ export class View {
       clearTimeout(this.#wake);
       this.#wake = setTimeout(() => this.invalidate(), Math.max(0, TURN_FRAME_MS - (performance.now() - now)));
     }
-  }
-
-  /** Return whether the picture is still the same one. */
-  #judge(took: number): boolean {
-    if (this.kind !== "solid") return true;
-    const verdict = this.#governor.frame(took, this.#coarsest);
-    if (verdict !== "flat" || chosen() === "solid") return true;
-    this.#flatten("slow");
-    return false;
   }
 
   #hold(down: boolean): void {
@@ -427,7 +355,7 @@ export class View {
       this.#shift(dx, dy);
       return;
     }
-    this.camera.turn(dx * RADIANS_PER_PX, this.#options.scrolls ? 0 : dy * RADIANS_PER_PX);
+    this.camera.turn(dx * RADIANS_PER_PX, dy * RADIANS_PER_PX);
     this.#spin = this.#held ? dx * RADIANS_PER_PX * 30 : 0;
     this.#seen();
   }
