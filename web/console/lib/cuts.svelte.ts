@@ -78,7 +78,8 @@ export class Cuts {
     watched.asking = true;
     try {
       while (watched.answered < watched.told) {
-        await new Promise((resolve) => setTimeout(resolve, Math.max(0, watched.at + EVERY_MS - performance.now())));
+        const early = watched.at + EVERY_MS - performance.now();
+        if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
         const told = watched.told;
         const answered = await this.#ask(machine, watched);
         watched.at = performance.now();
