@@ -9,6 +9,7 @@ GRBL 1.1 documentation (settings, interface); held against recorded job times.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,10 @@ _SLOWEST = 1.0
 """mm/min: GRBL moves no slower than this."""
 _LONGEST_STEP = 0xFFFF * 8 / 16e6
 """s: the longest time between two steps that the 16-bit step timer reaches at 16 MHz; slower feeds run faster."""
+_SEGMENT_S = 0.01
+_AHEAD = 5
+_LEAST_STEPS = 1.25
+"""GRBL prepares motion in so many parts ahead of its steps: of 10 ms, or of as many as it takes to make these steps."""
 _STRAIGHT, _REVERSAL = -0.999999, 0.999999
 _FREE = 1e30
 _DWELL_STEP = 0.05
@@ -225,10 +230,14 @@ def _block_seconds(
     feed = np.where(segments.kind[row] == Kind.RAPID, rapid * (overrides.rapid / 100), feed)
     nominal = np.maximum(feed, _SLOWEST) / 60.0
 
+    steps = np.abs(delta) * np.asarray(settings.steps_per_mm)
+    events = np.rint(np.maximum(np.maximum(steps[:, 0], steps[:, 1]), steps[:, 2]))
+
     limit = np.zeros(len(unit) + 1)
     limit[1:-1] = _junction_limit(unit, settings)
     limit[1:-1] = np.minimum(limit[1:-1], np.minimum(nominal[:-1], nominal[1:]) ** 2)
     limit[halts] = 0.0
+    begun = _begin(limit, distance, acceleration, nominal, row, events)
     squares = _speeds(limit, 2.0 * acceleration * distance)
     entry, leave = np.sqrt(squares[:-1]), np.sqrt(squares[1:])
 
@@ -237,10 +246,44 @@ def _block_seconds(
     ramps = (2.0 * peak**2 - squares[:-1] - squares[1:]) / (2.0 * acceleration)
     cruise = np.maximum(distance - ramps, 0.0)
     seconds = (2.0 * peak - entry - leave) / acceleration + cruise / peak
-    steps = np.abs(delta) * np.asarray(settings.steps_per_mm)
-    events = np.rint(np.maximum(np.maximum(steps[:, 0], steps[:, 1]), steps[:, 2]))
+    seconds[: len(begun)] = np.maximum(seconds[: len(begun)], begun)
     capped: Floats = np.minimum(seconds, events * _LONGEST_STEP)
     return capped
+
+
+def _begin(
+    limit: Floats, distance: Floats, acceleration: Floats, nominal: Floats, row: Ints, events: Floats
+) -> list[float]:
+    """Bound the speeds (n + 1, squared, in place) at the ends of the first blocks; return the seconds these take.
+
+    The controller sets out when it has taken the first line that moves: what it gets ready by then ends with that line,
+    at rest. What was not ready is planned anew from the speed that it has there.
+    """
+    taken: list[float] = []
+    parts = _AHEAD
+    for block in range(len(row)):
+        if block + 1 < len(row) and row[block + 1] == row[block]:
+            # An arc is taken as a whole.
+            break
+        length, gain, most = float(distance[block]), float(acceleration[block]), float(nominal[block])
+        top = min(most, math.sqrt(gain * length))
+        up = top / gain
+        whole = up + length / top
+        if not math.isfinite(whole):
+            break
+        first = _SEGMENT_S * math.ceil(math.sqrt(2 * _LEAST_STEPS * length / (events[block] * gain)) / _SEGMENT_S)
+        ready = first + (parts - 1) * _SEGMENT_S
+        if ready <= whole - up:
+            break
+        # Where it is ready as a whole it stands at its end.
+        speed = gain * max(whole - ready, 0.0)
+        leave = min(speed * math.sqrt(2), most)
+        limit[block + 1] = min(limit[block + 1], leave**2)
+        taken.append(min(whole, ready) + (leave - speed) / gain)
+        parts -= 1 + math.ceil(max(whole - first, 0.0) / _SEGMENT_S)
+        if parts <= 0:
+            break
+    return taken
 
 
 def _junction_limit(unit: Floats, settings: MotionSettings) -> Floats:
