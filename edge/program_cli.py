@@ -2,7 +2,8 @@
 """`infomobil-edge program`: whether a program fits a machine, how long it takes, what it looks like and what it leaves.
 
 Nothing is sent to a machine and no service is needed. Everything ends with 0 where it was done, 1 where the program
-itself is the obstacle (`check`: it has an error), 2 where it was asked wrongly or a file cannot be read or written.
+itself is the obstacle (`check` and `time`: it has an error; the others: there is nothing to draw or to cut), 2 where it
+was asked wrongly or a file cannot be read or written.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from edge.domain.block import Block
 from edge.domain.errors import InfoMobilError
 from edge.domain.machine import Position
 from edge.files import write_whole
-from edge.gcode import Dialect, Program, Severity, check, interpret, path_png, plan
+from edge.gcode import Diagnostic, Dialect, Program, Severity, check, interpret, path_png, plan
 from edge.gcode.limits import OPERATOR_BANNED
 from edge.gcode.model import Kind
 from edge.gcode.program import too_large
@@ -108,7 +109,7 @@ def time_of_program(
 ) -> None:
     """Say how long a program takes on a machine. Lines that the controller refuses take no time.
 
-    Ends with 0 also where it takes none: whether a program may run is what check answers.
+    Ends with 1 where there are such lines, or none that does anything. Whether it fits a machine is what check answers.
     """
     target, zero = _target(machine, settings, config), _offset(offset)
     _require_size(file)
@@ -118,17 +119,19 @@ def time_of_program(
         stage()
         planned = plan(read, target.motion, zero)
     parts = parts_of(read, planned)
-    refused = sum(item.severity is Severity.ERROR for item in read.diagnostics)
+    refused = _errors(read)
     if as_json:
         found = {name: round(seconds, 3) for name, seconds in parts.items()}
         lines = [round(seconds, 4) for seconds in planned.line_seconds.tolist()]
-        _print_json({"seconds": round(planned.seconds, 3), **found, "refused": refused, "line_seconds": lines})
-        return
-    _say(f"{planned.seconds:.1f} s ({duration(planned.seconds)})")
-    for name, seconds in parts.items():
-        _say(f"  {name.removesuffix('_s').replace('_', ' ')}: {seconds:.1f} s")
+        _print_json({"seconds": round(planned.seconds, 3), **found, "refused": len(refused), "line_seconds": lines})
+    else:
+        _say(f"{planned.seconds:.1f} s ({duration(planned.seconds)})")
+        for name, seconds in parts.items():
+            _say(f"  {name.removesuffix('_s').replace('_', ' ')}: {seconds:.1f} s")
+    if not read.text.lines:
+        _fail(f"{file} has no line that does anything.", 1)
     if refused:
-        _warn(f"{refused} line{'s' * (refused != 1)} would be refused and take no time: see program check.")
+        _fail(f"{refused[0]} {_more(refused)}The lines that are refused take no time: see program check.", 1)
 
 
 @program.command("preview")
@@ -146,6 +149,7 @@ def preview_program(
         stage()
         picture = path_png(read)
     _write(output, picture)
+    _warn_of(read)
 
 
 @program.command("stock")
@@ -166,6 +170,8 @@ def stock_of_program(
     with _stages("Reading", "Cutting", "Writing") as stage:
         stage()
         read = _read(file, target, zero)
+        if not len(read.segments):
+            _fail(f"{file} never moves: there is nothing to cut.", 1)
         stage()
         tools = target.tools or {}
         part: Relief | Profile
@@ -180,6 +186,10 @@ def stock_of_program(
         _write(output, {".stl": stl_bytes, ".npz": npz_bytes, ".png": png_bytes}[suffix](part))
     for sentence in left_of(part):
         _say(sentence)
+    _warn_of(read)
+    axes = (0, 2) if turning or diameters else (0, 1, 2)
+    if (read.segments.adrift(axes) & (read.segments.kind != Kind.RAPID)).any():
+        _warn("What counts from a place that the program has not given was not cut: see program check.")
 
 
 def _tell(checked: Checked) -> None:
@@ -188,6 +198,21 @@ def _tell(checked: Checked) -> None:
     for sentence in checked.sentences():
         _say(sentence)
     _say(checked.verdict, style="red" if checked.has_errors else "green")
+
+
+def _errors(read: Program) -> list[Diagnostic]:
+    return [item for item in read.diagnostics if item.severity is Severity.ERROR]
+
+
+def _more(refused: list[Diagnostic]) -> str:
+    return f"({len(refused) - 1} more) " if len(refused) > 1 else ""
+
+
+def _warn_of(read: Program) -> None:
+    """Warn of lines that are missing in a picture, because a controller would not execute them."""
+    refused = _errors(read)
+    if refused:
+        _warn(f"{refused[0]} {_more(refused)}What is refused is not shown: see program check.")
 
 
 def _bar(read: Program) -> Block:

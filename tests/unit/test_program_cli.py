@@ -165,11 +165,11 @@ def test_without_a_machine_there_is_a_warning_and_no_error(program: Path) -> Non
 
 
 def test_the_help_says_what_0_does_not_say() -> None:
-    """The travel that nobody gave, the block of a piece, and a program that never moves."""
+    """The travel that nobody gave, and the block of a piece."""
     said = " ".join(run("check", "--help").stdout.replace("│", " ").split())
     assert "the travel is not checked: 0 then says nothing of it." in said
     assert "The block is guessed from the cuts, also for a piece of the library" in said
-    assert "Ends with 0 also where it takes none" in " ".join(run("time", "--help").stdout.split())
+    assert "Whether it fits a machine is what check answers." in " ".join(run("time", "--help").stdout.split())
 
 
 def test_what_the_controller_runs_at_its_limit_is_a_warning(program: Path, dump: Path) -> None:
@@ -236,9 +236,49 @@ def test_time_is_told_by_what_it_is_for(program: Path, dump: Path) -> None:
     assert total == pytest.approx(found["seconds"], abs=0.01)
     assert found["refused"] == 1
     said = run("time", program, "--settings", dump)
-    assert said.exit_code == 0
+    assert said.exit_code == 1
     assert said.stdout.startswith(f"{found['seconds']:.1f} s (1 min ")
-    assert "1 line would be refused" in said.stderr
+    [sentence] = said.stderr.splitlines()
+    assert sentence.startswith("line 12, column 1: ")
+    assert "error:20" in sentence
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "has no line that does anything."),
+        ("(nothing)\n%\n", "has no line that does anything."),
+        ("Q1\nG0 X5\nQ2\nQ3\n", "(2 more) The lines that are refused take no time: see program check."),
+    ],
+)
+def test_time_of_what_is_refused_ends_with_1(program: Path, content: str, why: str) -> None:
+    program.write_text(content)
+    said = run("time", program)
+    assert said.exit_code == 1
+    assert said.stderr.strip().endswith(why)
+    assert run("time", program, "--json").exit_code == 1
+
+
+@pytest.mark.parametrize("command", ["preview", "stock"])
+def test_what_is_refused_is_missing_in_a_picture_and_told(command: str, program: Path, tmp_path: Path) -> None:
+    program.write_text(GOOD + "Q7\nQ8\n")
+    said = run(command, program, "-o", tmp_path / "out.png")
+    assert said.exit_code == 0
+    assert (tmp_path / "out.png").is_file()
+    assert said.stderr.strip().endswith("(1 more) What is refused is not shown: see program check.")
+    program.write_text("Q7\nM3\n")
+    said = run(command, program, "-o", tmp_path / "none.png")
+    assert said.exit_code == 1
+    assert "never moves" in said.stderr
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_cuts_at_places_that_nobody_knows_are_missing_and_told(program: Path, tmp_path: Path) -> None:
+    program.write_text("G0 Z5\nG1 Z-1 F100\nX20\n")
+    said = run("stock", program, "-o", tmp_path / "out.png", "--cells", 50)
+    assert said.exit_code == 0
+    assert "removed 0.0 mm3" in said.stdout
+    assert "was not cut: see program check." in said.stderr
 
 
 def test_slower_settings_take_longer(program: Path, dump: Path, tmp_path: Path) -> None:
