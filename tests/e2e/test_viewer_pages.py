@@ -60,6 +60,27 @@ def test_a_program_is_looked_at_without_a_graphics_card(open_console: Open) -> N
     expect(page.locator(".told")).to_contain_text("Krumpliaratis: klaidų nerasta")
 
 
+def test_the_picture_is_there_in_high_contrast(open_console: Open) -> None:
+    page, _ = look(open_console, theme="contrast")
+    draws(page)
+    expect(page.locator(".sheet .window")).to_have_css("background-color", "rgb(0, 0, 0)")
+
+
+def test_the_contrast_is_changed_while_a_job_is_followed(open_console: Open) -> None:
+    page, van = open_console(world.snapshot())
+    with_pictures(van)
+    page.evaluate(FLAT)
+    van.send({"type": "snapshot", "snapshot": world.snapshot()})
+    expect(page.locator(".picture .stage canvas")).to_be_attached()
+    draws(page, ".picture .stage")
+    before = page.locator(".picture .stage canvas").evaluate("(c) => c.toDataURL()")
+    for name in ("Šviesiai", "Ryškiai"):
+        page.get_by_role("button", name=name).click()
+    expect(page.locator("html")).to_have_attribute("data-contrast", "high")
+    draws(page, ".picture .stage")
+    assert page.locator(".picture .stage canvas").evaluate("(c) => c.toDataURL()") != before
+
+
 def test_the_picture_is_told_in_words(open_console: Open) -> None:
     page, _ = look(open_console)
     expect(page.locator(".told")).to_contain_text("klaidų nerasta")
@@ -293,9 +314,8 @@ def test_every_word_fits_and_every_key_can_be_touched(open_console: Open, size: 
     assert small == []
 
 
-def test_the_kiosk_puts_the_chosen_piece_in_the_hand_and_keeps_its_time(browser: Browser) -> None:
-    context = browser.new_context(reduced_motion="reduce")
-    page = new_page(context, "portrait")
+def in_hand(page: Page) -> None:
+    """Choose the gear at the kiosk."""
     page.add_init_script(FLAT)
     lab = Lab(page)
     lab.van.answers["GET", "/api/kiosk/pieces/gear/scene"] = (200, scene_of_piece("gear"))
@@ -309,6 +329,35 @@ def test_the_kiosk_puts_the_chosen_piece_in_the_hand_and_keeps_its_time(browser:
     expect(page.locator(".kiosk")).to_have_attribute("data-screen", "survey")
     page.locator("main .actions button").first.click()
     page.locator("main li button").nth(1).click()
+
+
+def test_the_kiosk_shows_the_piece_in_high_contrast(browser: Browser) -> None:
+    context = browser.new_context(reduced_motion="reduce")
+    page = new_page(context, "portrait")
+    uncaught: list[str] = []
+    page.on("pageerror", lambda error: uncaught.append(str(error)))
+    in_hand(page)
+    canvas = page.locator(".viewer .stage canvas")
+    canvas.wait_for()
+    before = canvas.evaluate("(c) => c.toDataURL()")
+    page.locator(".rail .view").click()
+    page.get_by_role("switch").nth(0).click()
+    page.locator("dialog[open] .primary").click()
+    expect(page.locator("html")).to_have_attribute("data-contrast", "high")
+    for _ in range(200):
+        if canvas.evaluate(COLOURS) >= 5 and canvas.evaluate("(c) => c.toDataURL()") != before:
+            break
+        page.wait_for_timeout(20)
+    assert canvas.evaluate(COLOURS) >= 5
+    assert canvas.evaluate("(c) => c.toDataURL()") != before
+    context.close()
+    assert uncaught == []
+
+
+def test_the_kiosk_puts_the_chosen_piece_in_the_hand_and_keeps_its_time(browser: Browser) -> None:
+    context = browser.new_context(reduced_motion="reduce")
+    page = new_page(context, "portrait")
+    in_hand(page)
     piece = page.locator(".viewer .stage")
     expect(piece).to_have_attribute("aria-label", "Krumpliaratis: detalė, kurią galima pasukti")
     said = page.locator(".viewer .unseen").text_content() or ""

@@ -80,6 +80,7 @@ export class View {
   #held = false;
   #spin = 0;
   #moved = false;
+  #repaint = false;
 
   constructor(options: ViewOptions = {}) {
     this.#options = options;
@@ -236,9 +237,9 @@ export class View {
     this.invalidate();
   }
 
-  /** The page's colours are others now. */
+  /** The page's colours are others now, or will be before the next frame: they are read in it. */
   repaint(): void {
-    this.#drawing.repaint();
+    this.#repaint = true;
     this.invalidate();
   }
 
@@ -256,6 +257,8 @@ export class View {
     clearTimeout(this.#work);
     const scene = this.#scene;
     if (this.#drawing.picture === null || scene === null) return;
+    if (this.#repaint) this.#drawing.repaint();
+    this.#repaint = false;
     const passed = Math.min(0.1, Math.max(0, (now - this.#last) / 1000));
     this.#last = now;
     const going = this.#advance(passed, now);
