@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edge.api import program_views
 from edge.api.access import Services, require_operator
 from edge.api.machines import Body, body_of, machine_of
+from edge.domain.errors import NotFound
 from edge.domain.machine import Capability
 from edge.http.errors import body
 from edge.http.wanted import while_wanted
 from edge.services.bus import CheckProgress
 from edge.services.lab import Lab
+from edge.services.preparing import Wish
 from edge.services.progress import Tell
 
 router = APIRouter(dependencies=[Depends(require_operator)])
@@ -32,10 +34,26 @@ UPLOADS = 2
 
 
 class Opinion(Body):
-    """A program for the controller's own check; `check` is how the page names it, to hear how far it is."""
+    """A program, or a job with what its visitor wishes, for the controller's own check; check names it for the page."""
 
-    program: Annotated[str, Field(min_length=1, max_length=64)]
+    program: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    job: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     check: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.program is None) is (self.job is None):
+            raise ValueError("either a program or a job is read")
+        return self
+
+    def named(self, lab: Lab, machine_id: str) -> tuple[str, Wish | None]:
+        """Return which program is meant, and with which wish. Raises NotFound."""
+        if self.job is None:
+            return self.program or "", None
+        job = lab.jobs.job(self.job)
+        if job.machine_id != machine_id:
+            raise NotFound(what="job", key=self.job)
+        return job.program_id, lab.jobs.wish(self.job)
 
 
 def teller(lab: Lab, check: str) -> Tell:
@@ -106,8 +124,9 @@ async def second_opinion(machine_id: str, wanted: Opinion, request: Request, lab
     It ends when the page that asked has gone.
     """
     machine_of(lab, machine_id)
-    tell = teller(lab, wanted.check or wanted.program)
-    return program_views.opinion(await while_wanted(request, lab.second_opinion.ask(machine_id, wanted.program, tell)))
+    program, wish = wanted.named(lab, machine_id)
+    asked = lab.second_opinion.ask(machine_id, program, teller(lab, wanted.check or wanted.job or program), wish)
+    return program_views.opinion(await while_wanted(request, asked))
 
 
 @router.get("/api/programs/{program_id}/path")

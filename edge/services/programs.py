@@ -262,9 +262,9 @@ class ProgramCatalog:
         data = await self.data(program_id, wish)
         return await self._offload(restart_text, data, program_id, place, ask)
 
-    async def whole_text(self, program_id: str, info: MachineInfo) -> ProgramText:
+    async def whole_text(self, program_id: str, info: MachineInfo, wish: Wish | None = None) -> ProgramText:
         """Return every line that a machine would be sent in the course of a program, without its stops."""
-        data = await self.text(program_id)
+        data = await self.data(program_id, wish)
         return await self._offload(whole_text, data, program_id, self._changes_tools(program_id, info))
 
     def _learn(self, program_id: str, prepared: Prepared) -> None:

@@ -15,6 +15,7 @@ from edge.domain.errors import DriverRefused, NotFound, ProgramRejected, Refused
 from edge.domain.machine import Capability
 from edge.domain.ports import CheckModeDriver, RefusedLine
 from edge.safety.permissives import Command
+from edge.services.preparing import Wish
 from edge.services.programs import ProgramCatalog
 from edge.services.progress import Tell
 from edge.services.supervisor import MachineSupervisor
@@ -43,8 +44,10 @@ class SecondOpinion:
         self._machines = machines
         self._catalog = catalog
 
-    async def ask(self, machine_id: str, program_id: str, tell: Tell) -> Opinion:
+    async def ask(self, machine_id: str, program_id: str, tell: Tell, wish: Wish | None = None) -> Opinion:
         """Let a machine's controller read a program of the list; `tell` is called as it goes on. Nothing moves.
+
+        With a visitor's `wish` it reads what would be cut for that.
 
         What moves by itself is excluded as before a motion, and a hold ends the check as a stop does; so does a caller
         that is cancelled. Raises NotFound, MotionRefused, ProgramRejected, Refused (it is too long), ProgramAborted (it
@@ -60,7 +63,10 @@ class SecondOpinion:
         stops, offset = machine.stops, machine.state.work_offset
         if offset is None:
             raise ProgramRejected(program_id=program_id, reason="the machine has not reported its work offset yet")
-        prepared = await self._catalog.prepare(program_id, machine.info, offset)
+        if wish is None:
+            prepared = await self._catalog.prepare(program_id, machine.info, offset)
+        else:
+            prepared = await self._catalog.prepare_piece(program_id, wish, machine.info, offset)
         prepared.require_clean(program_id)
         if prepared.total_lines > MOST_LINES:
             raise Refused(
@@ -69,7 +75,7 @@ class SecondOpinion:
                 why=f"It has {prepared.total_lines} lines, and a controller would read over {MOST_LINES} for too long.",
                 remedy="The check here has read every line of it.",
             )
-        text = await self._catalog.whole_text(program_id, machine.info)
+        text = await self._catalog.whole_text(program_id, machine.info, wish)
         machine.require_no_stop_since(stops, program_id)
         machine.require(Command.SECOND_OPINION)
         total, step = len(text.lines), max(1, len(text.lines) // TOLD)

@@ -208,6 +208,20 @@ async def test_what_the_controller_says_is_told(place: Place) -> None:
     assert (await place.page.post("/api/machines/lathe/second-opinion", json=wanted)).status_code == 404
 
 
+async def test_the_controller_reads_a_job_of_its_machine(place: Place) -> None:
+    path = "/api/machines/router/second-opinion"
+    program = (await place.page.post(UPLOAD, content=SQUARE)).json()["program"]["id"]
+    job = (await place.page.post("/api/jobs", json={"program": program, "machine": "router"})).json()["id"]
+    assert (await place.page.post(path, json={"job": job})).json()["lines"] == 8
+    assert place.progress()[-1] == CheckProgress(job, "controller", 1.0)
+    for wanted, status in (({"job": "none"}, 404), ({}, 422), ({"job": job, "program": program}, 422)):
+        assert (await place.page.post(path, json=wanted)).status_code == status
+    # Only the machine that the job is for knows what its program was checked for.
+    machines: Any = place.lab.machines
+    machines["mill"] = place.supervisor
+    assert (await place.page.post("/api/machines/mill/second-opinion", json={"job": job})).status_code == 404
+
+
 async def test_the_controller_reads_no_further_when_the_page_has_gone(place: Place) -> None:
     program = (await place.page.post(UPLOAD, content=SQUARE)).json()["program"]["id"]
     place.driver.may.clear()

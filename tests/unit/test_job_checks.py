@@ -32,11 +32,12 @@ from edge.services import second_opinion
 from edge.services.bus import CheckProgress, EventBus, LiveView
 from edge.services.checking import OTHER_PROGRAM, PERMISSIVE, UNKNOWN, Basis, Checked, changes, outdated
 from edge.services.jobs import JobService
-from edge.services.programs import ProgramCatalog
+from edge.services.programs import ProgramCatalog, Wish
 from edge.services.progress import NOTE_FILE, Note, watched
 from edge.services.recorder import Recorder
 from edge.services.second_opinion import Opinion, SecondOpinion
 from edge.services.supervisor import MachineSupervisor
+from edge.store.library import PieceLibrary
 from edge.store.shelf import ProgramShelf
 from tests.support.fakes import TRAVEL, FakeClock, FakeDriver, FakeGuardian, MemoryJournal, MemoryStore
 from tests.support.job_bench import here
@@ -268,6 +269,21 @@ async def test_the_controller_reads_the_whole_program_without_its_stops(shop: Sh
     assert [line for line in shop.driver.texts[0].lines if "X" in line] == ["G0X1", "G0X2", "G0X3"]
     assert told[-1] == ("controller", 1.0)
     assert shop.guardian.armed == []
+
+
+async def test_the_controller_reads_a_visitor_s_own_text(shop: Shop, tmp_path: Path) -> None:
+    pieces = PieceLibrary(Path(__file__).parents[2] / "content" / "programs", ()).pieces
+    catalog = ProgramCatalog(pieces, ProgramShelf(tmp_path), here, EventBus())
+    opinions = SecondOpinion({"router": shop.supervisor}, catalog)
+    shop.driver.show(work_offset=Position(-150, -150, -30))
+    plain, own = [await opinions.ask("router", "name-tag", nobody, wish) for wish in (None, Wish("ONA"))]
+    assert plain.agrees
+    assert own.agrees
+    named, asked = shop.driver.texts
+    assert tuple(named.lines) != tuple(asked.lines)
+    shop.driver.show(work_offset=Position(0, 0, 0))
+    with pytest.raises(ProgramRejected, match="beyond the travel"):
+        await opinions.ask("router", "name-tag", nobody, Wish("ONA"))
 
 
 async def test_what_the_controller_refuses_is_told(shop: Shop) -> None:
