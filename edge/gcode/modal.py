@@ -314,7 +314,8 @@ class Modal:
             self.absolute = block.absolute
         match block.non_modal:
             case "G10":
-                self.places.rewrite_zero(axes, self.zero)
+                number = int(block.values.get("P", 0.0)) & 0xFF
+                self.places.rewrite_zero(axes, FIRST_ZERO + number - 1 if number else self.zero, self.zero)
                 self.builder.stop(wire, StopKind.EEPROM)
             case "G28.1" | "G30.1":
                 self.builder.stop(wire, StopKind.EEPROM)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from types import MappingProxyType
@@ -29,7 +30,8 @@ class Places:
         self._bare = _UNSHIFTED if shifted else ZERO
         self.base = [ZERO, ZERO, ZERO]
         self._anchor = [(ZERO, FIRST_ZERO)] * 3
-        self._elsewhere: dict[tuple[int, int, int], int] = {}
+        self._elsewhere: dict[tuple[int, ...], int] = {}
+        self._written: Counter[tuple[int, int]] = Counter()
         self._told = {_FIRST_PLACE, _SECOND_PLACE, _UNSHIFTED}
         self._noted: set[tuple[int, int]] = set()
         self._next = _MORE
@@ -49,11 +51,18 @@ class Places:
             self._anchor[axis] = (places[axis], zero)
         self.change_zero(zero)
 
-    def rewrite_zero(self, axes: Iterable[int], zero: int) -> None:
-        """Let coordinates count from a place that nobody knows: a G10, of which the check says it, has set it."""
+    def rewrite_zero(self, axes: Iterable[int], written: int, zero: int) -> None:
+        """Let nobody know `axes` of the work coordinate system `written` any more, while `zero` is active.
+
+        A G10 has set them, of which the check says it.
+        """
         place = self.new()
         self._told.add(place)
-        self.count_from(axes, [place] * 3, zero)
+        for axis in axes:
+            self._written[written, axis] += 1
+            if self._anchor[axis][1] == written:
+                self._anchor[axis] = (place, written)
+        self.change_zero(zero)
 
     def drop_shift(self, zero: int) -> None:
         """Let coordinates count from the bare zero: another than at the start where a G92 was in force by then."""
@@ -66,10 +75,13 @@ class Places:
 
     def base_in(self, zero: int) -> list[int]:
         """Return what coordinates count from where the work coordinate system `zero` is active."""
-        return [place if own == zero else self._in_zero(place, own, zero) for place, own in self._anchor]
+        return [
+            place if own == zero else self._in_zero(axis, place, own, zero)
+            for axis, (place, own) in enumerate(self._anchor)
+        ]
 
-    def _in_zero(self, place: int, own: int, zero: int) -> int:
-        key = (place, own, zero)
+    def _in_zero(self, axis: int, place: int, own: int, zero: int) -> int:
+        key = (place, own, zero, self._written[own, axis], self._written[zero, axis])
         if key not in self._elsewhere:
             self._elsewhere[key] = self.new()
             self._told.add(self._elsewhere[key])

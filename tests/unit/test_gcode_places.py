@@ -104,10 +104,22 @@ def test_an_arc_from_one_zero_into_another_has_no_shape() -> None:
     ]
 
 
-def test_a_zero_that_the_program_writes_is_not_known() -> None:
-    text = "G0 X1 Y1 Z5\nG10 L20 P1 X0\nX900\nG2 X920 I10 F500\n"
-    assert codes(text) == [(2, "banned-word")]
+@pytest.mark.parametrize("word", ["L20 P1", "L20 P0", "L2 P1", "L20"])
+def test_a_zero_that_the_program_writes_is_not_known(word: str) -> None:
+    text = f"G0 X1 Y1 Z5\nG10 {word} X0\nX900\nG2 X920 I10 F500\nG1 Y900\n"
+    assert codes(text) == [(2, "banned-word"), (5, "out-of-travel")]
     assert interpret(text.encode(), dialect=ANYWHERE).segments.unplaced[1:, 0].all()
+
+
+@pytest.mark.parametrize("body", ["", "G55\n", "G92 X5\n"])
+def test_writing_another_zero_is_no_matter_for_the_one_that_is_active(body: str) -> None:
+    text = f"G0 X1 Y1 Z5\n{body}G10 L2 P3 X0\nG54\nX310\n"
+    assert codes(text)[-1] == (text.count("\n"), "out-of-travel")
+
+
+def test_a_zero_that_was_written_is_another_one_than_before() -> None:
+    text = "G0 X1 Y1 Z5\nG55 G0 X5 Y5\nG54\nG10 L2 P2 X0\nG55\nG2 X5 Y9 J2 F500\n"
+    assert [item.line for item in found(text) if item.code == "place-unknown"] == [2, 5, 6]
 
 
 def test_without_a_g92_of_others_g92_1_leads_back() -> None:
