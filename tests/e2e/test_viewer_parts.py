@@ -418,3 +418,35 @@ def test_a_long_path_is_stroked_in_slices(page: Page) -> None:
     }""")
     assert most["calls"] > 20
     assert most["again"] is True
+
+
+def test_a_coarse_picture_is_finer_at_rest(page: Page) -> None:
+    counts = page.evaluate("""() => {
+      const solid = parts.openSolid(() => {});
+      if (solid === null) return null;
+      let most = 0;
+      const own = WebGL2RenderingContext.prototype.drawElements;
+      WebGL2RenderingContext.prototype.drawElements = function (mode, count, ...more) {
+        most = Math.max(most, count);
+        return own.call(this, mode, count, ...more);
+      };
+      solid.setPalette(parts.paletteOf(host));
+      solid.resize(400, 300);
+      solid.setScene(scene);
+      solid.setRelief({ ...final, nx: 256, ny: 256, heights: new Float32Array(256 * 256) });
+      const moment = { seconds: 0, tool: null, toolIndex: 0, colouring: "feed" };
+      const cells = (level, rest) => {
+        solid.setLevel(level, rest);
+        most = 0;
+        solid.draw(moment, new parts.Camera(), false);
+        return Math.round(Math.sqrt(most / 6));
+      };
+      const out = [cells(2, false), cells(2, true), cells(0, true)];
+      solid.dispose();
+      return out;
+    }""")
+    if counts is None:
+        pytest.skip("this Chromium gives no WebGL 2")
+    moving, coarse, fine = counts
+    assert moving < 140
+    assert coarse == fine > 250

@@ -23,7 +23,7 @@ const SHADES = 24;
 const SLICE_MS = 8;
 /** Segments between two looks at the clock. */
 const STRIDE = 1000;
-const AHEAD_ALPHA = 0.55;
+const AHEAD_ALPHA = 0.7;
 const DONE_WIDTH = 2.4;
 
 /** Drawn by the processor: a path of a hundred thousand strokes is no work for a graphics card, least of all a missing one. */
