@@ -157,9 +157,9 @@ def test_a_phone_shows_the_picture_and_its_slider_together(open_console: Open) -
 def test_the_piece_is_shown_beside_what_lies_on_the_picture(open_console: Open) -> None:
     page, _ = opened(open_console)
     draws(page)
-    boxes = [page.locator(part).bounding_box() for part in (".viewer .tools", ".viewer .keys")]
+    boxes = [page.locator(part).bounding_box() for part in (".viewer .left", ".viewer .right", ".viewer .keys")]
     canvas = page.locator(".sheet .stage canvas").element_handle()
-    assert page.evaluate(STOCK_UNDER, [canvas, boxes]) == [0, 0]
+    assert page.evaluate(STOCK_UNDER, [canvas, boxes]) == [0, 0, 0]
     page.get_by_role("button", name="Priartinti").click(click_count=3)
     for _ in range(4):
         page.clock.run_for(100)
@@ -245,3 +245,31 @@ def test_a_controller_goes_on_reading_while_nobody_looks(open_console: Open) -> 
     expect(page.locator(".going")).to_contain_text("Valdiklis skaito")
     van.send({"type": "check", "check": asked[0], "stage": "controller", "done": 0.5})
     expect(page.locator(".going [role=progressbar]")).to_have_attribute("aria-valuenow", "50")
+
+
+def test_a_picture_is_asked_for_again_when_somebody_looks_again(open_console: Open) -> None:
+    page, van = opened(open_console)
+    expect(page.locator(".sheet .stage canvas")).to_be_attached()
+    before = len(van.asked("GET", "/api/programs/gear/scene"))
+    page.keyboard.press("Escape")
+    with page.expect_request("**/api/programs/gear/scene?*"):
+        show(page)
+    assert len(van.asked("GET", "/api/programs/gear/scene")) == before + 1
+
+
+@pytest.mark.parametrize(("state", "shown"), [("FINISHED", "1:16"), ("ABORTED", None)])
+def test_the_sheet_that_followed_a_job_shows_what_it_left(open_console: Open, state: str, shown: str | None) -> None:
+    page, van = open_console(world.snapshot())
+    with_pictures(van)
+    page.evaluate(FLAT)
+    van.send({"type": "snapshot", "snapshot": world.snapshot()})
+    page.get_by_role("button", name="Didinti").click()
+    slider = page.locator(".sheet input[type=range]")
+    expect(slider).not_to_have_attribute("aria-valuetext", "1:16")
+    at = slider.get_attribute("aria-valuetext") or ""
+    # Nobody asks for a second opinion of what is being cut.
+    expect(page.locator(".opinion")).to_have_count(0)
+    van.send({"type": "machine", "machine": world.router()})
+    van.send({"type": "jobs", "jobs": [world.job(1, state, progress=0.55), *world.jobs()[1:]]})
+    expect(page.locator(".sheet .primary")).to_be_visible()
+    expect(slider).to_have_attribute("aria-valuetext", shown or at)
