@@ -94,7 +94,9 @@ class Segments:
 
     def adrift(self, axes: tuple[int, ...] = (0, 1, 2)) -> Bools:
         """Return which motions (n,) begin or end at an unknown place of `axes`; of the first its end counts."""
-        adrift: Bools = np.logical_or.reduce([self.unplaced[:, axis] for axis in axes])
+        adrift: Bools = np.zeros(len(self), dtype=np.bool_)
+        for axis in axes:
+            adrift |= self.unplaced[:, axis]
         adrift[1:] |= adrift[:-1].copy()
         return adrift
 
