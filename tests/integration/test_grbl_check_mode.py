@@ -19,7 +19,6 @@ from edge.domain.machine import Availability, Capability, Execution, Overrides, 
 from edge.domain.ports import ProgramText
 from tests.support.grbl import Simulator, Watched, eventually, program, running, simulator
 
-NEAR = ("--physical=-3,-3,-3", "--set", "$24=1000")
 LONG = program("G21G90", "G1F800", *(f"G1X{-10 - number % 50}" for number in range(20_000)))
 
 
@@ -27,7 +26,7 @@ LONG = program("G21G90", "G1F800", *(f"G1X{-10 - number % 50}" for number in ran
 async def homed(
     folder: Path, *arguments: str, speed: float = 10.0, **settings: object
 ) -> AsyncIterator[tuple[Simulator, Watched]]:
-    async with simulator(folder, *NEAR, *arguments, speed=speed) as sim, running(sim.port, **settings) as machine:
+    async with simulator(folder, *arguments, speed=speed) as sim, running(sim.port, **settings) as machine:
         await machine.homed()
         yield sim, machine
 

@@ -30,14 +30,11 @@ from tests.support.grbl import LONG, Simulator, Watched, eventually, program, ru
 
 Pair = tuple[Simulator, Watched]
 
-NEAR = ("--physical=-3,-3,-3", "--set", "$24=1000")
-"""Near the switches, so that homing takes a second at real speed."""
-
 
 @asynccontextmanager
 async def homed(folder: Path, *arguments: str, speed: float = 5.0) -> AsyncIterator[Pair]:
     # The longest lease that may be set: a busy computer is late, and most tests are not about the lease's time.
-    async with simulator(folder, *NEAR, *arguments, speed=speed) as sim, running(sim.port, jog_lease_s=0.5) as machine:
+    async with simulator(folder, *arguments, speed=speed) as sim, running(sim.port, jog_lease_s=0.5) as machine:
         await machine.homed()
         yield sim, machine
 
@@ -425,7 +422,7 @@ async def test_a_line_that_was_damaged_into_a_longer_one_is_stopped(homed_machin
 
 
 async def test_a_driver_that_is_shut_down_lets_nothing_move_on(tmp_path: Path) -> None:
-    async with simulator(tmp_path, *NEAR, speed=1) as sim:
+    async with simulator(tmp_path, speed=1) as sim:
         async with running(sim.port) as machine:
             await machine.homed()
             lease = machine.driver.lease_jog(Displacement(x=-1), 1500)

@@ -14,8 +14,6 @@ from edge.domain.hand import Displacement, JogEnd, OverrideKind
 from edge.domain.machine import Execution, SpindleCommand
 from tests.support.grbl import LONG, program, running, simulator
 
-NEAR = ("--physical=-3,-3,-3", "--set", "$24=1000")
-
 
 async def test_nothing_unlocks_by_itself(tmp_path: Path) -> None:
     async with simulator(tmp_path) as sim, running(sim.port) as machine:
@@ -27,7 +25,7 @@ async def test_nothing_unlocks_by_itself(tmp_path: Path) -> None:
 
 
 async def test_a_hold_leaves_the_spindle_commanded_on_and_says_so(tmp_path: Path) -> None:
-    async with simulator(tmp_path, *NEAR, speed=4) as sim, running(sim.port) as machine:
+    async with simulator(tmp_path, speed=4) as sim, running(sim.port) as machine:
         await machine.homed()
         job = asyncio.create_task(machine.driver.run_program(LONG))
         await machine.until(lambda s: s.execution is Execution.ACTIVE and s.feed and s.line and s.line > 13)
@@ -43,7 +41,7 @@ async def test_a_hold_leaves_the_spindle_commanded_on_and_says_so(tmp_path: Path
 
 
 async def test_override_bytes_go_one_at_a_time_each_after_the_report_of_the_last(tmp_path: Path) -> None:
-    async with simulator(tmp_path, *NEAR, speed=4) as sim, running(sim.port) as machine:
+    async with simulator(tmp_path, speed=4) as sim, running(sim.port) as machine:
         await machine.homed()
         assert await machine.driver.override(OverrideKind.FEED, 157) == 157
         events: list[str] = []
@@ -60,7 +58,7 @@ async def test_override_bytes_go_one_at_a_time_each_after_the_report_of_the_last
 
 
 async def test_at_most_one_jog_line_is_unanswered(tmp_path: Path) -> None:
-    async with simulator(tmp_path, *NEAR, speed=1) as sim, running(sim.port) as machine:
+    async with simulator(tmp_path, speed=1) as sim, running(sim.port) as machine:
         await machine.homed()
         lease = machine.driver.lease_jog(Displacement(x=-1, y=-1), 1500)
         for _ in range(8):
@@ -81,7 +79,7 @@ async def test_at_most_one_jog_line_is_unanswered(tmp_path: Path) -> None:
 
 
 async def test_a_reset_loses_g92_and_keeps_g54(tmp_path: Path) -> None:
-    async with simulator(tmp_path, *NEAR) as sim, running(sim.port) as machine:
+    async with simulator(tmp_path) as sim, running(sim.port) as machine:
         await machine.homed()
         await machine.driver.set_work_zero({"X": 10.0})  # type: ignore[dict-item]
         await machine.driver.run_program(program("G92X50"))
@@ -92,7 +90,7 @@ async def test_a_reset_loses_g92_and_keeps_g54(tmp_path: Path) -> None:
 
 
 async def test_sleep_ends_by_a_stop_and_in_a_lock(tmp_path: Path) -> None:
-    async with simulator(tmp_path, *NEAR) as sim, running(sim.port) as machine:
+    async with simulator(tmp_path) as sim, running(sim.port) as machine:
         await machine.homed()
         machine.driver._controller.send("$SLP")
         state = await machine.until(lambda s: s.execution is Execution.STOPPED)
@@ -108,7 +106,7 @@ async def test_sleep_ends_by_a_stop_and_in_a_lock(tmp_path: Path) -> None:
 
 
 async def test_a_line_that_fits_no_buffer_is_refused_and_not_waited_for(tmp_path: Path) -> None:
-    async with simulator(tmp_path, *NEAR) as sim, running(sim.port) as machine:
+    async with simulator(tmp_path) as sim, running(sim.port) as machine:
         await machine.homed()
         machine.driver._controller.identity.rx_bytes = 40
         with pytest.raises(ProgramRejected, match="receive buffer"):

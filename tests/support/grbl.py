@@ -21,6 +21,9 @@ from edge.services.clock import SystemClock
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 40.0
 
+NEAR = ("--physical=-3,-3,-3", "--set", "$24=1000")
+"""Near the switches, which are looked for quickly: homing takes a second at real speed. Most tests are not about it."""
+
 
 async def eventually(predicate: Callable[[], object], what: str = "", seconds: float = PATIENCE_S) -> None:
     """Wait until `predicate` is true; fail after `seconds`."""
@@ -96,11 +99,12 @@ class Simulator:
 async def simulator(
     folder: Path, *arguments: str, speed: float = 20.0, module: str = "tests.hardware_sim.grbl"
 ) -> AsyncIterator[Simulator]:
-    """Run a simulated controller with homing switched on."""
+    """Run a simulated controller with homing switched on, and its axes near the switches."""
+    place = () if "$22=0" in arguments else NEAR
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", module, "--link", str(folder / "port"), "--ctl", str(folder / "control")),
-        *("--wirelog", str(folder / "wire.jsonl"), "--speed", str(speed), "--set", "$22=1", *arguments),
+        *("--wirelog", str(folder / "wire.jsonl"), "--speed", str(speed), "--set", "$22=1", *place, *arguments),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
