@@ -9,7 +9,8 @@ shift
 few=4
 failures=.pytest_cache/v/cache/lastfailed
 rm -f "$failures"
-"$python" -m pytest -n 3 --dist loadfile "$@" && exit 0
+# The order of files is that of tests/conftest.py.
+"$python" -m pytest -n 3 --dist loadfile --no-loadscope-reorder "$@" && exit 0
 code=$?
 [ "$code" -eq 1 ] || exit "$code"
 count=$("$python" -c 'import json, sys; print(len(json.load(open(sys.argv[1]))))' "$failures")
