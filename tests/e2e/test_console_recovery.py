@@ -72,6 +72,17 @@ def test_interrupted_job_asks_what_now_and_goes_on_with_a_plan(open_console: Ope
     assert van.asked("POST", "/api/jobs/j1/recover") == [{"line": 98, "area_clear": True, "approved": True}]
 
 
+def test_plan_of_own_words_is_told_without_the_path_of_another_program(open_console: Open) -> None:
+    own = hand.interrupted(program="name-tag", text="Ugnė")
+    page, van = open_console(world.snapshot(machines=[world.router()], jobs=[own, *world.jobs()[1:]]))
+    plans(van)
+    page.locator(".waiting").get_by_role("button", name="Kas dabar?").click()
+    sheet = page.get_by_role("dialog")
+    expect(sheet.locator(".moves li")).to_have_count(10)
+    expect(sheet.get_by_role("img")).to_have_count(0)
+    assert ("GET", "/api/programs/name-tag/path", None) not in van.calls
+
+
 def test_plan_of_another_line_must_be_read_anew(open_console: Open) -> None:
     page, van = open_console(broken_off())
     asked = plans(van)
