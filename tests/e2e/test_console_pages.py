@@ -419,7 +419,7 @@ def test_refused_upload_lists_each_line_and_column(open_console: Open) -> None:
 def test_accepted_upload_goes_into_the_queue(open_console: Open) -> None:
     page, van = open_console(world.snapshot())
     program = {**world.programs()[3], "id": "u2", "title": {"": "ratas.nc"}}
-    good = {**world.bad_check(), "seconds": 61.0, "diagnostics": []}
+    good = {**world.bad_check(), "seconds": 61.0, "errors": 0, "warnings": 0, "diagnostics": []}
     van.answers[("POST", "/api/programs")] = (201, {"program": program, "check": good})
     queued = world.job(9, "REQUESTED", program="u2", title={"": "ratas.nc"}, origin="operator", guess_s=None)
     van.answers[("POST", "/api/jobs")] = (201, queued)
