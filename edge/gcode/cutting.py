@@ -20,6 +20,7 @@ from edge.gcode.blocks import AXES, MAX_TOOL
 from edge.gcode.diagnostics import Diagnostic, Severity
 from edge.gcode.findings import AND, PLACE_UNKNOWN, first_of, per_line
 from edge.gcode.model import Bools, Floats, Ints, Kind, Program, Segments
+from edge.gcode.nearby import nearby
 from edge.gcode.pieces import Cutter
 from edge.gcode.planner import in_one_frame
 from edge.gcode.stock import mill
@@ -39,7 +40,7 @@ _NARROW = 3.0
 _FEW_MOVES = 5_000
 """Segments up to which a program is cut in fine cells."""
 MOST_MOVES = 400_000
-"""Segments up to which the material is cut move by move to see what a rapid meets."""
+"""Segments up to which the material is cut move by move to see what a rapid meets; of more, those where rapids go."""
 _AT_MOST = 20
 _STEEP = 1.0
 """Way down over way across from which a move counts as a plunge."""
@@ -194,15 +195,19 @@ def _rapids(cuts: _Cuts, work_offset: Position | None) -> list[Diagnostic]:
     suspect = falls_first | ~(straight_up | (rows == first))
     if not suspect.any():
         return []
+    near: Bools | None = None
     if len(segments) > MOST_MOVES:
-        text = f"The program has over {MOST_MOVES} moves: whether its rapids meet material was not checked."
-        remedy = "Look at its path, or split it into smaller programs."
-        return [Diagnostic(Severity.WARNING, 0, 0, "rapids-unchecked", text, remedy)]
+        radius = np.array([tool.diameter / 2 for tool in cuts.tools])[cuts.tool]
+        near = nearby(segments, rows[suspect], radius, cuts.block)
+        if np.count_nonzero(near) > MOST_MOVES:
+            text = f"The program has over {MOST_MOVES} moves: whether its rapids meet material was not checked."
+            remedy = "Look at its path, or split it into smaller programs."
+            return [Diagnostic(Severity.WARNING, 0, 0, "rapids-unchecked", text, remedy)]
     number = cuts.tool[rows]
     wide, rim = _widths(cuts, number, bottom)
     narrow = wide[suspect].min() < _NARROW * max(cuts.block.size[:2]) / _COARSE_CELLS
     cells = _FINE_CELLS if narrow and len(segments) <= _FEW_MOVES else _COARSE_CELLS
-    milled = mill(program, cuts.table, cuts.block, cells=cells, work_offset=work_offset)
+    milled = mill(program, cuts.table, cuts.block, cells=cells, work_offset=work_offset, only=near)
     rest = _DIGITS_MM * (cuts.block.high.z - bottom) * np.hypot(end[:, 0] - start[:, 0], end[:, 1] - start[:, 1])
     disc = np.pi * wide**2
     # One cell at the rim of a tool is in it or not, as rounding will have it.

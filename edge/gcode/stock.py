@@ -133,8 +133,11 @@ def mill(
     *,
     cells: int = CELLS,
     work_offset: Position | None = None,
+    only: Bools | None = None,
 ) -> Milled:
     """Cut the whole program into `block`; arcs become chords. Raises NotMaterial, NotMilling.
+
+    only: (n,) which of the segments are looked at, None for all.
 
     work_offset (mm) places what the program gives in machine coordinates; without it a move from or to such a place
     takes nothing, for nobody knows where it goes; nor does one from or to a place that the program has not given.
@@ -144,6 +147,9 @@ def mill(
     erosion = Erosion(block, cells)
     index, used = tool_of(program, tools)
     start, end, row = straight_moves(program.segments, CHORD_SHARE * max(block.size[:2]) / cells, work_offset)
+    if only is not None:
+        kept = only[row]
+        start, end, row = start[kept], end[kept], row[kept]
     taken = np.zeros(len(row))
     edges = np.flatnonzero(np.diff(index[row], prepend=-1, append=-1))
     for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):

@@ -124,9 +124,19 @@ class TestRapids:
         assert told == ["rapid-in-stock"] * 2
 
     def test_of_a_very_long_program_it_is_said_that_nobody_looked(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(cutting, "MOST_MOVES", 3)
+        monkeypatch.setattr(cutting, "MOST_MOVES", 1)
         text = HEAD + b"G0 X10 Y10\nG1 Z-1 F150\nX20\nG0 X30\nG0 Z5\n"
         assert found(text) == [(0, "rapids-unchecked", "warning")]
+
+    def test_of_a_very_long_program_only_what_is_near_its_rapids_is_cut(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        far = b"".join(b"X%.1f Y%.1f\n" % (30 + n % 20, 20 + n % 7) for n in range(60))
+        text = HEAD + b"G0 X40 Y20\nG1 Z-1 F150\n" + far + b"G0 Z5\nX10 Y10\nG1 Z-1\nX14\nG0 X10\nG0 X%d\nG0 Z5\n"
+        for wide in (13, 20):
+            whole = found(text % wide)
+            assert [item[1] for item in whole] == ["rapid-in-stock"] * (wide == 20)
+            with monkeypatch.context() as short:
+                short.setattr(cutting, "MOST_MOVES", 20)
+                assert found(text % wide) == whole
 
 
 class TestTools:
