@@ -21,8 +21,8 @@ from edge.http.server import bind, serve
 from edge.services.bus import EventBus
 from edge.services.hand import MachineHand
 from edge.services.hand_settings import HandSettings
-from edge.services.lab import Lab, SyncStatus
 from edge.services.operators import OperatorDesk
+from tests.support.bare_lab import bare_lab
 from tests.support.hand import FakeHandDriver
 from tests.unit.test_hand import Bench
 
@@ -91,29 +91,8 @@ async def console() -> AsyncIterator[Console]:
     bench.door(True)
     await bench.supervisor.reset()
     desk = OperatorDesk(AnyPin(), bench.clock)
-    parts: Any = None
-    lab = Lab(
-        lab_id="im-01",
-        name="InfoMobil",
-        language="lt",
-        machines={"router": bench.supervisor},
-        hands={"router": MachineHand(bench.supervisor, HandSettings())},
-        zeros={},
-        profiles={},
-        opening=parts,
-        recordings=parts,
-        jobs=parts,
-        programs=parts,
-        visits=parts,
-        survey=parts,
-        scenes=parts,
-        twins=parts,
-        desk=desk,
-        bus=EventBus(),
-        sync_status=lambda: SyncStatus(connected=False, waiting={}),
-        transfers={},
-        files=parts,
-        observation=parts,
+    lab = bare_lab(
+        {"router": bench.supervisor}, desk, EventBus(), hands={"router": MachineHand(bench.supervisor, HandSettings())}
     )
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]

@@ -20,13 +20,14 @@ from edge.domain.inputs import InputRule, InputSample
 from edge.domain.machine import Availability, Execution, MachineState
 from edge.domain.transfer import MAX_BYTES
 from edge.services.bus import EventBus
-from edge.services.lab import Lab, SyncStatus
+from edge.services.lab import Lab
 from edge.services.observation import Observation
 from edge.services.operators import OperatorDesk
 from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
 from edge.services.transfer import ProgramTransfer
 from edge.store.machine_files import MachineFiles
+from tests.support.bare_lab import bare_lab
 from tests.support.fakes import FakeClock, FakeReceiver, MemoryStore
 
 RULE = InputRule("door", "Door", "opcua:lathe/door", 10**12, "Close the door.")
@@ -82,28 +83,8 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
     nothing: Any = SimpleNamespace(
         running_on=lambda _: None, jobs=list, entries=list, record=None, needed=False, lines=dict, left_out=()
     )
-    lab = Lab(
-        lab_id="im-01",
-        name="InfoMobil",
-        language="lt",
-        machines=machines,
-        hands={},
-        zeros={},
-        profiles={},
-        opening=nothing,
-        recordings=nothing,
-        jobs=nothing,
-        programs=nothing,
-        visits=nothing,
-        survey=nothing,
-        scenes=nothing,
-        twins=nothing,
-        desk=desk,
-        bus=bus,
-        sync_status=lambda: SyncStatus(connected=False, waiting={}),
-        transfers={"lathe": transfer},
-        files=files,
-        observation=observation,
+    lab = bare_lab(
+        machines, desk, bus, transfers={"lathe": transfer}, files=files, observation=observation, nothing=nothing
     )
     tasks = [asyncio.create_task(part.run()) for part in (recorder, supervisor, transfer, observation)]
     await asyncio.sleep(0)

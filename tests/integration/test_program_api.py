@@ -23,13 +23,14 @@ from edge.domain.ports import ProgramText, RefusedLine
 from edge.http.limits import DISCARDED
 from edge.services.bus import CheckProgress, EventBus, Message
 from edge.services.jobs import JobService
-from edge.services.lab import Lab, SyncStatus
+from edge.services.lab import Lab
 from edge.services.operators import OperatorDesk
 from edge.services.programs import ProgramCatalog
 from edge.services.recorder import Recorder
 from edge.services.supervisor import MachineSupervisor
 from edge.services.workers import Workers
 from edge.store.shelf import ProgramShelf
+from tests.support.bare_lab import bare_lab
 from tests.support.fakes import FakeClock, FakeDriver, FakeGuardian, MemoryJournal, MemoryStore
 
 RULE = InputRule("door", "Door", "controller", 10**12, "Close the door.")
@@ -87,7 +88,6 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     driver.ready()
     supervisor.on_input(InputSample("door", True, clock.boot_ns(), "controller"))
     await supervisor.reset()
-    nothing: Any = SimpleNamespace()
     visits: Any = SimpleNamespace(bell_in_s=lambda: None)
     machines, catalog = {"router": supervisor}, ProgramCatalog({}, ProgramShelf(tmp_path), workers, bus)
     jobs = JobService(
@@ -101,29 +101,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         visit_id=lambda: None,
     )
     desk = OperatorDesk(AnyPin(), clock)
-    lab = Lab(
-        lab_id="im-01",
-        name="InfoMobil",
-        language="lt",
-        machines=machines,
-        hands={},
-        zeros={},
-        profiles={},
-        opening=nothing,
-        recordings=nothing,
-        jobs=jobs,
-        programs=catalog,
-        visits=visits,
-        survey=nothing,
-        scenes=nothing,
-        twins=nothing,
-        desk=desk,
-        bus=bus,
-        sync_status=lambda: SyncStatus(connected=False, waiting={}),
-        transfers={},
-        files=nothing,
-        observation=nothing,
-    )
+    lab = bare_lab(machines, desk, bus, jobs=jobs, programs=catalog, visits=visits)
     bus.subscribe(heard.append)
     transport = httpx.ASGITransport(create_app(lab))
     cookies = {COOKIE: await desk.login("123456")}

@@ -6,8 +6,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
 
 import httpx
 import pytest
@@ -16,11 +14,11 @@ from edge.api.access import COOKIE
 from edge.api.app import create_app as create_console
 from edge.kiosk.app import create_app as create_kiosk
 from edge.services.bus import EventBus
-from edge.services.lab import Lab, SyncStatus
 from edge.services.operators import OperatorDesk
 from edge.services.recorder import Recorder
 from edge.services.survey import Survey
 from edge.services.visits import VisitCounter
+from tests.support.bare_lab import bare_lab
 from tests.support.fakes import FakeClock, MemoryStore
 
 VISIT = {
@@ -66,30 +64,7 @@ async def pages() -> AsyncIterator[Pages]:
     recorder = Recorder(store, clock, lambda: None)
     visits = VisitCounter(store, recorder, bus, clock)
     desk = OperatorDesk(AnyPin(), clock)
-    nothing: Any = SimpleNamespace()
-    lab = Lab(
-        lab_id="im-01",
-        name="InfoMobil",
-        language="lt",
-        machines={},
-        hands={},
-        zeros={},
-        profiles={},
-        opening=nothing,
-        recordings=nothing,
-        jobs=nothing,
-        programs=nothing,
-        scenes=nothing,
-        twins=nothing,
-        visits=visits,
-        survey=Survey(store, recorder, lambda: visits.visit),
-        desk=desk,
-        bus=bus,
-        sync_status=lambda: SyncStatus(connected=False, waiting={}),
-        transfers={},
-        files=nothing,
-        observation=nothing,
-    )
+    lab = bare_lab({}, desk, bus, visits=visits, survey=Survey(store, recorder, lambda: visits.visit))
     cookies = {COOKIE: await desk.login("123456")}
     async with (
         httpx.AsyncClient(

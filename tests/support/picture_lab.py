@@ -18,7 +18,7 @@ from edge.domain.machine import Position
 from edge.domain.tool import Tool, ToolShape
 from edge.kiosk.app import create_app as create_kiosk
 from edge.services.bus import EventBus
-from edge.services.lab import Lab, SyncStatus
+from edge.services.lab import Lab
 from edge.services.operators import OperatorDesk
 from edge.services.programs import ProgramCatalog
 from edge.services.recorder import Recorder
@@ -27,6 +27,7 @@ from edge.services.supervisor import MachineSupervisor
 from edge.services.twin import TwinStatus
 from edge.store.pieces import load_piece
 from edge.store.shelf import ProgramShelf
+from tests.support.bare_lab import bare_lab
 from tests.support.fakes import FakeClock, FakeDriver, MemoryStore
 from tests.support.job_bench import here
 from tests.support.scene import Unpacked, unpack
@@ -115,28 +116,14 @@ async def picture_lab(tmp_path: Path) -> AsyncIterator[Place]:
     nothing: Any = SimpleNamespace(running_on=lambda _: None, jobs=list, record=None, needed=False, lines=dict)
     twin: Any = Shown()
     desk = OperatorDesk(AnyPin(), clock)
-    lab = Lab(
-        lab_id="im-01",
-        name="InfoMobil",
-        language="lt",
-        machines={"router": supervisor},
-        hands={},
-        zeros={},
-        profiles={},
-        opening=nothing,
-        recordings=nothing,
-        jobs=nothing,
+    lab = bare_lab(
+        {"router": supervisor},
+        desk,
+        bus,
         programs=catalog,
-        visits=nothing,
-        survey=nothing,
         scenes=Scenes(catalog, counted),
         twins=twin,
-        desk=desk,
-        bus=bus,
-        sync_status=lambda: SyncStatus(connected=False, waiting={}),
-        transfers={},
-        files=nothing,
-        observation=nothing,
+        nothing=nothing,
     )
     wire = httpx.ASGITransport(app=create_console(lab))
     tablet = httpx.ASGITransport(app=create_kiosk(lab))

@@ -22,7 +22,7 @@ from edge.domain.job import JobState
 from edge.kiosk.app import create_app as create_kiosk
 from edge.services.bus import EventBus, LiveView, ProgramsChanged
 from edge.services.jobs import JobService
-from edge.services.lab import Lab, SyncStatus
+from edge.services.lab import Lab
 from edge.services.operators import OperatorDesk
 from edge.services.programs import ProgramCatalog, Wish
 from edge.services.recorder import Recorder
@@ -30,6 +30,7 @@ from edge.services.supervisor import MachineSupervisor
 from edge.services.visits import VisitCounter
 from edge.store.library import PieceLibrary
 from edge.store.shelf import ProgramShelf
+from tests.support.bare_lab import bare_lab
 from tests.support.fakes import FakeClock, FakeDriver, FakeGuardian, MemoryJournal, MemoryStore
 from tests.support.library import KEY, add_piece, flip, sign
 
@@ -97,28 +98,15 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     desk = OperatorDesk(AnyPin(), clock)
     nothing: Any = SimpleNamespace(lines=dict, needed=False, last_gap=lambda _: None, clock_off_s=lambda _: None)
     nothing.transfer = None
-    lab = Lab(
-        lab_id="im-01",
-        name="InfoMobil",
-        language="lt",
-        machines={"router": supervisor},
-        hands={},
-        zeros={},
-        profiles={},
-        opening=nothing,
-        recordings=nothing,
+    lab = bare_lab(
+        {"router": supervisor},
+        desk,
+        bus,
         jobs=jobs,
         programs=catalog,
         visits=visits,
-        survey=nothing,
-        scenes=nothing,
-        twins=nothing,
-        desk=desk,
-        bus=bus,
-        sync_status=lambda: SyncStatus(connected=False, waiting={}),
         transfers={"router": nothing},
-        files=nothing,
-        observation=nothing,
+        nothing=nothing,
     )
     task = asyncio.create_task(jobs.run())
     driver.ready()
