@@ -24,7 +24,7 @@ from edge.domain.block import Block
 from edge.domain.errors import InfoMobilError
 from edge.domain.machine import Position
 from edge.files import write_whole
-from edge.gcode import Diagnostic, Dialect, Program, Severity, check, interpret, path_png, plan
+from edge.gcode import Diagnostic, Dialect, Program, Severity, check, interpret, interpret_to_draw, path_png, plan
 from edge.gcode.limits import OPERATOR_BANNED
 from edge.gcode.model import Kind
 from edge.gcode.program import too_large
@@ -169,7 +169,7 @@ def stock_of_program(
     _require_size(file)
     with _stages("Reading", "Cutting", "Writing") as stage:
         stage()
-        read = _read(file, target, zero)
+        read = interpret_to_draw(_text(file), dialect=_dialect(target, zero))
         if not len(read.segments):
             _fail(f"{file} never moves: there is nothing to cut.", 1)
         stage()
@@ -280,7 +280,11 @@ def _text(file: Path) -> bytes:
 
 
 def _interpret(text: bytes, target: Target, zero: Position | None) -> Program:
-    return interpret(text, dialect=Dialect(tool_change=target.tool_change, start=None, offset=zero))
+    return interpret(text, dialect=_dialect(target, zero))
+
+
+def _dialect(target: Target, zero: Position | None) -> Dialect:
+    return Dialect(tool_change=target.tool_change, start=None, offset=zero)
 
 
 def _require_suffix(output: Path, *suffixes: str) -> str:

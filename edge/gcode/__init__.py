@@ -5,7 +5,7 @@ from edge.gcode.diagnostics import Diagnostic, Severity
 from edge.gcode.limits import VISITOR_BANNED, check
 from edge.gcode.planner import MotionSettings, Plan, plan
 from edge.gcode.preview import PreviewPoint, path_png, path_preview
-from edge.gcode.program import Bounds, Dialect, Program, Segments, interpret
+from edge.gcode.program import Bounds, Dialect, Program, Segments, interpret, interpret_to_draw
 
 __all__ = [
     "VISITOR_BANNED",
@@ -20,6 +20,7 @@ __all__ = [
     "Severity",
     "check",
     "interpret",
+    "interpret_to_draw",
     "path_png",
     "path_preview",
     "plan",

@@ -297,7 +297,7 @@ def _unplaced(cuts: _Cuts) -> list[Diagnostic]:
         rows,
         Severity.WARNING,
         "place-unknown",
-        f"The tool cuts before the program has given a place of {named}: what it cuts there is not judged, nor shown.",
+        f"The tool cuts before the program has given a place of {named}: what it cuts there is not judged.",
         "Go to a place of the piece before it, with G90 and X, Y and Z.",
         "ZXY",
     )

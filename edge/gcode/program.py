@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 from edge.domain.lines import Lines
 from edge.domain.machine import Position
@@ -23,7 +24,18 @@ from edge.gcode.segments import SegmentBuilder
 from edge.gcode.source import Source, read_source
 from edge.gcode.words import word_at
 
-__all__ = ["Bounds", "Command", "Dialect", "Kind", "Program", "Segments", "Stop", "StopKind", "interpret"]
+__all__ = [
+    "Bounds",
+    "Command",
+    "Dialect",
+    "Kind",
+    "Program",
+    "Segments",
+    "Stop",
+    "StopKind",
+    "interpret",
+    "interpret_to_draw",
+]
 
 MAX_FINDINGS = 200
 """After so many errors the rest of a text tells a person nothing new: the interpreter stops."""
@@ -58,6 +70,20 @@ def interpret(text: bytes, *, program_id: str = "", dialect: Dialect | None = No
     sha256 = hashlib.sha256(text).hexdigest()
     source = read_source(text, most_lines=MAX_LINES, findings=MAX_FINDINGS, slashes=_MAX_USES)
     return _Interpreter(source, dialect or Dialect(), batches=batches).run(program_id or sha256[:16], sha256)
+
+
+def interpret_to_draw(text: bytes, *, dialect: Dialect) -> Program:
+    """Interpret a program for a picture: what counts only from where the tool stands at the start is drawn from zero.
+
+    Such a program (a G92 at its head, distances throughout, an engraving that never names Z) has one shape wherever it
+    begins. A program that gives a place to some of its cuts only has none, and its other cuts stay unplaced.
+    """
+    program = interpret(text, dialect=dialect)
+    segments = program.segments
+    lost = segments.unplaced[segments.kind != Kind.RAPID]
+    if not lost.any() or (lost.any(axis=0) & ~lost.all(axis=0)).any():
+        return program
+    return interpret(text, dialect=replace(dialect, start=Position(0.0, 0.0, 0.0)))
 
 
 def _unread(program_id: str, refusal: Diagnostic) -> Program:

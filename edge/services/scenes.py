@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from edge.domain.block import Block
 from edge.domain.machine import MachineInfo, Position
 from edge.domain.tool import Tool
-from edge.gcode import Program, interpret, plan
+from edge.gcode import Program, interpret_to_draw, plan
 from edge.gcode.planner import in_one_frame
 from edge.gcode.scene import MOST_SEGMENTS, Scene, relief_bytes, scene_bytes, scene_of
 from edge.gcode.stock import mill
@@ -69,7 +69,7 @@ def pack(data: bytes) -> Packed:
 
 
 def _read(data: bytes, basis: Basis) -> Program:
-    return interpret(data, dialect=dialect_of(basis))
+    return interpret_to_draw(data, dialect=dialect_of(basis))
 
 
 def draw(data: bytes, basis: Basis, material: Material, most: int = MOST_SEGMENTS) -> Scene:

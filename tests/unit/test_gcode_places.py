@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.domain.machine import Position, Travel
-from edge.gcode import Diagnostic, Dialect, Program, Severity, check, interpret
+from edge.gcode import Diagnostic, Dialect, Program, Severity, check, interpret, interpret_to_draw
 from edge.gcode.limits import OPERATOR_BANNED, VISITOR_BANNED
 from edge.gcode.modal import MAX_UNPLACED
+from edge.gcode.model import Kind
 from edge.services.checking import Basis
 from edge.services.preparing import prepare_text
 
@@ -237,3 +238,26 @@ def test_the_quick_way_and_the_exact_way_agree_about_places(text: str, dialect: 
         # What is known from the beginning stays so but for probing and the places of the controller.
         assert program.unplaced == ()
         assert not program.segments.unplaced.any()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "G92 X0 Y0 Z0\nG0 Z2\nG1 Z-1 F100\nX20\n",
+        "G91\nG1 Z-1 F100\nX20\n",
+        "G0 X0 Y0\nG1 X20 F100\n",
+        "G0 X0 Y0 Z5\nG1 Z-1 F100\nX20\n",
+    ],
+)
+def test_what_counts_throughout_from_where_the_tool_stands_is_drawn_from_zero(text: str) -> None:
+    drawn = interpret_to_draw(text.encode(), dialect=ANYWHERE)
+    assert not drawn.segments.adrift()[drawn.segments.kind != Kind.RAPID].any()
+    assert drawn.segments.end[-1, 0] == 20
+
+
+@pytest.mark.parametrize(
+    "text", ["G1 Z-1 F100\nX5 Y5\nX20\n", "G0 X1 Y1 Z5\nG1 X2 F100\nG55\nG1 X5\n", "G28\nG55\nG1 X5 F100\n"]
+)
+def test_what_counts_from_more_than_one_place_is_not_brought_together(text: str) -> None:
+    drawn = interpret_to_draw(text.encode(), dialect=ANYWHERE)
+    assert drawn.segments.adrift()[drawn.segments.kind != Kind.RAPID].any()
