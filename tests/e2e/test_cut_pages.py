@@ -243,6 +243,10 @@ def test_each_look_asks_whether_the_picture_still_holds(open_console: Open) -> N
     for _ in range(2):
         look_at(page, 0)
         drawn(page, ".sheet .stage")
+        # What a machine tells of itself is no new look.
+        for feed in (100.0, 200.0):
+            van.send({"type": "machine", "machine": world.router(feed=feed)})
+            spend(page, 0.3)
         page.keyboard.press("Escape")
         expect(page.locator(".sheet")).to_have_count(0)
     assert scenes == stocks == [None, '"a"']

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** The console's state: the service's snapshot kept fresh by its deltas, and what this screen has chosen to look at. */
-import { untrack } from "svelte";
 import { ApiRefusal, ApiUnreachable, get, post } from "../../shared/api";
 import { Live } from "../../shared/live.svelte";
 import type {
@@ -86,13 +85,6 @@ export class Console extends Calls {
   constructor() {
     super();
     setInterval(() => this.touchClock(), TICK_MS);
-    // A picture is of the machine as it stands: whoever opens one asks anew, and whoever closes it waits for none.
-    $effect.root(() => {
-      $effect(() => {
-        const sheet = this.sheet;
-        return sheet?.kind === "program" ? untrack(() => this.pictures.look(sheet.program, sheet.machine)) : undefined;
-      });
-    });
   }
 
   #workOf(id: string): { job: string; program: string } | null {
