@@ -221,6 +221,7 @@ def test_a_second_opinion_is_there_when_the_sheet_is_opened_again(open_console: 
     key.click()
     expect(page.locator(".opinion")).to_contain_text("Valdiklis atmetė 1234 eilutes:")
     expect(page.locator(".opinion li")).to_have_count(50)
+    expect(page.locator(".opinion .bad")).to_be_in_viewport()
     expect(page.locator(".opinion")).to_contain_text("Ir dar 1184.")
     page.keyboard.press("Escape")
     expect(page.locator(".sheet")).to_have_count(0)
