@@ -139,21 +139,19 @@ export class Drawing {
   }
 
   /**
-   * Draw twice out of sight and take the time of the second frame: the first one also makes ready what all others need.
+   * Draw out of sight and take the time of a frame, once all that it needs has been made ready.
    *
-   * Then make ready what the picture at rest needs, too: the first frame in sight has nothing left to build.
+   * Then make ready what the picture at rest needs, too: the first frame in sight has no shader left to build.
    */
   async #try(picture: Picture, scene: Scene): Promise<void> {
     const here = (): boolean => this.#candidate === picture && this.subject.scene() === scene;
     this.#begin(picture, scene);
     this.subject.stock(scene, picture);
     await picture.prepare?.();
-    let began = 0;
-    for (let frame = 0; frame < 2 && here(); frame += 1) {
-      began = performance.now();
-      picture.draw(this.subject.moment(scene), this.subject.camera, false);
-      await picture.finish?.();
-    }
+    if (!here()) return;
+    const began = performance.now();
+    picture.draw(this.subject.moment(scene), this.subject.camera, false);
+    await picture.finish?.();
     if (!here()) return;
     this.#governor.first(performance.now() - began);
     picture.setLevel(this.#governor.atRest, true);

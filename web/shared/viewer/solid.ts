@@ -46,6 +46,7 @@ export class Solid implements Picture {
   #box: Box = { low: [0, 0, 0], high: [1, 1, 1] };
   #level = 0;
   #ratio = 0;
+  readonly #built = new Set<Material>();
   #width = 1;
   #height = 1;
 
@@ -117,14 +118,16 @@ export class Solid implements Picture {
     return [((seen.x + 1) / 2) * this.#width, ((1 - seen.y) / 2) * this.#height];
   }
 
-  /** Draw part by part and let the page go on between them: a shader is built where it is first used. */
+  /** Draw what has never been drawn, part by part, and let the page go on between: a shader is built where it is first used. */
   async prepare(): Promise<void> {
     const parts = this.#space.children.map((part) => ({ part, visible: part.visible }));
     for (const { part: drawn } of parts) {
-      const materials = this.#renderer.compile(drawn, this.#eye, this.#space);
-      while (!this.disposed && ![...materials].every((material) => this.#ready(material))) await pause();
+      const fresh = [...this.#renderer.compile(drawn, this.#eye, this.#space)].filter((material) => !this.#built.has(material));
+      if (fresh.length === 0) continue;
+      while (!this.disposed && !fresh.every((material) => this.#ready(material))) await pause();
       await this.finish();
       if (this.disposed) return;
+      for (const material of fresh) this.#built.add(material);
       for (const { part, visible } of parts) part.visible = visible && part === drawn;
       this.#renderer.render(this.#space, this.#eye);
       for (const { part, visible } of parts) part.visible = visible;
