@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -14,6 +15,7 @@ from tests.e2e.driving import ORIGIN, Json, Van, new_page
 from tests.e2e.kiosk_world import Lab
 
 CHROMIUM = "/usr/bin/chromium"
+Lasting = Callable[..., BrowserContext]
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +28,16 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def lasting(browser: Browser) -> Iterator[Callable[[str], BrowserContext]]:
+def lasting(browser: Browser) -> Iterator[Lasting]:
     """Return a context by its name, with nothing stored in it; it lasts as long as the module.
 
     A blank page in it keeps the process of the others: a process for each page would double what a test costs.
     """
     made: dict[str, BrowserContext] = {}
 
-    def context(name: str) -> BrowserContext:
+    def context(name: str, **options: Any) -> BrowserContext:
         if name not in made:
-            made[name] = browser.new_context(reduced_motion="reduce")
+            made[name] = browser.new_context(reduced_motion="reduce", **options)
             blank = made[name].new_page()
             blank.route("**/*", lambda route: route.fulfill(status=200, content_type="text/html", body="<p>"))
             blank.goto(ORIGIN)
@@ -48,7 +50,7 @@ def lasting(browser: Browser) -> Iterator[Callable[[str], BrowserContext]]:
 
 
 @pytest.fixture
-def open_console(lasting: Callable[[str], BrowserContext]) -> Iterator[Open]:
+def open_console(lasting: Lasting) -> Iterator[Open]:
     """Open the console on a snapshot; the page's clock stands still and moves only when a test moves it."""
     pages: list[Page] = []
     uncaught: list[str] = []
@@ -80,7 +82,7 @@ def open_console(lasting: Callable[[str], BrowserContext]) -> Iterator[Open]:
 
 
 @pytest.fixture
-def enter(browser: Browser, lasting: Callable[[str], BrowserContext]) -> Iterator[Callable[..., Lab]]:
+def enter(browser: Browser, lasting: Lasting) -> Iterator[Callable[..., Lab]]:
     """Open the kiosk at its attract screen; an uncaught error on the page fails the test."""
     contexts: list[BrowserContext] = []
     pages: list[Page] = []

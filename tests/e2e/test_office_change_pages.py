@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import BrowserContext, Page, Request, WebError, expect
 
 from tests.e2e import office_parts as parts
 from tests.e2e.driving import DIST, Answer, Van, refusal
@@ -22,20 +22,26 @@ CORRECTIONS = f"/api/{VISIT}/corrections"
 
 
 @pytest.fixture
-def open_office(browser: Browser) -> Iterator[Open]:
+def open_office(lasting: Callable[..., BrowserContext]) -> Iterator[Open]:
     """Open a part of the dashboard in Lithuanian."""
-    contexts = []
+    context = lasting("office", timezone_id="Europe/Vilnius")
+    pages: list[Page] = []
     thrown: list[str] = []
 
+    def note(error: WebError) -> None:
+        thrown.append(str(error.error))
+
+    context.on("weberror", note)
+
     def opened(part: str, **answers: Any) -> tuple[Page, Van]:
-        context = browser.new_context(reduced_motion="reduce", timezone_id="Europe/Vilnius")
-        contexts.append(context)
-        context.on("weberror", lambda error: thrown.append(str(error.error)))
-        return open_part(context, part, "desk", "lt", **answers)
+        page, van = open_part(context, part, "desk", "lt", **answers)
+        pages.append(page)
+        return page, van
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
+    context.remove_listener("weberror", note)
     assert thrown == []
 
 

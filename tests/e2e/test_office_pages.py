@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, WebError, expect
 
 from tests.e2e import office_parts as parts
 from tests.e2e import office_world as world
@@ -22,20 +22,26 @@ LANGUAGES = ("lt", "en")
 
 
 @pytest.fixture
-def open_office(browser: Browser) -> Iterator[Open]:
+def open_office(lasting: Callable[..., BrowserContext]) -> Iterator[Open]:
     """Open a part of the dashboard; the page's clock moves only when a test moves it."""
-    contexts = []
+    context = lasting("office", timezone_id="Europe/Vilnius")
+    pages: list[Page] = []
     thrown: list[str] = []
 
+    def note(error: WebError) -> None:
+        thrown.append(str(error.error))
+
+    context.on("weberror", note)
+
     def opened(size: str = "desk", language: str = "lt", part: str = "overview", **answers: Any) -> tuple[Page, Van]:
-        context = browser.new_context(reduced_motion="reduce", timezone_id="Europe/Vilnius")
-        contexts.append(context)
-        context.on("weberror", lambda error: thrown.append(str(error.error)))
-        return open_part(context, part, size, language, **answers)
+        page, van = open_part(context, part, size, language, **answers)
+        pages.append(page)
+        return page, van
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
+    context.remove_listener("weberror", note)
     assert thrown == []
 
 
@@ -58,7 +64,7 @@ def test_begun_dot_is_filled_in_part_and_rings_are_only_for_who_is_not_received(
     expect(page.locator(".hero circle.part")).to_have_attribute("stroke-dasharray", "0.7 1")
     assert page.locator(".hero circle.full").count() == 0
     assert page.locator(".hero circle.ring").count() == 0
-    page.context.close()
+    page.close()
     page, _ = open_office(progress=(200, {**few, "reached": 21, "not_yet_received": 14}))
     expect(page.locator(".hero circle.ring")).to_have_count(2)
 
@@ -238,4 +244,4 @@ def test_nothing_is_cut_at_any_size(open_office: Open, size: str, language: str)
             if found := [*cut_words(page), *small]:
                 wrong[part] = found
         assert wrong == {}
-        page.context.close()
+        page.close()

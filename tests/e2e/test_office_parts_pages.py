@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, WebError, expect
 
 from tests.e2e import office_parts as parts
 from tests.e2e.driving import DIST, Van
@@ -17,20 +17,26 @@ pytestmark = pytest.mark.skipif(not (DIST / "office" / "index.html").is_file(), 
 
 
 @pytest.fixture
-def open_office(browser: Browser) -> Iterator[Open]:
+def open_office(lasting: Callable[..., BrowserContext]) -> Iterator[Open]:
     """Open a part of the dashboard in English unless told otherwise."""
-    contexts = []
+    context = lasting("office", timezone_id="Europe/Vilnius")
+    pages: list[Page] = []
     thrown: list[str] = []
 
+    def note(error: WebError) -> None:
+        thrown.append(str(error.error))
+
+    context.on("weberror", note)
+
     def opened(part: str, language: str = "en", **answers: Any) -> tuple[Page, Van]:
-        context = browser.new_context(reduced_motion="reduce", timezone_id="Europe/Vilnius")
-        contexts.append(context)
-        context.on("weberror", lambda error: thrown.append(str(error.error)))
-        return open_part(context, part, "desk", language, **answers)
+        page, van = open_part(context, part, "desk", language, **answers)
+        pages.append(page)
+        return page, van
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
+    context.remove_listener("weberror", note)
     assert thrown == []
 
 
