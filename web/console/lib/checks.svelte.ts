@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** Checks that are under way: an upload on its way, the service's own check, the controller's. */
 import { SvelteMap } from "svelte/reactivity";
-import { ApiRefusal, get, post } from "../../shared/api";
-import type { Check, CheckProgress, CheckStage, Job, Machine, Program, SecondOpinion } from "../../shared/types";
-import { postFile } from "../../shared/upload";
-import { uuid } from "../../shared/uuid";
-import type { Attempt } from "./attempt";
-import { checkIn, problemOf } from "./problem";
+import type { CheckProgress, Job, SecondOpinion } from "../../shared/types";
+import type { Stage } from "./keys";
 import type { Lines } from "./refusals";
-import type { Console } from "./state.svelte";
 
 /** An approval checks the program again, which may be a long one. */
 export const CHECK_TIMEOUT_MS = 60_000;
-/** A program of two million lines is sent, read, checked and planned. */
-const UPLOAD_TIMEOUT_MS = 180_000;
-/** A controller reads some hundred lines a second. */
-const OPINION_TIMEOUT_MS = 1_800_000;
-
-export type Stage = CheckStage | "sending";
 
 export interface Going {
   stage: Stage;
@@ -79,49 +68,4 @@ export class Checks {
   hear({ check, stage, done }: CheckProgress): void {
     this.set(check, stage, done);
   }
-}
-
-export interface Uploaded {
-  check: Check | null;
-  program: Program | null;
-  lines: Lines | null;
-}
-
-/** Send a program's file; its check comes back whether it was accepted or not. `check` names it for its progress. */
-export async function upload(desk: Console, file: File, machine: string, check: string): Promise<Uploaded> {
-  const query = new URLSearchParams({ name: file.name, machine, check });
-  const gone = (share: number): void => desk.checks.set(check, "sending", share);
-  desk.checks.begin(check, "sending");
-  try {
-    const answer = await postFile<{ program: Program; check: Check }>(`api/programs?${query}`, file, gone, UPLOAD_TIMEOUT_MS);
-    desk.putProgram(answer.program);
-    desk.checks.saw(answer.program.id, machine, answer.check.digest);
-    return { ...answer, lines: null };
-  } catch (error) {
-    const { lines } = problemOf(error, desk.t("refusal.what.upload", { name: file.name }), desk.refusals, null);
-    return { check: error instanceof ApiRefusal ? checkIn(error.body) : null, program: null, lines };
-  } finally {
-    desk.checks.end(check);
-  }
-}
-
-/** Ask for the check of a program for a machine as it stands now. */
-export async function checked(desk: Console, program: string, machine: Machine): Promise<Attempt<Check>> {
-  const address = `api/programs/${encodeURIComponent(program)}/check?${new URLSearchParams({ machine: machine.id })}`;
-  const tried = await desk.attempt("refusal.what.check", machine, () => get<Check>(address, { timeoutMs: CHECK_TIMEOUT_MS }));
-  if (tried.answer !== null) desk.checks.saw(program, machine.id, tried.answer.digest);
-  return tried;
-}
-
-/** Let the controller itself read a program; what comes of it is in `desk.checks.opinion`. */
-export async function opinion(desk: Console, program: string, machine: Machine): Promise<void> {
-  const check = uuid();
-  const address = `api/machines/${encodeURIComponent(machine.id)}/second-opinion`;
-  desk.checks.begin(check, "controller");
-  desk.checks.ask(program, machine.id, { check, said: null, failed: null, at: 0 });
-  const { answer, lines } = await desk.attempt("refusal.what.opinion", machine, () =>
-    post<SecondOpinion>(address, { program, check }, { timeoutMs: OPINION_TIMEOUT_MS }),
-  );
-  desk.checks.end(check);
-  desk.checks.ask(program, machine.id, { check: null, said: answer, failed: lines, at: Date.now() });
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /** Which words belong to which value: written out, so that every key can be searched for. */
 import type { Tone } from "../../shared/tone";
-import type { InputStatus, InterlockState, JobState, LinkGrade, MotionCommand, OpeningItemName, Role, SchoolType, Sync } from "../../shared/types";
-import type { Stage } from "./checks.svelte";
+import type { CheckStage, InputStatus, InterlockState, JobState, LinkGrade, MotionCommand, OpeningItemName, Role, SchoolType, Sync } from "../../shared/types";
 import type { Word } from "./machine";
 import type { Theme } from "./theme";
 import type { Key } from "./words";
+
+/** What of a check goes on: the service's stages, and before them the file on its way. */
+export type Stage = CheckStage | "sending";
 
 export const STATE = {
   unreachable: "state.unreachable",
