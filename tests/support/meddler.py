@@ -9,6 +9,7 @@ import pty
 import termios
 import tty
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 Change = Callable[[bytes], bytes]
@@ -49,10 +50,15 @@ class Meddler:
             os.close(descriptor)
 
     def deaf(self, deaf: bool) -> None:
-        """Stop taking bytes from the host, or take them again: they pile up in the port."""
+        """Stop taking bytes from the host, or take them again: they pile up in the port.
+
+        What the port has given out by now still goes through: no host can take that back.
+        """
         loop = asyncio.get_running_loop()
         if deaf:
             loop.remove_reader(self._master)
+            with suppress(BlockingIOError):
+                self._from_host()
         else:
             loop.add_reader(self._master, self._from_host)
 
