@@ -6,13 +6,16 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge.api import views
 from edge.api.access import Services, require_operator
 from edge.domain.errors import NotFound, Refused
+from edge.domain.job import Job
+from edge.http.errors import body
 from edge.services.lab import Lab
+from edge.services.preparing import Wish
 from edge.services.supervisor import MachineSupervisor
 
 public = APIRouter()
@@ -56,6 +59,18 @@ def machine_of(lab: Lab, machine_id: str) -> MachineSupervisor:
         return lab.machines[machine_id]
     except KeyError:
         raise NotFound(what="machine", key=machine_id) from None
+
+
+def wished(lab: Lab, job_id: str) -> tuple[Job, Wish | None]:
+    """Return a job and its visitor's wish: what is cut for it.
+
+    Raises NotFound, and HTTPException where the text is not remembered any more that made the job's program.
+    """
+    job, wish = lab.jobs.job(job_id), lab.jobs.wish(job_id)
+    if job.personal and wish is None:
+        why = "The visitor's text was kept only until the job had ended."
+        raise HTTPException(404, body("wish-forgotten", "There is nothing to show.", why, "Look at another job."))
+    return job, wish
 
 
 def require_area(confirmed: AreaClear, command: str) -> None:

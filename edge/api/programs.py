@@ -13,14 +13,14 @@ from pydantic import Field, model_validator
 
 from edge.api import program_views
 from edge.api.access import Services, require_operator
-from edge.api.machines import Body, body_of, machine_of
+from edge.api.machines import Body, body_of, machine_of, wished
 from edge.domain.errors import NotFound
 from edge.domain.machine import Capability
 from edge.http.errors import body
 from edge.http.wanted import while_wanted
 from edge.services.bus import CheckProgress
 from edge.services.lab import Lab
-from edge.services.preparing import Wish
+from edge.services.preparing import Prepared, Wish
 from edge.services.progress import Tell
 
 router = APIRouter(dependencies=[Depends(require_operator)])
@@ -47,18 +47,23 @@ class Opinion(Body):
         return self
 
     def named(self, lab: Lab, machine_id: str) -> tuple[str, Wish | None]:
-        """Return which program is meant, and with which wish. Raises NotFound."""
+        """Return which program is meant, and with which wish. Raises as `wished`."""
         if self.job is None:
             return self.program or "", None
-        job = lab.jobs.job(self.job)
+        job, wish = wished(lab, self.job)
         if job.machine_id != machine_id:
             raise NotFound(what="job", key=self.job)
-        return job.program_id, lab.jobs.wish(self.job)
+        return job.program_id, wish
 
 
 def teller(lab: Lab, check: str) -> Tell:
     """Return what tells every screen how far the check with that name is."""
     return lambda stage, done: lab.bus.publish(CheckProgress(check, stage, done))
+
+
+def told(lab: Lab, prepared: Prepared) -> dict[str, Any]:
+    """Return a check as it is shown, with the digest by which an approval names it."""
+    return {**program_views.check(prepared), "digest": lab.jobs.shown(prepared)}
 
 
 @router.get("/api/programs")
@@ -96,7 +101,7 @@ async def upload(
     with one_of_few(request):
         data = await body_of(request)
         entry, prepared = await lab.programs.upload(name, data, supervisor.info, supervisor.state.work_offset, tell)
-    result = {**program_views.check(prepared), "digest": lab.jobs.shown(prepared)}
+    result = told(lab, prepared)
     if entry is None:
         errors = sum(item["severity"] == "error" for item in result["diagnostics"])
         refusal = body(
@@ -113,8 +118,15 @@ async def upload(
 async def check(program_id: str, machine: MachineId, lab: Services) -> dict[str, Any]:
     """Check a program of the list for a machine as it stands now."""
     supervisor = machine_of(lab, machine)
-    prepared = await lab.programs.prepare(program_id, supervisor.info, supervisor.state.work_offset)
-    return {**program_views.check(prepared), "digest": lab.jobs.shown(prepared)}
+    return told(lab, await lab.programs.prepare(program_id, supervisor.info, supervisor.state.work_offset))
+
+
+@router.get("/api/jobs/{job_id}/check")
+async def job_check(job_id: str, lab: Services) -> dict[str, Any]:
+    """Check what is cut for a job, with its visitor's own text, for its machine as it stands now."""
+    job, wish = wished(lab, job_id)
+    machine = machine_of(lab, job.machine_id)
+    return told(lab, await lab.programs.prepare(job.program_id, machine.info, machine.state.work_offset, wish))
 
 
 @router.post("/api/machines/{machine_id}/second-opinion")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from edge.api.access import Services, require_operator
-from edge.api.machines import machine_of
+from edge.api.machines import machine_of, wished
 from edge.http.binary import answer
 from edge.http.errors import body
 from edge.http.wanted import while_wanted
@@ -33,6 +33,22 @@ async def stock(
 ) -> Response:
     """Return what a program leaves of the material."""
     wanted = lab.scenes.stock(program_id, *lab.standing(machine), cells)
+    return await answer(request, await while_wanted(request, wanted))
+
+
+@router.get("/api/jobs/{job_id}/scene")
+async def job_scene(job_id: str, request: Request, lab: Services) -> Response:
+    """Return the path that is cut for a job, with its visitor's own text."""
+    job, wish = wished(lab, job_id)
+    wanted = lab.scenes.scene(job.program_id, *lab.standing(job.machine_id), wish)
+    return await answer(request, await while_wanted(request, wanted))
+
+
+@router.get("/api/jobs/{job_id}/stock")
+async def job_stock(job_id: str, request: Request, lab: Services, cells: Cells = 512) -> Response:
+    """Return what a job leaves of the material."""
+    job, wish = wished(lab, job_id)
+    wanted = lab.scenes.stock(job.program_id, *lab.standing(job.machine_id), cells, wish)
     return await answer(request, await while_wanted(request, wanted))
 
 

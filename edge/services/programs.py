@@ -222,25 +222,34 @@ class ProgramCatalog:
     def _remembered_lines(self) -> int:
         return sum(prepared.total_lines for prepared in self._cache.values())
 
-    async def prepare(self, program_id: str, info: MachineInfo, offset: Position | None) -> Prepared:
-        """Check and plan a program of the list for a machine and its work offset."""
-        prepared = await self._prepare(await self.text(program_id), program_id, info, offset)
-        self._learn(program_id, prepared)
+    async def prepare(
+        self, program_id: str, info: MachineInfo, offset: Position | None, wish: Wish | None = None
+    ) -> Prepared:
+        """Check and plan a program of the list for a machine and its work offset, or what a visitor's wish makes of it.
+
+        Raises as `data`.
+        """
+        prepared = await self._prepare(await self.data(program_id, wish), program_id, info, offset)
+        if self.own(program_id, wish) is None:
+            self._learn(program_id, prepared)
         return prepared
 
     async def prepare_piece(self, piece_id: str, wish: Wish, info: MachineInfo, offset: Position | None) -> Prepared:
         """Check and plan a visitor's piece; with a text of the visitor's own it is compiled first."""
-        if self.piece(piece_id).template is None or not wish.personal:
-            return await self.prepare(piece_id, info, offset)
-        return await self._prepare(await self.data(piece_id, wish), piece_id, info, offset)
+        return await self.prepare(self.piece(piece_id).piece_id, info, offset, wish)
+
+    def own(self, program_id: str, wish: Wish | None) -> Wish | None:
+        """Return the wish where its text makes a program that is in no list, else None. Raises as `piece`."""
+        return wish if wish is not None and wish.personal and self.piece(program_id).template is not None else None
 
     async def data(self, program_id: str, wish: Wish | None) -> bytes:
         """Return the bytes of a program; with a visitor's own text those that are compiled for it. Raises as `text`."""
-        template = self.piece(program_id).template if wish is not None and wish.personal else None
-        if template is None or wish is None:
+        own = self.own(program_id, wish)
+        template = None if own is None else self.piece(program_id).template
+        if own is None or template is None:
             return await self.text(program_id)
         await self._require_approved(program_id)
-        return await self._offload(compile_wish, template, wish)
+        return await self._offload(compile_wish, template, own)
 
     def _changes_tools(self, program_id: str, info: MachineInfo) -> bool:
         """Return whether M6 is taken out of the program for a person: of visitors' pieces never.

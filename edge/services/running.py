@@ -105,10 +105,7 @@ class JobRunner:
         if offset is None and offset_known:
             raise ProgramRejected(program_id=job.program_id, reason="the machine has not reported its work offset yet")
         wish = self._book.wishes.get(job.job_id)
-        if wish is not None:
-            prepared = await self._catalog.prepare_piece(job.program_id, wish, machine.info, offset)
-        else:
-            prepared = await self._catalog.prepare(job.program_id, machine.info, offset)
+        prepared = await self._catalog.prepare(job.program_id, machine.info, offset, wish)
         prepared.require_clean(job.program_id)
         return prepared
 

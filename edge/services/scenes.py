@@ -108,6 +108,7 @@ class Scenes:
     """Pictures of programs, for a machine as it stands.
 
     What was asked for twice at once is made once, and not at all where all who asked have gone before its turn came.
+    What a visitor's own text makes is not remembered: it is forgotten with the wish.
     What is long goes to `offload`, which is not what checks and starts of jobs wait for.
     """
 
@@ -126,26 +127,35 @@ class Scenes:
         others = tuple(tool for tool in basis.tools or () if tool.number != piece.cutter.number)
         return Material((*others, piece.cutter), piece.block)
 
-    async def scene(self, program_id: str, info: MachineInfo, offset: Position | None) -> Packed:
-        """Return the path of a program. Raises NotFound, ProgramRejected, StoreUnavailable."""
-        key, basis, material = self._asked(program_id, info, offset)
+    async def scene(
+        self, program_id: str, info: MachineInfo, offset: Position | None, wish: Wish | None = None
+    ) -> Packed:
+        """Return the path of a program, with the text of a visitor's wish.
 
-        async def make() -> Packed:
-            return await self._offload(draw_packed, await self._catalog.text(program_id), basis, material)
-
-        return await self._once(("scene", *key), make)
-
-    async def stock(self, program_id: str, info: MachineInfo, offset: Position | None, cells: int) -> Packed:
-        """Return what a program leaves, in `cells` cells along the longer side; in fewer for very many moves.
-
-        Raises NotFound, ProgramRejected, StoreUnavailable, NotMaterial, NotMilling, Refused.
+        Raises NotFound, Refused, ProgramRejected, StoreUnavailable, and the errors of edge.design.
         """
         key, basis, material = self._asked(program_id, info, offset)
+        own = self._catalog.own(program_id, wish)
 
         async def make() -> Packed:
-            return await self._offload(cut_packed, await self._catalog.text(program_id), basis, material, cells)
+            return await self._offload(draw_packed, await self._catalog.data(program_id, own), basis, material)
 
-        return await self._once(("stock", cells, *key), make)
+        return await self._once(("scene", own, *key), make, keep=own is None)
+
+    async def stock(
+        self, program_id: str, info: MachineInfo, offset: Position | None, cells: int, wish: Wish | None = None
+    ) -> Packed:
+        """Return what a program leaves, in `cells` cells along the longer side; in fewer for very many moves.
+
+        Raises as `scene`; NotMaterial, NotMilling, and Refused also for what cannot be reckoned.
+        """
+        key, basis, material = self._asked(program_id, info, offset)
+        own = self._catalog.own(program_id, wish)
+
+        async def make() -> Packed:
+            return await self._offload(cut_packed, await self._catalog.data(program_id, own), basis, material, cells)
+
+        return await self._once(("stock", cells, own, *key), make, keep=own is None)
 
     def _asked(
         self, program_id: str, info: MachineInfo, offset: Position | None
@@ -170,13 +180,13 @@ class Scenes:
                 self._paths[key] = scene
             return scene
 
-    async def _once(self, key: tuple[object, ...], make: Callable[[], Awaitable[Packed]]) -> Packed:
+    async def _once(self, key: tuple[object, ...], make: Callable[[], Awaitable[Packed]], *, keep: bool) -> Packed:
         if key in self._made:
             self._made.move_to_end(key)
             return self._made[key]
         asked = self._asked_for.get(key)
         if asked is None:
-            asked = self._asked_for[key] = _Asked(asyncio.create_task(self._make(key, make), name="picture"))
+            asked = self._asked_for[key] = _Asked(asyncio.create_task(self._make(key, make, keep=keep), name="picture"))
         asked.waiting += 1
         try:
             return await asyncio.shield(asked.making)
@@ -186,9 +196,10 @@ class Scenes:
                 asked.making.cancel()
                 self._asked_for.pop(key, None)
 
-    async def _make(self, key: tuple[object, ...], make: Callable[[], Awaitable[Packed]]) -> Packed:
+    async def _make(self, key: tuple[object, ...], make: Callable[[], Awaitable[Packed]], *, keep: bool) -> Packed:
         made = await make()
-        self._made[key] = made
+        if keep:
+            self._made[key] = made
         while len(self._made) > 1 and sum(len(one.gzipped) for one in self._made.values()) > REMEMBERED:
             self._made.popitem(last=False)
         return made

@@ -63,10 +63,7 @@ class SecondOpinion:
         stops, offset = machine.stops, machine.state.work_offset
         if offset is None:
             raise ProgramRejected(program_id=program_id, reason="the machine has not reported its work offset yet")
-        if wish is None:
-            prepared = await self._catalog.prepare(program_id, machine.info, offset)
-        else:
-            prepared = await self._catalog.prepare_piece(program_id, wish, machine.info, offset)
+        prepared = await self._catalog.prepare(program_id, machine.info, offset, wish)
         prepared.require_clean(program_id)
         if prepared.total_lines > MOST_LINES:
             raise Refused(

@@ -18,6 +18,7 @@ from edge.domain.machine import Position
 from edge.domain.tool import Tool, ToolShape
 from edge.kiosk.app import create_app as create_kiosk
 from edge.services.bus import EventBus
+from edge.services.jobs import JobService
 from edge.services.lab import Lab
 from edge.services.operators import OperatorDesk
 from edge.services.programs import ProgramCatalog
@@ -28,7 +29,7 @@ from edge.services.twin import TwinStatus
 from edge.store.pieces import load_piece
 from edge.store.shelf import ProgramShelf
 from tests.support.bare_lab import bare_lab
-from tests.support.fakes import FakeClock, FakeDriver, MemoryStore
+from tests.support.fakes import FakeClock, FakeDriver, MemoryJournal, MemoryStore
 from tests.support.job_bench import here
 from tests.support.scene import Unpacked, unpack
 
@@ -113,13 +114,25 @@ async def picture_lab(tmp_path: Path) -> AsyncIterator[Place]:
     assert entry is not None, prepared.diagnostics
     file = _holding(tmp_path, UPLOAD)
     made.clear()
-    nothing: Any = SimpleNamespace(running_on=lambda _: None, jobs=list, record=None, needed=False, lines=dict)
+    nothing: Any = SimpleNamespace(record=None, needed=False, lines=dict, bell_in_s=lambda: None)
+    machines = {"router": supervisor}
+    jobs = JobService(
+        machines,
+        catalog,
+        store=store,
+        journal=MemoryJournal(),
+        recorder=recorder,
+        bus=bus,
+        clock=clock,
+        visit_id=lambda: None,
+    )
     twin: Any = Shown()
     desk = OperatorDesk(AnyPin(), clock)
     lab = bare_lab(
-        {"router": supervisor},
+        machines,
         desk,
         bus,
+        jobs=jobs,
         programs=catalog,
         scenes=Scenes(catalog, counted),
         twins=twin,

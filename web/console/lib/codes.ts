@@ -141,6 +141,7 @@ export const ERROR = {
   "given-up": { why: "error.given-up.why", todo: "error.given-up.todo" },
   "no-twin": { why: "error.no-twin.why", todo: "error.no-twin.todo" },
   "twin-not-ready": { why: "error.twin-not-ready.why", todo: "error.twin-not-ready.todo" },
+  "wish-forgotten": { why: "error.wish-forgotten.why", todo: "error.wish-forgotten.todo" },
   busy: { why: "error.busy.why", todo: "error.busy.todo" },
   login: { why: "error.login.why", todo: "error.login.todo" },
   pin: { why: "error.pin.why", todo: "error.pin.todo" },
