@@ -131,7 +131,7 @@ def test_the_second_job_begins_with_its_own_whole_block(open_console: Open) -> N
     spend(page, 1)
     assert len(van.asked("GET", TWIN)) == asked + 1
     assert drawn(page) == first
-    assert van.asked("GET", "/api/programs/gear/stock") == []
+    assert van.asked("GET", "/api/jobs/j2/stock") == []
 
 
 def test_own_words_are_drawn_by_the_path_that_the_machine_goes(open_console: Open) -> None:
@@ -143,24 +143,33 @@ def test_own_words_are_drawn_by_the_path_that_the_machine_goes(open_console: Ope
         "(e) => document.getElementById(e.getAttribute('aria-describedby')).textContent"
     )
     assert "60 × 60 × 3 mm" in said
-    expect(page.get_by_role("button", name="Didinti")).to_have_count(0)
-    asked = {path for _, path, _ in van.calls}
+    # Enlarged it is the same path with the same material, and not one more picture.
+    page.get_by_role("button", name="Didinti").click()
+    drawn(page, ".sheet .stage")
+    expect(page.locator(".sheet .title p")).to_have_text("Darbas nr. 3 · „Ugnė“")
+    asked = [path for _, path, _ in van.calls]
+    assert (asked.count(SCENE), "/api/jobs/j3/scene" in asked) == (1, False)
     assert not {path for path in asked if path.startswith("/api/programs/name-tag/")}
 
 
-def test_own_words_without_a_twin_are_not_drawn_by_the_program_of_the_list(open_console: Open) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_own_words_without_a_twin_are_drawn_by_the_jobs_path_or_not_at_all(open_console: Open, known: bool) -> None:
     own = at_work(3, program="name-tag", title=world.NAME_TAG, text="Ugnė")
-    page, van = opened(open_console, own, twin=(404, refusal("no-twin", "There is nothing to show.")))
+    page, van = opened(open_console, world.ready(), twin=(404, refusal("no-twin", "There is nothing to show.")))
+    if not known:
+        van.answers["GET", "/api/jobs/j3/scene"] = (404, refusal("wish-forgotten", "There is nothing to show."))
+    show(page, van, own)
     spend(page, 1)
-    expect(page.locator(STAGE)).to_have_count(0)
+    expect(page.locator(STAGE)).to_have_count(int(known))
     expect(page.locator(".picture canvas")).to_be_attached()
+    assert len(van.asked("GET", "/api/jobs/j3/scene")) == 1
     assert not {path for _, path, _ in van.calls if path.startswith("/api/programs/name-tag/")}
 
 
-def test_where_there_is_no_twin_the_program_of_the_list_is_drawn(open_console: Open) -> None:
+def test_where_there_is_no_twin_the_path_of_the_job_is_drawn_as_planned(open_console: Open) -> None:
     page, van = opened(open_console, at_work(1), twin=(404, refusal("no-twin", "There is nothing to show.")))
     drawn(page)
-    assert len(van.asked("GET", "/api/programs/gear/scene")) == 1
+    assert len(van.asked("GET", "/api/jobs/j1/scene")) == 1
     # Nobody knows where it is on its path: then nothing of it is drawn as cut, and nothing as done.
     snapshot = at_work(1)
     snapshot["machines"][0]["line"] = None
@@ -195,6 +204,7 @@ def test_a_twin_that_could_not_be_had_is_asked_for_again(open_console: Open) -> 
 
 def test_a_twin_that_is_not_shown_any_more_is_taken_away(open_console: Open) -> None:
     page, van = opened(open_console, at_work(1, text="Ugnė"))
+    van.answers["GET", "/api/jobs/j1/scene"] = (404, refusal("not-found", "There is nothing to show."))
     drawn(page)
     van.answers["GET", TWIN] = (404, refusal("no-twin", "There is nothing to show."))
     van.send(news(None, None))
@@ -304,6 +314,5 @@ def test_looking_at_many_programs_costs_the_running_one_no_picture(open_console:
         expect(page.locator(".sheet")).to_have_count(0)
     expect(page.locator(f"{STAGE} canvas")).to_be_attached()
     # Looked at anew by its mark, not fetched as one that was forgotten: it was never gone.
-    page.locator(".add").click()
-    page.locator(".sheet li", has_text="Krumpliaratis").locator("button").first.click()
+    page.get_by_role("button", name="Didinti").click()
     expect(page.locator(".sheet .stage canvas")).to_be_attached(timeout=500)

@@ -152,7 +152,8 @@ def check(**changes: Any) -> Json:
 
 
 def with_pictures(van: Van) -> None:
-    """Answer with the gear's picture and its check."""
-    van.answers["GET", "/api/programs/gear/scene"] = (200, scene_of_piece("gear"))
-    van.answers["GET", "/api/programs/gear/stock"] = (200, stock_of_piece("gear"))
-    van.answers["GET", "/api/programs/gear/check"] = (200, check())
+    """Answer with the gear's picture and its check, also where it is cut for a job."""
+    for what in ("programs/gear", *(f"jobs/j{number}" for number in range(1, 5))):
+        van.answers["GET", f"/api/{what}/scene"] = (200, scene_of_piece("gear"))
+        van.answers["GET", f"/api/{what}/stock"] = (200, stock_of_piece("gear"))
+        van.answers["GET", f"/api/{what}/check"] = (200, check())

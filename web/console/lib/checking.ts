@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/** Asking for checks: with an upload, of a program as the machine stands, of the controller itself. */
+/** Asking for checks: with an upload, of a program or a job as the machine stands, of the controller itself. */
 import { ApiRefusal, get, post } from "../../shared/api";
 import type { Check, Machine, Program, SecondOpinion } from "../../shared/types";
 import { postFile } from "../../shared/upload";
 import { uuid } from "../../shared/uuid";
 import type { Attempt } from "./attempt";
 import { CHECK_TIMEOUT_MS } from "./checks.svelte";
+import { addressOf, listed, type Looked } from "./looked";
 import { checkIn, problemOf } from "./problem";
 import type { Lines } from "./refusals";
 import type { Console } from "./state.svelte";
@@ -29,7 +30,7 @@ export async function upload(desk: Console, file: File, machine: string, check: 
   try {
     const answer = await postFile<{ program: Program; check: Check }>(`api/programs?${query}`, file, gone, UPLOAD_TIMEOUT_MS);
     desk.putProgram(answer.program);
-    desk.checks.saw(answer.program.id, machine, answer.check.digest);
+    desk.checks.saw(listed(answer.program.id, machine), answer.check.digest);
     return { ...answer, lines: null };
   } catch (error) {
     const { lines } = problemOf(error, desk.t("refusal.what.upload", { name: file.name }), desk.refusals, null);
@@ -39,23 +40,24 @@ export async function upload(desk: Console, file: File, machine: string, check: 
   }
 }
 
-/** Ask for the check of a program for a machine as it stands now. */
-export async function checked(desk: Console, program: string, machine: Machine): Promise<Attempt<Check>> {
-  const address = `api/programs/${encodeURIComponent(program)}/check?${new URLSearchParams({ machine: machine.id })}`;
-  const tried = await desk.attempt("refusal.what.check", machine, () => get<Check>(address, { timeoutMs: CHECK_TIMEOUT_MS }));
-  if (tried.answer !== null) desk.checks.saw(program, machine.id, tried.answer.digest);
+/** Ask for the check of what is looked at for its machine as it stands now. */
+export async function checked(desk: Console, what: Looked, machine: Machine): Promise<Attempt<Check>> {
+  const work = (): Promise<Check> => get<Check>(addressOf(what, "check"), { timeoutMs: CHECK_TIMEOUT_MS });
+  const tried = await desk.attempt("refusal.what.check", machine, work);
+  if (tried.answer !== null) desk.checks.saw(what, tried.answer.digest);
   return tried;
 }
 
-/** Let the controller itself read a program; what comes of it is in `desk.checks.opinion`. */
-export async function opinion(desk: Console, program: string, machine: Machine): Promise<void> {
+/** Let the controller itself read what is looked at; what comes of it is in `desk.checks.opinion`. */
+export async function opinion(desk: Console, what: Looked, machine: Machine): Promise<void> {
   const check = uuid();
   const address = `api/machines/${encodeURIComponent(machine.id)}/second-opinion`;
   desk.checks.begin(check, "controller");
-  desk.checks.ask(program, machine.id, { check, said: null, failed: null, at: 0 });
+  desk.checks.ask(what, { check, said: null, failed: null, at: 0 });
+  const wanted = what.job === null ? { program: what.program, check } : { job: what.job, check };
   const { answer, lines } = await desk.attempt("refusal.what.opinion", machine, () =>
-    post<SecondOpinion>(address, { program, check }, { timeoutMs: OPINION_TIMEOUT_MS }),
+    post<SecondOpinion>(address, wanted, { timeoutMs: OPINION_TIMEOUT_MS }),
   );
   desk.checks.end(check);
-  desk.checks.ask(program, machine.id, { check: null, said: answer, failed: lines, at: Date.now() });
+  desk.checks.ask(what, { check: null, said: answer, failed: lines, at: Date.now() });
 }

@@ -3,6 +3,7 @@
 import { SvelteMap } from "svelte/reactivity";
 import type { CheckProgress, Job, SecondOpinion } from "../../shared/types";
 import type { Stage } from "./keys";
+import { cutFor, listed, type Looked, nameOf } from "./looked";
 import type { Lines } from "./refusals";
 
 /** An approval checks the program again, which may be a long one. */
@@ -27,6 +28,7 @@ export interface Asked {
 export class Checks {
   readonly #going = new SvelteMap<string, Going>();
   readonly #asked = new SvelteMap<string, Asked>();
+  /** The digests of the checks that were shown, in the order in which they came. */
   readonly #seen = new Map<string, string>();
 
   /** Return how far a check is, or null where it is not under way. */
@@ -46,23 +48,30 @@ export class Checks {
     this.#going.delete(check);
   }
 
-  /** Return what a machine's controller says of a program: kept also while nobody looks, for it takes its time. */
-  opinion(program: string, machine: string): Asked | null {
-    return this.#asked.get(`${machine} ${program}`) ?? null;
+  /** Return what a controller says of what is looked at: kept also while nobody looks, for it takes its time. */
+  opinion(what: Looked): Asked | null {
+    return this.#asked.get(nameOf(what)) ?? null;
   }
 
-  ask(program: string, machine: string, asked: Asked): void {
-    this.#asked.set(`${machine} ${program}`, asked);
+  ask(what: Looked, asked: Asked): void {
+    this.#asked.set(nameOf(what), asked);
   }
 
   /** Keep the digest of a check whose result is shown. */
-  saw(program: string, machine: string, digest: string): void {
-    this.#seen.set(`${machine} ${program}`, digest);
+  saw(what: Looked, digest: string): void {
+    const name = nameOf(what);
+    this.#seen.delete(name);
+    this.#seen.set(name, digest);
   }
 
-  /** Return the digest of the newest check of a job's program that was shown here; a visitor's own text is in no list. */
+  /**
+   * Return the digest of the newest check that was shown here of what is cut for a job: that of the job itself, or of its
+   * program in the list, where no words of a visitor's make another.
+   */
   seen(job: Job): string | null {
-    return (job.text ? null : this.#seen.get(`${job.machine} ${job.program}`)) ?? job.check_digest;
+    const names = [cutFor(job), ...(job.text ? [] : [listed(job.program, job.machine)])].map(nameOf);
+    const newest = [...this.#seen].reverse().find(([name]) => names.includes(name));
+    return newest?.[1] ?? job.check_digest;
   }
 
   hear({ check, stage, done }: CheckProgress): void {

@@ -40,25 +40,23 @@ export class Cuts {
   /** Return the path that a machine is at and what it has cut; null while it is made, "none" where there is none. */
   of(machine: string): Cut | "none" | null {
     const job = this.#jobOf(machine);
-    if (job === null) return null;
+    return job === null ? null : this.followed(machine, job);
+  }
+
+  /** Return the same of a job: the one that the machine is at, or another that it has worked on last. */
+  followed(machine: string, job: string): Cut | "none" | null {
     let watched = this.#watched.get(machine);
     if (watched === undefined) {
       watched = { scene: null, relief: null, job: null, told: 0, answered: 0, at: -EVERY_MS, asking: false, again: undefined };
       this.#watched.set(machine, watched);
     }
-    if (watched.job !== job) {
-      watched.job = job;
+    const now = this.#jobOf(machine);
+    if (now !== null && watched.job !== now) {
+      watched.job = now;
       queueMicrotask(() => this.hear(machine));
     }
     const shown = this.#shown.get(machine);
     return shown?.job === job ? (shown.cut ?? "none") : null;
-  }
-
-  /** Return what a job has cut: the one that the machine is at, or another that it has worked on last. */
-  relief(machine: string, job: string | null = this.#jobOf(machine)): Relief | null {
-    void this.of(machine);
-    const shown = this.#shown.get(machine);
-    return job !== null && shown?.job === job ? (shown.cut?.relief ?? null) : null;
   }
 
   /** The service has cut more, or something else. Nobody has looked at most machines: whoever does asks for it. */

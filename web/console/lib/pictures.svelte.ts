@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/** Programs for the viewer: each fetched when it is first looked at, and asked for again whenever somebody looks anew. */
+/** Programs and jobs for the viewer: each fetched when it is first looked at, and asked for again whenever somebody looks anew. */
 import { SvelteMap } from "svelte/reactivity";
 import { AGAIN_MS, ask, type Marked } from "../../shared/pictures";
 import type { TwinNews } from "../../shared/types";
 import { readRelief, readScene, type Relief, type Scene } from "../../shared/viewer/scene";
 import { type Cut, Cuts } from "./cuts.svelte";
+import { addressOf, type Looked, named, nameOf } from "./looked";
 
 export interface Seen {
   scene: Scene;
@@ -41,9 +42,9 @@ export class Pictures {
     this.#cuts = new Cuts((machine) => working(machine)?.job ?? null);
   }
 
-  /** Return a program's picture on a machine; null while it is on its way, "none" where there is none to be had. */
-  of(program: string, machine: string): Seen | "none" | null {
-    const key = keyOf(program, machine);
+  /** Return the picture of what is looked at; null while it is on its way, "none" where there is none to be had. */
+  of(what: Looked): Seen | "none" | null {
+    const key = nameOf(what);
     this.#looked.set(key, (this.#looks += 1));
     const known = this.#seen.get(key);
     if (known === undefined) queueMicrotask(() => void (this.#seen.has(key) || this.#fetch(key)));
@@ -51,11 +52,11 @@ export class Pictures {
   }
 
   /**
-   * Ask whether a program's picture still holds: it is made for the machine as it stands. Return what ends the look: what
-   * has not come then is not wanted any more.
+   * Ask whether a picture still holds: it is made for the machine as it stands. Return what ends the look: what has not
+   * come then is not wanted any more.
    */
-  look(program: string, machine: string): () => void {
-    const key = keyOf(program, machine);
+  look(what: Looked): () => void {
+    const key = nameOf(what);
     this.#lookers.set(key, (this.#lookers.get(key) ?? 0) + 1);
     void this.#fetch(key);
     return () => {
@@ -74,9 +75,9 @@ export class Pictures {
     return this.#cuts.of(machine);
   }
 
-  /** Return the material as the job has cut it that a machine is at, or another that it has worked on last. */
-  twin(machine: string, job?: string): Relief | null {
-    return this.#cuts.relief(machine, job);
+  /** Return the same of a job that a machine is at, or that it has worked on last. */
+  followed(machine: string, job: string): Cut | "none" | null {
+    return this.#cuts.followed(machine, job);
   }
 
   hear(news: TwinNews): void {
@@ -102,16 +103,14 @@ export class Pictures {
   }
 
   async #bring(key: string, { signal }: AbortController): Promise<void> {
-    const [machine, program] = key.split("\n") as [string, string];
-    const address = `api/programs/${encodeURIComponent(program)}`;
-    const query = new URLSearchParams({ machine });
+    const what = named(key);
     const known = this.#seen.get(key);
     const old = typeof known === "object" ? known : null;
     if (old === null) {
       this.#seen.set(key, "wanted");
       this.#forget();
     }
-    const scene = await ask(`${address}/scene?${query}`, readScene, old?.path ?? null, signal);
+    const scene = await ask(addressOf(what, "scene"), readScene, old?.path ?? null, signal);
     if (scene.came === "withdrawn") return;
     if (scene.came === "none" || (scene.came === "later" && old === null)) this.#seen.set(key, "none");
     if (scene.came === "later") this.#later(key);
@@ -119,7 +118,7 @@ export class Pictures {
     const path = scene.came === "new" ? scene.marked : (old as Kept).path;
     const still = scene.came === "same" ? (old as Kept).relief : null;
     this.#seen.set(key, { scene: path.picture, path, relief: still, stock: old?.stock ?? null, pending: still === null });
-    const stock = await ask(`${address}/stock?${query}&cells=${CELLS}`, readRelief, old?.stock ?? null, signal);
+    const stock = await ask(addressOf(what, "stock", { cells: `${CELLS}` }), readRelief, old?.stock ?? null, signal);
     if (stock.came === "withdrawn") return;
     if (stock.came === "later") this.#later(key);
     const mark = stock.came === "new" ? stock.marked : stock.came === "same" ? (old?.stock ?? null) : null;
@@ -145,8 +144,9 @@ export class Pictures {
   }
 
   #isUnderWay(key: string): boolean {
-    const [machine, program] = key.split("\n") as [string, string];
-    return this.#working(machine)?.program === program;
+    const { program, machine, job } = named(key);
+    const at = this.#working(machine);
+    return job === null ? at?.program === program : at?.job === job;
   }
 
   /** Give up what was looked at longest ago, but nothing that is looked at or under way. */
@@ -155,8 +155,4 @@ export class Pictures {
     idle.sort((one, other) => (this.#looked.get(one) ?? 0) - (this.#looked.get(other) ?? 0));
     for (const key of idle.slice(0, Math.max(0, this.#seen.size - KEPT))) this.#seen.delete(key);
   }
-}
-
-function keyOf(program: string, machine: string): string {
-  return `${machine}\n${program}`;
 }

@@ -10,7 +10,8 @@ export type Sheet =
   | { kind: "decline" | "recovery" | "continue"; job: string }
   | { kind: "zero"; machine: string; axis: AxisName }
   | { kind: "load"; machine: string; view: "files" | "way" }
-  | { kind: "program"; program: string; machine: string; live: boolean }
+  /** What is looked at (looked.ts); live: followed as the machine cuts it. */
+  | { kind: "program"; program: string; machine: string; job: string | null; live: boolean }
   | { kind: "menu" | "probe" | "overrides" | "settings" | "recordings"; machine: string }
   | { kind: "programs" | "headcount" | "bell" | "close" | "pack" | "recent" };
 

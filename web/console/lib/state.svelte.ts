@@ -17,6 +17,7 @@ import { MOTION_TIMEOUT_MS } from "./attempt";
 import { Calls } from "./calls.svelte";
 import { CHECK_TIMEOUT_MS, Checks } from "./checks.svelte";
 import { DELIVERY, NOT_DONE } from "./keys";
+import { cutFor } from "./looked";
 import { barMachine } from "./machine";
 import { Notices } from "./notices.svelte";
 import { Paths } from "./paths.svelte";
@@ -197,6 +198,12 @@ export class Console extends Calls {
     );
   }
 
+  /** Show what is cut for a job; where a machine is at it, as it is cut. */
+  look(job: Job): void {
+    const live = this.machines.some((machine) => machine.job === job.id);
+    this.sheet = { kind: "program", ...cutFor(job), live };
+  }
+
   approve(job: Job): Promise<void> {
     return this.act(job.id, "refusal.what.approve", () => this.#approve(job, this.checks.seen(job)));
   }
@@ -212,7 +219,7 @@ export class Console extends Calls {
     return this.act(job.id, "refusal.what.approve", async () => {
       const again = await post<Job>(`api/jobs/${encodeURIComponent(job.id)}/recheck`, undefined, { timeoutMs: CHECK_TIMEOUT_MS });
       this.putJob(again);
-      if (!again.text && again.check_digest !== null) this.checks.saw(again.program, again.machine, again.check_digest);
+      if (again.check_digest !== null) this.checks.saw(cutFor(again), again.check_digest);
       await this.#approve(again, again.check_digest);
     });
   }
