@@ -146,7 +146,7 @@ def test_own_words_are_drawn_by_the_path_that_the_machine_goes(open_console: Ope
     # Enlarged it is the same path with the same material, and not one more picture.
     page.get_by_role("button", name="Didinti").click()
     drawn(page, ".sheet .stage")
-    expect(page.locator(".sheet .title p")).to_have_text("Darbas nr. 3 · „Ugnė“")
+    expect(page.locator(".sheet .title p")).to_have_text("Darbas nr. 3 „Ugnė“")
     asked = [path for _, path, _ in van.calls]
     assert (asked.count(SCENE), "/api/jobs/j3/scene" in asked) == (1, False)
     assert not {path for path in asked if path.startswith("/api/programs/name-tag/")}

@@ -63,7 +63,7 @@ def approve(page: Page) -> None:
 def test_own_words_are_looked_at_and_approved_by_the_check_that_was_seen(open_console: Open) -> None:
     page, van = look(open_console, wish())
     expect(page.locator(".sheet h2")).to_have_text(world.NAME_TAG["lt"])
-    expect(page.locator(".sheet .title p")).to_have_text("Darbas nr. 3 · „Šarūnas Č.“")
+    expect(page.locator(".sheet .title p")).to_have_text("Darbas nr. 3 „Šarūnas Č.“")
     expect(page.get_by_role("button", name="Įdėti į eilę")).to_have_count(0)
     van.answers["POST", APPROVE] = (200, wish("APPROVED"))
     approve(page)
@@ -176,9 +176,20 @@ def test_the_controller_reads_the_job_and_not_the_program_of_the_list(open_conso
     van.send({"type": "jobs", "jobs": [{**other, "id": "j4", "claim": 4}]})
     page.keyboard.press("Escape")
     page.locator(".job .look").click()
-    expect(page.locator(".sheet .title p")).to_have_text("Darbas nr. 4 · „Ugnė“")
+    expect(page.locator(".sheet .title p")).to_have_text("Darbas nr. 4 „Ugnė“")
     expect(page.locator(".opinion")).to_be_visible()
     expect(page.locator(".opinion .good")).to_have_count(0)
+
+
+def test_nobody_is_asked_to_read_what_has_ended(open_console: Open) -> None:
+    page, van = look(open_console, wish("APPROVED"))
+    expect(page.locator(".opinion")).to_be_visible()
+    van.send({"type": "jobs", "jobs": [wish("FINISHED", text=None)]})
+    expect(page.locator(".opinion")).to_have_count(0)
+    # What was looked at stays: it is no other program.
+    expect(page.locator(".sheet .stage canvas")).to_be_attached()
+    expect(page.locator(".sheet .title p")).to_have_text("Darbas nr. 3")
+    assert of_the_list(van) == set()
 
 
 def test_a_job_that_has_ended_is_not_looked_at(open_console: Open) -> None:

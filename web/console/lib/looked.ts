@@ -9,6 +9,11 @@ export interface Looked {
   job: string | null;
 }
 
+/** Whether nothing is cut for a job any more: the words of its visitor are forgotten. */
+export function hasEnded({ state }: Job): boolean {
+  return ["FINISHED", "DECLINED", "ABORTED", "FAILED"].includes(state);
+}
+
 /** Return what is cut for a job. */
 export function cutFor(job: Job): Looked {
   return { program: job.program, machine: job.machine, job: job.id };
