@@ -276,6 +276,21 @@ def test_a_picture_that_could_not_be_had_is_asked_for_after_a_while(open_console
     drawn(page, ".sheet .stage")
 
 
+def test_what_was_refused_while_the_state_came_anew_is_asked_for_again(open_console: Open) -> None:
+    page, van = open_console(world.ready())
+    page.evaluate(FLAT)
+    with_pictures(van)
+    held: list[Any] = []
+    page.route("**/api/programs/gear/scene?*", lambda route: route.fallback() if held else held.append(route))
+    look_at(page, 0)
+    expect(page.locator(".sheet .result")).to_be_visible()
+    show(page, van, world.ready(visit=world.visit(school="Kita mokykla")))
+    expect(page.locator("header, .top").first).to_contain_text("Kita mokykla")
+    # The answer is of the time before, such as before a login.
+    held[0].fulfill(status=404, json=refusal("not-found", "There is nothing to show."))
+    drawn(page, ".sheet .stage")
+
+
 def test_a_closed_sheet_takes_back_what_it_has_asked_for(open_console: Open) -> None:
     page, van = open_console(world.ready())
     page.evaluate(FLAT)

@@ -32,6 +32,8 @@ export class Pictures {
   readonly #cuts: Cuts;
   readonly #seen = new SvelteMap<string, Kept | "wanted" | "none">();
   readonly #asking = new Map<string, AbortController>();
+  /** What was on its way when there was reason to ask again: its answer may be of the time before. */
+  readonly #doubtful = new Set<string>();
   readonly #lookers = new Map<string, number>();
   /** When each was looked at last, in looks. */
   readonly #looked = new Map<string, number>();
@@ -87,6 +89,7 @@ export class Pictures {
   /** Ask again for what has not come, such as before a login or while the service was away. */
   retry(): void {
     for (const [key, seen] of this.#seen) if (seen === "none") this.#seen.delete(key);
+    for (const key of this.#asking.keys()) this.#doubtful.add(key);
     for (const key of this.#lookers.keys()) void this.#fetch(key);
     this.#cuts.retry();
   }
@@ -99,6 +102,10 @@ export class Pictures {
       await this.#bring(key, asking);
     } finally {
       if (this.#asking.get(key) === asking) this.#asking.delete(key);
+    }
+    if (this.#doubtful.delete(key) && this.#seen.get(key) === "none") {
+      this.#seen.delete(key);
+      void this.#fetch(key);
     }
   }
 
