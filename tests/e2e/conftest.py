@@ -13,6 +13,7 @@ from tests.e2e import console_world as world
 from tests.e2e.console_page import Open
 from tests.e2e.driving import ORIGIN, Json, Van, new_page
 from tests.e2e.kiosk_world import Lab
+from tests.e2e.viewer_parts import bundle, open_parts
 
 CHROMIUM = "/usr/bin/chromium"
 Lasting = Callable[..., BrowserContext]
@@ -111,3 +112,20 @@ def enter(browser: Browser, lasting: Lasting) -> Iterator[Callable[..., Lab]]:
     for context in contexts:
         context.close()
     assert thrown == []
+
+
+@pytest.fixture(scope="session")
+def parts_module(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the viewer's parts as a module for a page."""
+    return bundle(tmp_path_factory.mktemp("parts"))
+
+
+@pytest.fixture
+def parts_page(browser: Browser, parts_module: bytes) -> Iterator[Page]:
+    """Open a page with the viewer's parts and nothing else; what it throws fails the test."""
+    context, opened = open_parts(browser, parts_module)
+    uncaught: list[str] = []
+    opened.on("pageerror", lambda error: uncaught.append(str(error)))
+    yield opened
+    context.close()
+    assert uncaught == []

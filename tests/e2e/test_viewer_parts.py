@@ -3,34 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from tests.e2e.viewer_parts import THERE, bundle, open_parts
+from tests.e2e.viewer_parts import THERE
 
 pytestmark = [pytest.mark.skipif(not THERE, reason="the web tools are not installed"), pytest.mark.timeout(180)]
 
 
-@pytest.fixture(scope="module")
-def module(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return bundle(tmp_path_factory.mktemp("parts"))
-
-
-@pytest.fixture
-def page(browser: Browser, module: bytes) -> Iterator[Page]:
-    context, opened = open_parts(browser, module)
-    uncaught: list[str] = []
-    opened.on("pageerror", lambda error: uncaught.append(str(error)))
-    yield opened
-    context.close()
-    assert uncaught == []
-
-
-def test_colours_are_read_however_a_build_writes_them(page: Page) -> None:
-    read = page.evaluate("""() => {
+def test_colours_are_read_however_a_build_writes_them(parts_page: Page) -> None:
+    read = parts_page.evaluate("""() => {
       document.documentElement.style.cssText = "--plate: #FFF; --plate-grid: tan; --stock: #4a5a69; --stock-cut: #012";
       const { plate, grid, stock, cut } = parts.paletteOf(host);
       return [plate, grid, stock, cut].map((one) => one.map((value) => Math.round(value * 255)));
@@ -39,8 +23,8 @@ def test_colours_are_read_however_a_build_writes_them(page: Page) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "none", "rgb(1 2 3 / 0.5)", "#12"])
-def test_what_is_no_colour_is_refused(page: Page, value: str) -> None:
-    said = page.evaluate(
+def test_what_is_no_colour_is_refused(parts_page: Page, value: str) -> None:
+    said = parts_page.evaluate(
         """(value) => {
           document.documentElement.style.setProperty("--plate", value || " ");
           try { return String(parts.paletteOf(host).plate); } catch (error) { return error.message; }
@@ -50,8 +34,8 @@ def test_what_is_no_colour_is_refused(page: Page, value: str) -> None:
     assert said == f'The token --plate is "{value}" and not a full colour.'
 
 
-def test_the_free_part_of_a_picture_holds_the_piece(page: Page) -> None:
-    found = page.evaluate("""() => {
+def test_the_free_part_of_a_picture_holds_the_piece(parts_page: Page) -> None:
+    found = parts_page.evaluate("""() => {
       const camera = new parts.Camera();
       const box = { low: [0, 0, -3], high: [60, 60, 0] };
       const out = [];
@@ -74,8 +58,8 @@ def test_the_free_part_of_a_picture_holds_the_piece(page: Page) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Flat", "openSolid"])
-def test_both_pictures_keep_off_what_lies_on_their_edges(page: Page, kind: str) -> None:
-    placed = page.evaluate(
+def test_both_pictures_keep_off_what_lies_on_their_edges(parts_page: Page, kind: str) -> None:
+    placed = parts_page.evaluate(
         """(kind) => {
           const picture = kind === "Flat" ? new parts.Flat() : parts.openSolid(() => {});
           if (picture === null) return null;
@@ -104,8 +88,8 @@ def test_both_pictures_keep_off_what_lies_on_their_edges(page: Page, kind: str) 
     assert 100 <= min(down) < max(down) <= 280
 
 
-def test_the_stock_is_the_same_whichever_way_one_came_to_a_moment(page: Page) -> None:
-    off = page.evaluate("""() => {
+def test_the_stock_is_the_same_whichever_way_one_came_to_a_moment(parts_page: Page) -> None:
+    off = parts_page.evaluate("""() => {
       const grid = parts.gridOf(scene, 160);
       const seeker = new parts.Erosion(scene, grid);
       const total = scene.totalSeconds;
@@ -127,8 +111,8 @@ def test_the_stock_is_the_same_whichever_way_one_came_to_a_moment(page: Page) ->
     assert off < 1e-4
 
 
-def test_going_on_within_a_segment_cuts_only_that(page: Page) -> None:
-    done = page.evaluate("""() => {
+def test_going_on_within_a_segment_cuts_only_that(parts_page: Page) -> None:
+    done = parts_page.evaluate("""() => {
       const erosion = new parts.Erosion(long, parts.gridOf(long, 64));
       const at = 50000;
       const [begin, end] = [long.seconds[at - 1], long.seconds[at]];
@@ -143,8 +127,8 @@ def test_going_on_within_a_segment_cuts_only_that(page: Page) -> None:
     assert done == [[[True, True], [True, True], [False, True]], False]
 
 
-def test_kept_heights_have_nothing_of_the_next_segment_in_them(page: Page) -> None:
-    off = page.evaluate("""() => {
+def test_kept_heights_have_nothing_of_the_next_segment_in_them(parts_page: Page) -> None:
+    off = parts_page.evaluate("""() => {
       const every = Math.ceil(long.segments / 16);
       const grid = parts.gridOf(long, 64);
       const erosion = new parts.Erosion(long, grid);
@@ -159,8 +143,8 @@ def test_kept_heights_have_nothing_of_the_next_segment_in_them(page: Page) -> No
     assert off < 1e-4
 
 
-def test_an_unknown_place_has_no_tool(page: Page) -> None:
-    shown = page.evaluate("""async () => {
+def test_an_unknown_place_has_no_tool(parts_page: Page) -> None:
+    shown = parts_page.evaluate("""async () => {
       await opened();
       const out = [];
       for (const tool of [[20, 20, -1], null]) {
@@ -175,8 +159,8 @@ def test_an_unknown_place_has_no_tool(page: Page) -> None:
 
 
 @pytest.mark.parametrize("ended", ["finished", "stopped", None])
-def test_after_a_job_there_is_no_tool_and_what_it_has_left(page: Page, ended: str | None) -> None:
-    shown = page.evaluate(
+def test_after_a_job_there_is_no_tool_and_what_it_has_left(parts_page: Page, ended: str | None) -> None:
+    shown = parts_page.evaluate(
         """async (ended) => {
           await opened();
           const half = new parts.Erosion(scene, parts.gridOf(scene, 128));
@@ -203,8 +187,8 @@ def test_after_a_job_there_is_no_tool_and_what_it_has_left(page: Page, ended: st
     assert shown["same"] is True
 
 
-def test_a_stopped_job_leaves_the_machines_own_piece_until_the_next_one(page: Page) -> None:
-    levels = page.evaluate("""async () => {
+def test_a_stopped_job_leaves_the_machines_own_piece_until_the_next_one(parts_page: Page) -> None:
+    levels = parts_page.evaluate("""async () => {
       await opened();
       view.colour("none");
       const shades = () => {
@@ -232,20 +216,20 @@ def test_a_stopped_job_leaves_the_machines_own_piece_until_the_next_one(page: Pa
     assert levels[2] != levels[0]
 
 
-def in_space(page: Page, script: str, argument: object = None) -> Any:
+def in_space(parts_page: Page, script: str, argument: object = None) -> Any:
     """Run a script after the picture is in space."""
-    kind = page.evaluate("""async () => {
+    kind = parts_page.evaluate("""async () => {
       await opened("solid");
       return view.kind;
     }""")
     if kind != "solid":
         pytest.skip("this Chromium gives no WebGL 2")
-    return page.evaluate(script, argument)
+    return parts_page.evaluate(script, argument)
 
 
-def test_the_way_it_is_drawn_already_is_not_begun_again(page: Page) -> None:
+def test_the_way_it_is_drawn_already_is_not_begun_again(parts_page: Page) -> None:
     same = in_space(
-        page,
+        parts_page,
         """async () => {
           const canvas = host.querySelector("canvas");
           view.choose("solid");
@@ -257,9 +241,9 @@ def test_the_way_it_is_drawn_already_is_not_begun_again(page: Page) -> None:
     assert same == ["solid", "solid", True]
 
 
-def test_keys_turn_all_ways_also_where_a_finger_scrolls(page: Page) -> None:
+def test_keys_turn_all_ways_also_where_a_finger_scrolls(parts_page: Page) -> None:
     went = in_space(
-        page,
+        parts_page,
         """async () => {
           close_();
           await opened("solid", { scrolls: true });
@@ -271,8 +255,8 @@ def test_keys_turn_all_ways_also_where_a_finger_scrolls(page: Page) -> None:
     assert went == [-1, -1]
 
 
-def test_shaders_are_built_once_and_out_of_sight(page: Page) -> None:
-    page.evaluate("""() => {
+def test_shaders_are_built_once_and_out_of_sight(parts_page: Page) -> None:
+    parts_page.evaluate("""() => {
       window.links = [];
       const own = WebGL2RenderingContext.prototype.linkProgram;
       WebGL2RenderingContext.prototype.linkProgram = function (program) {
@@ -281,7 +265,7 @@ def test_shaders_are_built_once_and_out_of_sight(page: Page) -> None:
       };
     }""")
     built = in_space(
-        page,
+        parts_page,
         """async () => {
           await frames(6);
           const first = [...links];
@@ -302,42 +286,8 @@ def test_shaders_are_built_once_and_out_of_sight(page: Page) -> None:
     assert built["counts"][-1] <= 1
 
 
-def test_a_long_way_through_time_is_seen_in_a_few_pictures(page: Page) -> None:
-    seen = page.evaluate("""async () => {
-      await opened();
-      view.setScene(long, null);
-      view.colour("none");
-      view.seek(0);
-      await frames(4);
-      const canvas = host.querySelector("canvas");
-      let pictures = 0;
-      const own = CanvasRenderingContext2D.prototype.clearRect;
-      CanvasRenderingContext2D.prototype.clearRect = function (...box) {
-        if (this.canvas === canvas) pictures += 1;
-        own.apply(this, box);
-      };
-      // The clock goes on with each look at it: the cutting takes three seconds of it, in slices of a few milliseconds.
-      const now = performance.now.bind(performance);
-      const begin = now();
-      let looks = 0;
-      performance.now = () => begin + (looks += 1) * 3;
-      view.seek(long.totalSeconds * 0.99);
-      let calm = 0;
-      let before = -1;
-      while (calm < 20) {
-        await new Promise((done) => setTimeout(done));
-        calm = before === looks ? calm + 1 : 0;
-        before = looks;
-      }
-      performance.now = now;
-      return { pictures, ms: looks * 3 };
-    }""")
-    assert seen["ms"] > 2000
-    assert 1 <= seen["pictures"] <= seen["ms"] / 250 + 3
-
-
-def test_the_wheel_is_the_pages_where_a_finger_scrolls(page: Page) -> None:
-    zooms = page.evaluate("""async () => {
+def test_the_wheel_is_the_pages_where_a_finger_scrolls(parts_page: Page) -> None:
+    zooms = parts_page.evaluate("""async () => {
       const out = [];
       for (const scrolls of [false, true]) {
         await opened("flat", { scrolls });
@@ -351,8 +301,8 @@ def test_the_wheel_is_the_pages_where_a_finger_scrolls(page: Page) -> None:
     assert zooms == [[True, True], [False, False]]
 
 
-def test_a_finger_that_is_gone_again_is_heard_all_the_same(page: Page) -> None:
-    moves = page.evaluate("""() => {
+def test_a_finger_that_is_gone_again_is_heard_all_the_same(parts_page: Page) -> None:
+    moves = parts_page.evaluate("""() => {
       const said = [];
       const other = { drag() {}, step() {}, shift() {}, zoom() {} };
       parts.gestures(host, { ...other, held: (down) => said.push(down), home: () => said.push("home") });
@@ -364,89 +314,3 @@ def test_a_finger_that_is_gone_again_is_heard_all_the_same(page: Page) -> None:
       return said;
     }""")
     assert moves == [True, False, True, "home"]
-
-
-def test_a_long_path_is_not_stroked_while_it_is_moved(page: Page) -> None:
-    strokes = page.evaluate("""async () => {
-      await opened();
-      let lines = 0;
-      const own = CanvasRenderingContext2D.prototype.lineTo;
-      CanvasRenderingContext2D.prototype.lineTo = function (...place) {
-        lines += 1;
-        own.apply(this, place);
-      };
-      view.setScene(long, null);
-      await until(() => lines > 0);
-      let calm = 0;
-      while (calm < 4) {
-        const before = lines;
-        await frames(1);
-        calm = lines === before ? calm + 1 : 0;
-      }
-      const whole = lines;
-      lines = 0;
-      for (let at = 0; at < 4; at += 1) {
-        host.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
-        await frames(1);
-      }
-      const moving = lines;
-      await until(() => lines >= whole * 0.9);
-      return { whole, moving, rest: lines };
-    }""")
-    assert strokes["whole"] > 10_000
-    assert strokes["moving"] < 100
-    assert strokes["rest"] > strokes["whole"] * 0.9
-
-
-def test_a_long_path_is_stroked_in_slices(page: Page) -> None:
-    most = page.evaluate("""async () => {
-      const flat = new parts.Flat();
-      flat.setPalette(parts.paletteOf(host));
-      flat.resize(400, 300);
-      flat.setScene(long);
-      const camera = new parts.Camera();
-      const moment = { seconds: long.totalSeconds, tool: null, toolIndex: 0, colouring: "feed" };
-      // The clock goes on with each look at it: a slice is over after a few of them.
-      const now = performance.now.bind(performance);
-      let looks = 0;
-      performance.now = () => (looks += 1) * 3;
-      let calls = 1;
-      while (!flat.draw(moment, camera, false)) calls += 1;
-      performance.now = now;
-      const again = flat.draw(moment, camera, false);
-      return { calls, again };
-    }""")
-    assert most["calls"] > 20
-    assert most["again"] is True
-
-
-def test_a_coarse_picture_is_finer_at_rest(page: Page) -> None:
-    counts = page.evaluate("""() => {
-      const solid = parts.openSolid(() => {});
-      if (solid === null) return null;
-      let most = 0;
-      const own = WebGL2RenderingContext.prototype.drawElements;
-      WebGL2RenderingContext.prototype.drawElements = function (mode, count, ...more) {
-        most = Math.max(most, count);
-        return own.call(this, mode, count, ...more);
-      };
-      solid.setPalette(parts.paletteOf(host));
-      solid.resize(400, 300);
-      solid.setScene(scene);
-      solid.setRelief({ ...final, nx: 256, ny: 256, heights: new Float32Array(256 * 256) });
-      const moment = { seconds: 0, tool: null, toolIndex: 0, colouring: "feed" };
-      const cells = (level, rest) => {
-        solid.setLevel(level, rest);
-        most = 0;
-        solid.draw(moment, new parts.Camera(), false);
-        return Math.round(Math.sqrt(most / 6));
-      };
-      const out = [cells(2, false), cells(2, true), cells(0, true)];
-      solid.dispose();
-      return out;
-    }""")
-    if counts is None:
-        pytest.skip("this Chromium gives no WebGL 2")
-    moving, coarse, fine = counts
-    assert moving < 140
-    assert coarse == fine > 250

@@ -16,7 +16,7 @@ WEB = Path(__file__).resolve().parents[2] / "web"
 NODE = shutil.which("node")
 THERE = NODE is not None and (WEB / "node_modules" / "vite").is_dir()
 ORIGIN = "http://viewer.test"
-PARTS = ("camera", "colours", "erosion", "flat", "gestures", "scene", "solid", "timeline", "view.svelte")
+PARTS = ("camera", "colours", "erosion", "flat", "gestures", "governor", "scene", "solid", "timeline", "view.svelte")
 
 BUILD = """
 import { svelte } from "@sveltejs/vite-plugin-svelte";

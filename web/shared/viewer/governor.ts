@@ -7,7 +7,7 @@ const SLOW_MS = 42;
 const HOPELESS_MS = 180;
 /** So many slow ones in a row are no accident. */
 const SLOW_FRAMES = 5;
-/** A pause is no slow frame: the page had something else to do. */
+/** One frame that is late by so much is a pause: the page had something else to do. Another right behind it is slow. */
 const PAUSE_MS = 1000;
 
 /** The level at which a picture is tried: cheap enough for any computer. */
@@ -20,6 +20,7 @@ export class Governor {
 
   #slow = 0;
   #hopeless = 0;
+  #paused = false;
 
   /** Judge by what a frame of the level FIRST costs, in milliseconds, the graphics card's part included. */
   first(cost: number): void {
@@ -38,7 +39,9 @@ export class Governor {
    * `coarsest` tells whether nothing is left to be spared.
    */
   frame(took: number, coarsest: boolean): Verdict {
-    if (took > PAUSE_MS) {
+    const forgiven = took > PAUSE_MS && !this.#paused;
+    this.#paused = took > PAUSE_MS;
+    if (forgiven) {
       this.#rest();
       return "stay";
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /**
- * The path: broad strokes of quads while it is short, else one strip of thin lines, thinned where drawing is slow.
+ * The path: broad strokes of quads while it is short, else one strip of thin lines, thinned where drawing is slow, and
+ * in stretches while it moves there.
  *
  * It is drawn twice. What is still to come shines through the material; what is done lies on it, coloured.
  */
@@ -23,7 +24,7 @@ import {
 import { RAMP, type Palette } from "./colours";
 import type { Colouring, Moment } from "./picture";
 import type { Scene } from "./scene";
-import { feedRange, thinned } from "./timeline";
+import { feedRange, type Sample, sampled, thinned } from "./timeline";
 
 /** Pulled towards the eye, in parts of the depth: a path at the floor of its own groove is over it. */
 const BIAS = "0.00012";
@@ -93,6 +94,8 @@ vec3 ramp(float share) {
 }
 void main() {
   bool done = vSeconds <= uSeconds;
+  // Between two stretches there is nothing to be seen.
+  if (vCut > 0.25 && vCut < 0.75) discard;
   if (done != (uDone > 0.5)) discard;
   bool cut = vCut > 0.5;
   vec3 made = uMode > 1.5 ? uPlain : ramp(uMode > 0.5 ? vSeconds / uTotal : vFeed);
@@ -120,13 +123,17 @@ function uniformsOf() {
 interface PointValues {
   points: Float32Array;
   times: Float32Array;
-  /** For each point two of 0..255: the feed among the program's feeds, and whether the segment to it is a cut. */
+  /** For each point two of 0..255: the feed among the program's feeds, and whether the segment to it is a cut, or none. */
   styles: Uint8Array;
 }
 
 const STYLE_STRIDE = 4;
+const NO_SEGMENT = 128;
+/** Points of a path that moves where drawing is slow. */
+const MOST_MOVED = 16_384;
 
-function valuesOf(scene: Scene, chosen: Uint32Array | null): PointValues {
+function valuesOf(scene: Scene, sample: Sample | null): PointValues {
+  const chosen = sample?.chosen ?? null;
   const count = chosen === null ? scene.segments + 1 : chosen.length;
   const points = chosen === null ? scene.points : new Float32Array(3 * count);
   const times = new Float32Array(count);
@@ -142,6 +149,7 @@ function valuesOf(scene: Scene, chosen: Uint32Array | null): PointValues {
     styles[STYLE_STRIDE * at] = scale === 0 ? 190 : Math.max(0, ((scene.feed[point - 1] as number) - low) * scale);
     styles[STYLE_STRIDE * at + 1] = (scene.kind[point - 1] as number) * 255;
   }
+  for (const at of sample?.breaks ?? []) styles[STYLE_STRIDE * at + 1] = NO_SEGMENT;
   return { points, times, styles };
 }
 
@@ -162,23 +170,45 @@ function broad(values: PointValues): InstancedBufferGeometry {
   return geometry;
 }
 
-function thin(values: PointValues): BufferGeometry {
-  const geometry = new BufferGeometry();
-  geometry.setAttribute("position", new BufferAttribute(values.points, 3));
-  geometry.setAttribute("time", new BufferAttribute(values.times, 1));
+/** Return two strips over the same values. */
+function thin(values: PointValues): [BufferGeometry, BufferGeometry] {
+  const first = new BufferGeometry();
+  first.setAttribute("position", new BufferAttribute(values.points, 3));
+  first.setAttribute("time", new BufferAttribute(values.times, 1));
   const styles = new InterleavedBuffer(values.styles, STYLE_STRIDE);
-  geometry.setAttribute("style", new InterleavedBufferAttribute(styles, 2, 0, true));
-  return geometry;
+  first.setAttribute("style", new InterleavedBufferAttribute(styles, 2, 0, true));
+  const second = new BufferGeometry();
+  for (const name of ["position", "time", "style"]) second.setAttribute(name, first.getAttribute(name));
+  return [first, second];
 }
 
-/** How a path is drawn: broad strokes, thin lines, or thin lines through some of its points. */
-export type PathLook = "broad" | "thin" | "thinned";
+/** Return how many of the points have been passed at `seconds`. */
+function passed(times: Float32Array, seconds: number): number {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] as number) <= seconds) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** How a path is drawn: broad strokes, thin lines, thin lines through some of its points, or through some stretches. */
+export type PathLook = "broad" | "thin" | "thinned" | "stretches";
+
+/** One look of a path, built. */
+interface Built {
+  group: Group;
+  times: Float32Array;
+  /** The strips of what is to come and of what is done; null where strokes are drawn, which are few. */
+  strips: readonly [BufferGeometry, BufferGeometry] | null;
+}
 
 export class PathLines {
   readonly group = new Group();
 
   readonly #uniforms: Uniforms = uniformsOf();
-  readonly #looks = new Map<PathLook, Group>();
+  readonly #looks = new Map<PathLook, Built>();
   /** What is to come, and what is done: a program of the graphics card goes with its last material, so these stay. */
   readonly #broad = [false, true].map((done) => this.#material(done, BROAD));
   readonly #thin = [false, true].map((done) => this.#material(done, THIN));
@@ -193,6 +223,7 @@ export class PathLines {
   }
 
   setLook(look: PathLook): void {
+    if (look === this.#look) return;
     this.#look = look;
     this.#show();
   }
@@ -213,6 +244,13 @@ export class PathLines {
     this.group.visible = moment.colouring !== "none";
     this.#uniforms.uSeconds.value = moment.seconds;
     this.#uniforms.uMode.value = MODES[moment.colouring];
+    const built = this.#looks.get(this.#look);
+    if (built === undefined || built.strips === null) return;
+    // Each of the two strips has its part only: what the other draws costs nothing. The segment under way is in both.
+    const done = passed(built.times, moment.seconds);
+    const [ahead, behind] = built.strips;
+    ahead.setDrawRange(Math.max(0, done - 1), Infinity);
+    behind.setDrawRange(0, done + 1);
   }
 
   dispose(): void {
@@ -222,7 +260,7 @@ export class PathLines {
 
   /** Let go of what was built for a scene. */
   #forget(): void {
-    for (const lines of this.#looks.values()) lines.traverse(release);
+    for (const { group } of this.#looks.values()) group.traverse(release);
     this.#looks.clear();
     this.group.clear();
   }
@@ -231,25 +269,27 @@ export class PathLines {
   #show(): void {
     const scene = this.#scene;
     if (scene === null || scene.segments === 0) return;
-    const lines = this.#looks.get(this.#look) ?? this.#build(scene, this.#look);
-    this.#looks.set(this.#look, lines);
+    const built = this.#looks.get(this.#look) ?? this.#build(scene, this.#look);
+    this.#looks.set(this.#look, built);
     this.group.clear();
-    this.group.add(lines);
+    this.group.add(built.group);
   }
 
-  #build(scene: Scene, look: PathLook): Group {
+  #build(scene: Scene, look: PathLook): Built {
     const { low, high } = scene.block;
     const size = Math.max(high[0] - low[0], high[1] - low[1]);
-    const values = valuesOf(scene, look === "thinned" ? thinned(scene, size / 400) : null);
-    const geometry = look === "broad" ? broad(values) : thin(values);
+    const few = look === "thinned" || look === "stretches" ? thinned(scene, size / 400) : null;
+    const values = valuesOf(scene, few === null ? null : sampled(few, look === "stretches" ? MOST_MOVED : Infinity));
     const group = new Group();
-    for (const [at, material] of (look === "broad" ? this.#broad : this.#thin).entries()) {
-      const lines = look === "broad" ? new Mesh(geometry, material) : new Line(geometry, material);
+    const strips = look === "broad" ? null : thin(values);
+    const strokes = strips === null ? broad(values) : null;
+    for (const done of [0, 1] as const) {
+      const lines = strips === null ? new Mesh(strokes ?? undefined, this.#broad[done]) : new Line(strips[done], this.#thin[done]);
       lines.frustumCulled = false;
-      lines.renderOrder = 2 + at;
+      lines.renderOrder = 2 + done;
       group.add(lines);
     }
-    return group;
+    return { group, times: values.times, strips };
   }
 
   #material(done: boolean, vertexShader: string): ShaderMaterial {

@@ -65,7 +65,7 @@ export class Solid implements Picture {
     this.#scene = scene;
     this.#box = scene.block;
     this.#table.setBox(this.#box);
-    this.#path.setLook(this.#look());
+    this.#path.setLook(this.#look(false));
     this.#path.setScene(scene);
   }
 
@@ -90,12 +90,13 @@ export class Solid implements Picture {
     this.#level = Math.min(LEVELS.length - 1, level);
     const { cells, still } = LEVELS[this.#level] as Level;
     this.#stock.setCells(rest ? still : cells);
-    this.#path.setLook(this.#look());
+    this.#path.setLook(this.#look(false));
     if (this.#ratio !== this.#ratioOf()) this.resize(this.#width, this.#height);
     return this.#level < LEVELS.length - 1;
   }
 
-  draw(moment: Moment, camera: Camera): boolean {
+  draw(moment: Moment, camera: Camera, moved: boolean): boolean {
+    this.#path.setLook(this.#look(moved));
     const { from, at, distance, size } = camera.eye(this.#box, this.#width, this.#height);
     const free = camera.free(this.#width, this.#height);
     this.#eye.aspect = this.#width / this.#height;
@@ -163,10 +164,11 @@ export class Solid implements Picture {
     return Math.min(window.devicePixelRatio || 1, (LEVELS[this.#level] as Level).ratio);
   }
 
-  #look(): PathLook {
+  /** Return how the path is drawn; only somebody who moves the picture by hand is shown less than all of it. */
+  #look(moved: boolean): PathLook {
     const { broad, thin } = LEVELS[this.#level] as Level;
     const count = this.#scene?.segments ?? 0;
-    return count <= broad ? "broad" : count <= thin ? "thin" : "thinned";
+    return count <= broad ? "broad" : count <= thin ? "thin" : moved ? "stretches" : "thinned";
   }
 }
 

@@ -108,3 +108,30 @@ export function thinned(scene: Scene, tolerance: number): Uint32Array {
   }
   return kept.slice(0, count);
 }
+
+/** Points of a stretch that is kept or left out as a whole: a few layers of a pocket, a few lines of a surface. */
+const STRETCH = 2048;
+
+/** Some of the points that stand for a path, and the ranks among them at which the path goes on from elsewhere. */
+export interface Sample {
+  chosen: Uint32Array;
+  breaks: readonly number[];
+}
+
+/** Return whole stretches of a thinned path, evenly over all of it, with about `most` points at the most. */
+export function sampled(all: Uint32Array, most: number): Sample {
+  if (all.length <= most) return { chosen: all, breaks: [] };
+  const last = Math.ceil(all.length / STRETCH) - 1;
+  const kept = Math.max(2, Math.floor(most / STRETCH));
+  const chosen = new Uint32Array(kept * STRETCH);
+  const breaks: number[] = [];
+  let count = 0;
+  for (let at = 0; at < kept; at += 1) {
+    const first = Math.round((at * last) / (kept - 1)) * STRETCH;
+    const stretch = all.subarray(first, first + STRETCH);
+    if (at > 0) breaks.push(count);
+    chosen.set(stretch, count);
+    count += stretch.length;
+  }
+  return { chosen: chosen.slice(0, count), breaks };
+}

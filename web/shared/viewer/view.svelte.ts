@@ -80,6 +80,8 @@ export class View {
   #held = false;
   #spin = 0;
   #moved = false;
+  /** Somebody has touched the picture since it was drawn. */
+  #handled = false;
   #repaint = false;
 
   constructor(options: ViewOptions = {}) {
@@ -268,7 +270,10 @@ export class View {
     if (!seeking || performance.now() - this.#drawn >= SEEK_MS) {
       this.#show(relief);
       this.#drawing.adapt(moving);
-      const there = this.#drawing.picture.draw(this.#moment(scene), this.camera, performance.now() - this.#touched < HANDLED_MS);
+      // Where a frame takes long the last touch is long ago, and the picture is under a finger all the same.
+      const handled = this.#handled || performance.now() - this.#touched < HANDLED_MS;
+      this.#handled = false;
+      const there = this.#drawing.picture.draw(this.#moment(scene), this.camera, handled);
       this.#drawn = performance.now();
       if (moving && !this.#drawing.judge(this.#drawn - this.#asked)) return;
       this.#moved = going;
@@ -381,6 +386,7 @@ export class View {
   #seen(): void {
     this.#touched = performance.now();
     this.#moved = true;
+    this.#handled = true;
     this.invalidate();
     clearTimeout(this.#rest);
     this.#rest = setTimeout(() => this.invalidate(), REST_MS);
